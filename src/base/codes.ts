@@ -1,0 +1,128 @@
+/**
+ * Every error code of gantry, by the room that throws it, and the exit code of the command for each.
+ * This is the one table; nothing else decides an exit code.
+ */
+
+/** What the command's exit code says: 1 failed, 2 usage, 3 not found, 4 not authorised, 5 verification failed, 6 limit exceeded. */
+export type ExitCode = 1 | 2 | 3 | 4 | 5 | 6;
+
+export type BaseErrorCode = "LIMIT_EXCEEDED" | "USAGE" | "UNSUPPORTED" | "INTERNAL";
+export type SysErrorCode =
+  | "NO_SPACE"
+  | "FILE_SYSTEM"
+  | "LOCK_TIMEOUT"
+  | "LOCK_LOST"
+  | "NATIVE_UNAVAILABLE"
+  | "LINK_LOOP";
+export type SpecErrorCode =
+  | "INVALID_DIGEST"
+  | "UNSUPPORTED_ALGORITHM"
+  | "INVALID_DOCUMENT"
+  | "AMBIGUOUS_DOCUMENT"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "INVALID_PLATFORM";
+export type ReferenceErrorCode = "INVALID_REFERENCE";
+export type ContentErrorCode =
+  | "DIGEST_MISMATCH"
+  | "SIZE_MISMATCH"
+  | "TRANSFER_INTERRUPTED"
+  | "CONTENT_USED"
+  | "NOT_REGULAR_FILE";
+export type CompressionErrorCode = "UNSUPPORTED_COMPRESSION" | "INVALID_COMPRESSION";
+export type TarErrorCode = "INVALID_TAR" | "UNSUPPORTED_TAR";
+export type TransportErrorCode =
+  | "CONNECTION_FAILED"
+  | "TIMEOUT"
+  | "TLS_FAILED"
+  | "REDIRECT_REFUSED"
+  | "INVALID_RESPONSE"
+  | "REGISTRY_ERROR"
+  | "TOO_MANY_REQUESTS";
+/** The codes of the distribution specification that gantry acts on, by their wire names. */
+export type RegistryErrorCode =
+  | "BLOB_UNKNOWN"
+  | "BLOB_UPLOAD_INVALID"
+  | "BLOB_UPLOAD_UNKNOWN"
+  | "MANIFEST_BLOB_UNKNOWN"
+  | "MANIFEST_INVALID"
+  | "MANIFEST_UNKNOWN"
+  | "NAME_INVALID"
+  | "NAME_UNKNOWN"
+  | "RANGE_INVALID"
+  | "UNAUTHORIZED"
+  | "DENIED";
+export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
+export type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
+export type StoreErrorCode = "STORE_VERSION" | "STORE_INVALID" | "IMAGE_NOT_FOUND" | "IMAGE_EXISTS";
+
+export type ErrorCode =
+  | BaseErrorCode
+  | SysErrorCode
+  | SpecErrorCode
+  | ReferenceErrorCode
+  | ContentErrorCode
+  | CompressionErrorCode
+  | TarErrorCode
+  | TransportErrorCode
+  | RegistryErrorCode
+  | ImageErrorCode
+  | LayerErrorCode
+  | StoreErrorCode;
+
+export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
+  LIMIT_EXCEEDED: 6,
+  USAGE: 2,
+  UNSUPPORTED: 1,
+  INTERNAL: 1,
+  NO_SPACE: 1,
+  FILE_SYSTEM: 1,
+  LOCK_TIMEOUT: 1,
+  LOCK_LOST: 1,
+  NATIVE_UNAVAILABLE: 1,
+  LINK_LOOP: 1,
+  INVALID_DIGEST: 5,
+  UNSUPPORTED_ALGORITHM: 1,
+  INVALID_DOCUMENT: 5,
+  AMBIGUOUS_DOCUMENT: 5,
+  UNSUPPORTED_MEDIA_TYPE: 1,
+  INVALID_PLATFORM: 2,
+  INVALID_REFERENCE: 2,
+  DIGEST_MISMATCH: 5,
+  SIZE_MISMATCH: 5,
+  TRANSFER_INTERRUPTED: 1,
+  CONTENT_USED: 1,
+  NOT_REGULAR_FILE: 5,
+  UNSUPPORTED_COMPRESSION: 1,
+  INVALID_COMPRESSION: 5,
+  INVALID_TAR: 5,
+  UNSUPPORTED_TAR: 1,
+  CONNECTION_FAILED: 1,
+  TIMEOUT: 1,
+  TLS_FAILED: 1,
+  REDIRECT_REFUSED: 1,
+  INVALID_RESPONSE: 1,
+  REGISTRY_ERROR: 1,
+  TOO_MANY_REQUESTS: 1,
+  BLOB_UNKNOWN: 3,
+  BLOB_UPLOAD_INVALID: 1,
+  BLOB_UPLOAD_UNKNOWN: 3,
+  MANIFEST_BLOB_UNKNOWN: 1,
+  MANIFEST_INVALID: 5,
+  MANIFEST_UNKNOWN: 3,
+  NAME_INVALID: 2,
+  NAME_UNKNOWN: 3,
+  RANGE_INVALID: 1,
+  UNAUTHORIZED: 4,
+  DENIED: 4,
+  PLATFORM_NOT_FOUND: 3,
+  NOT_AN_IMAGE: 1,
+  INCOMPLETE_IMAGE: 1,
+  DIFF_ID_MISMATCH: 5,
+  INVALID_LAYER: 5,
+  TARGET_NOT_EMPTY: 2,
+  WORKER_FAILED: 1,
+  STORE_VERSION: 1,
+  STORE_INVALID: 1,
+  IMAGE_NOT_FOUND: 3,
+  IMAGE_EXISTS: 1,
+};

@@ -1,0 +1,95 @@
+import { type ErrorCode, type ExitCode, exitCodes } from "./codes.ts";
+
+/** Which side of a transfer an error belongs to. */
+export type Origin = "source" | "destination" | "local";
+
+/** Typed facts beside the message: what was asked, what came back. Values are safe to print: no secrets. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+export interface GantryErrorOptions {
+  readonly cause?: unknown;
+  readonly details?: ErrorDetails;
+  readonly origin?: Origin;
+}
+
+const brand: unique symbol = Symbol.for("gantry.error");
+
+/** What crosses a thread or process boundary for an error. */
+export interface ErrorRecord {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details?: ErrorDetails;
+  readonly origin?: Origin;
+}
+
+/**
+ * The one error class. `code` is stable and is what programs act on; the message says what was asked of whom,
+ * what came back, and what to do next.
+ */
+export class GantryError<Code extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = "GantryError";
+  readonly code: Code;
+  readonly details: ErrorDetails;
+  readonly origin: Origin | undefined;
+
+  constructor(code: Code, message: string, options: GantryErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+    this.origin = options.origin;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** The same error with the side it came from; an origin that is already known is kept. */
+  at(origin: Origin): GantryError<Code> {
+    if (this.origin !== undefined) return this;
+    return new GantryError(this.code, this.message, { cause: this.cause ?? this, details: this.details, origin });
+  }
+
+  toRecord(): ErrorRecord {
+    return {
+      code: this.code,
+      message: this.message,
+      details: this.details,
+      ...(this.origin && { origin: this.origin }),
+    };
+  }
+
+  static fromRecord(record: ErrorRecord): GantryError {
+    return new GantryError(record.code, record.message, record);
+  }
+}
+
+/** True for errors of this class, also from another copy of this package; with `codes`, only for those codes. */
+export function isGantryError<Code extends ErrorCode = ErrorCode>(
+  error: unknown,
+  ...codes: readonly Code[]
+): error is GantryError<Code> {
+  if (typeof error !== "object" || error === null || !(brand in error)) return false;
+  return codes.length === 0 || codes.includes((error as unknown as GantryError<Code>).code);
+}
+
+/** The exit code of the command for an error: from its code, 1 for what is not ours. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return isGantryError(error) ? (exitCodes[error.code] ?? 1) : 1;
+}
+
+/** Runs `work` and marks errors with the side they came from. */
+export async function withOrigin<T>(origin: Origin, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isGantryError(error) ? error.at(origin) : error;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Node's error code (`ENOENT`, `ECONNRESET`), if the error has one. */
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}

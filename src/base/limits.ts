@@ -1,0 +1,94 @@
+import { GantryError } from "./error.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** Bounds on what an image, a registry or an archive may make us do. All are on by default. Sizes are in bytes. */
+export interface Limits {
+  /** A manifest, an index, a config, a page of tags or referrers. */
+  readonly metadataBytes: number;
+  /** The index.json of a local layout or store. */
+  readonly layoutIndexBytes: number;
+  /** Documents read in one walk of an image graph. */
+  readonly graphNodes: number;
+  /** How deep indexes may nest. */
+  readonly graphDepth: number;
+  /** Pages of one listing. */
+  readonly pages: number;
+  readonly redirects: number;
+  /** A token response. */
+  readonly tokenBytes: number;
+  /** What is kept of an error response. */
+  readonly errorBytes: number;
+  /** A blob whose size nobody declared. */
+  readonly unsizedBlobBytes: number;
+  /** All layers of one image, inflated. */
+  readonly unpackedBytes: number;
+  /** Archive entries of one image. */
+  readonly entries: number;
+  /** Inflated bytes per compressed byte of one layer, counted once it is past `ratioFloorBytes`. */
+  readonly ratio: number;
+  readonly ratioFloorBytes: number;
+  /** Components of one path. */
+  readonly pathDepth: number;
+  /** One extended header of an archive (pax record block, GNU long name). */
+  readonly tarHeaderBytes: number;
+  /** Symbolic links followed while one path is resolved. */
+  readonly symlinks: number;
+}
+
+export const defaultLimits: Limits = {
+  metadataBytes: 4 * MiB,
+  layoutIndexBytes: 64 * MiB,
+  graphNodes: 10_000,
+  graphDepth: 8,
+  pages: 1_000,
+  redirects: 5,
+  tokenBytes: 1 * MiB,
+  errorBytes: 64 * KiB,
+  unsizedBlobBytes: 64 * GiB,
+  unpackedBytes: 64 * GiB,
+  entries: 5_000_000,
+  ratio: 200,
+  ratioFloorBytes: 64 * MiB,
+  pathDepth: 256,
+  tarHeaderBytes: 1 * MiB,
+  symlinks: 40,
+};
+
+export type LimitName = keyof Limits;
+
+/** The flag of the command that sets a limit: `--limit unpackedBytes=128GiB`. */
+export function limitFlag(name: LimitName): string {
+  return `--limit ${name}=N`;
+}
+
+/** Fails with LIMIT_EXCEEDED, naming the limit, its value and the flag, where `value` is above it. */
+export function checkLimit(limits: Limits, name: LimitName, value: number, what: string): void {
+  if (value <= limits[name]) return;
+  throw new GantryError(
+    "LIMIT_EXCEEDED",
+    `${what} exceeds the limit ${name} = ${limits[name]}; if this is expected, raise it with ${limitFlag(name)}`,
+    { details: { limit: name, value, max: limits[name], flag: limitFlag(name) } },
+  );
+}
+
+const units: Readonly<Record<string, number>> = { "": 1, KiB, MiB, GiB, K: KiB, M: MiB, G: GiB };
+
+/** Reads `name=value` settings (`entries=10`, `unpackedBytes=128GiB`) over the defaults. Throws USAGE. */
+export function parseLimits(settings: readonly string[], base: Limits = defaultLimits): Limits {
+  const limits: Record<string, number> = { ...base };
+  for (const setting of settings) {
+    const match = /^(\w+)=(\d+)([KMG](?:iB)?|)$/.exec(setting);
+    const value = match ? Number(match[2]) * units[match[3]!]! : Number.NaN;
+    if (!match || !(match[1]! in limits) || !Number.isSafeInteger(value)) {
+      throw new GantryError(
+        "USAGE",
+        `--limit ${setting}: expected NAME=NUMBER with an optional KiB, MiB or GiB, and NAME one of ${Object.keys(limits).join(", ")}`,
+      );
+    }
+    limits[match[1]!] = value;
+  }
+  return limits as unknown as Limits;
+}

@@ -1,0 +1,334 @@
+import { randomUUID } from "node:crypto";
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { abortable } from "../base/async.ts";
+import { errnoOf, GantryError, messageOf } from "../base/error.ts";
+import { defaultLimits, type Limits } from "../base/limits.ts";
+import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
+import { fileSystemError } from "../sys/fs-error.ts";
+import { STALE_MS } from "../sys/lock.ts";
+import { Content, type Expected, requireDigest, requireSize } from "./content.ts";
+import { GrowingFile, type GrowingFileHandle } from "./growing-file.ts";
+import { fileBody, fileContent, openRegularFile, type Provider } from "./source.ts";
+
+export interface BlobDirectoryOptions {
+  readonly limits?: Limits;
+  /** Names the directory in messages: `oci:./image`. */
+  readonly name?: string;
+  /** Readable by others as far as the umask allows, as a layout is; a store is its owner's alone (the default). */
+  readonly shared?: boolean;
+}
+
+export interface WriteOptions {
+  readonly signal?: AbortSignal;
+  /** Told of each piece as it arrives. */
+  readonly onBytes?: (count: number) => void;
+}
+
+/**
+ * The `blobs/ALGORITHM/HEX` files of a layout or store (image-spec image-layout.md, "Blobs"). A blob appears under
+ * its name only after every byte was hashed and written to the disk; until then it is in `tmp/`, in a directory of
+ * this process that others remove when it has shown no sign of life for 30 s.
+ */
+export class BlobDirectory implements Provider {
+  readonly root: string;
+  readonly name: string;
+  readonly #limits: Limits;
+  readonly #modes: { readonly file: number; readonly directory: number };
+  readonly #underway = new Map<Digest, { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle }>();
+  readonly #touched = new Set<string>();
+  readonly #ready = new Set<string>();
+  #session: Promise<string> | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+
+  constructor(root: string, options: BlobDirectoryOptions = {}) {
+    this.root = root;
+    this.name = options.name ?? root;
+    this.#limits = options.limits ?? defaultLimits;
+    this.#modes = options.shared ? { file: 0o666, directory: 0o777 } : { file: 0o600, directory: 0o700 };
+  }
+
+  path(digest: Digest): string {
+    return join(this.root, "blobs", algorithmOf(digest), hexOf(digest));
+  }
+
+  /** The size in bytes of a blob that is there. @throws NOT_REGULAR_FILE */
+  async size(digest: Digest): Promise<number | undefined> {
+    await this.#requireOwnDirectory(digest);
+    const file = await openRegularFile(this.path(digest));
+    await file?.handle.close();
+    return file?.size;
+  }
+
+  /** True where a blob of this digest, and of this size if one is given, is there. It was verified when it was written. */
+  async has(expected: Expected): Promise<boolean> {
+    const size = await this.size(expected.digest);
+    return size !== undefined && (expected.size === undefined || size === expected.size);
+  }
+
+  /** @throws BLOB_UNKNOWN, SIZE_MISMATCH (before any byte is read), NOT_REGULAR_FILE */
+  async read(expected: Expected): Promise<Content> {
+    const what = `blob ${expected.digest} of ${this.name}`;
+    await this.#requireOwnDirectory(expected.digest);
+    const file = await openRegularFile(this.path(expected.digest));
+    if (!file) throw new GantryError("BLOB_UNKNOWN", `${what} is not there`, { details: { digest: expected.digest } });
+    if (expected.size !== undefined && file.size !== expected.size) {
+      await file.handle.close();
+      requireSize(file.size, expected.size, what);
+    }
+    const body = fileBody(file.handle, this.path(expected.digest));
+    return new Content({ ...expected, size: file.size }, body, { what, limits: this.#limits });
+  }
+
+  /** Bytes of a part of a blob, unverified. */
+  async readRange(expected: Expected, range: { start: number; end: number }): Promise<ReturnType<typeof fileBody>> {
+    await this.#requireOwnDirectory(expected.digest);
+    const file = await openRegularFile(this.path(expected.digest));
+    if (!file) throw new GantryError("BLOB_UNKNOWN", `blob ${expected.digest} of ${this.name} is not there`);
+    return fileBody(file.handle, this.path(expected.digest), range);
+  }
+
+  /** A link in place of `blobs` or of an algorithm's directory could point anywhere. */
+  async #requireOwnDirectory(digest: Digest): Promise<void> {
+    for (const directory of [join(this.root, "blobs"), join(this.root, "blobs", algorithmOf(digest))]) {
+      if (this.#ready.has(directory)) continue;
+      const found = await lstat(directory).catch(() => undefined);
+      if (!found) return;
+      if (!found.isDirectory()) {
+        throw new GantryError("NOT_REGULAR_FILE", `${directory} must be a directory, not a link or a file`, {
+          details: { path: directory },
+        });
+      }
+      this.#ready.add(directory);
+    }
+  }
+
+  /**
+   * Writes a blob unless it is there. Callers that ask for one digest at the same time share one download, which
+   * goes on as long as one of them wants it.
+   * @returns whether this call moved the bytes
+   * @throws what `open` and the content throw, NO_SPACE, FILE_SYSTEM; nothing is published then
+   */
+  async write(expected: Expected, source: () => Promise<Content>, options: WriteOptions = {}): Promise<boolean> {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      const other = this.#underway.get(expected.digest);
+      if (!other) break;
+      try {
+        await abortable(other.done, options.signal);
+        return false;
+      } catch (error) {
+        // Whoever led was told to stop, not we: lead the next try.
+        if (options.signal?.aborted || !other.signal?.aborted) throw error;
+      }
+    }
+    const entry: { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle } = {
+      done: Promise.resolve(),
+      signal: options.signal,
+    };
+    let moved = false;
+    const run = async (): Promise<void> => {
+      if (await this.has(expected)) return;
+      await this.#ingest(expected, source, options, (file) => {
+        entry.file = file.handle;
+      });
+      moved = true;
+    };
+    entry.done = run().finally(() => this.#underway.delete(expected.digest));
+    this.#underway.set(expected.digest, entry);
+    await entry.done;
+    return moved;
+  }
+
+  /** The file that a download of this digest is filling just now, for readers behind its watermark. */
+  growing(digest: Digest): GrowingFileHandle | undefined {
+    return this.#underway.get(digest)?.file;
+  }
+
+  async #ingest(
+    expected: Expected,
+    source: () => Promise<Content>,
+    options: WriteOptions,
+    started: (file: GrowingFile) => void,
+  ): Promise<void> {
+    const upload = await this.upload();
+    try {
+      const content = await source();
+      started(upload.file);
+      await content.pipe(
+        (chunk) => {
+          options.onBytes?.(chunk.byteLength);
+          return upload.file.append(chunk);
+        },
+        { signal: options.signal },
+      );
+      await upload.publish(expected.digest);
+    } catch (error) {
+      await upload.cancel();
+      throw await fileSystemError(error, `writing blob ${expected.digest} below`, this.root, expected.size);
+    }
+  }
+
+  /** A blob whose digest is not known before its bytes are. */
+  async upload(): Promise<BlobUploadFile> {
+    const path = join(await this.#sessionDirectory(), randomUUID());
+    const file = await GrowingFile.create(path, this.#modes.file).catch(async (error: unknown) => {
+      throw await fileSystemError(error, "creating", path);
+    });
+    return new BlobUploadFile(file, (digest) => this.#publish(path, digest));
+  }
+
+  async #publish(temporary: string, digest: Digest): Promise<void> {
+    const target = this.path(digest);
+    const directory = join(target, "..");
+    await this.#requireOwnDirectory(digest);
+    if (!this.#ready.has(directory)) await mkdir(directory, { recursive: true, mode: this.#modes.directory });
+    await rename(temporary, target);
+    this.#touched.add(directory);
+  }
+
+  /** Makes the names of published blobs survive a power cut: one fsync a directory, for a whole batch. */
+  async sync(): Promise<void> {
+    const directories = [...this.#touched];
+    this.#touched.clear();
+    for (const path of directories) {
+      const directory = await open(path, "r");
+      await directory.sync().finally(() => directory.close());
+    }
+  }
+
+  /** Removes a blob; false where there was none. */
+  async delete(digest: Digest): Promise<boolean> {
+    await this.#requireOwnDirectory(digest);
+    try {
+      await rm(this.path(digest));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw await fileSystemError(error, "removing", this.path(digest));
+    }
+  }
+
+  /** Every blob there is, by its name; files whose name is no digest are passed over. */
+  async *list(): AsyncGenerator<Digest> {
+    for (const algorithm of ["sha256", "sha512"]) {
+      const names = await readdir(join(this.root, "blobs", algorithm)).catch(() => []);
+      for (const name of names) {
+        const digest = `${algorithm}:${name}`;
+        if (isDigest(digest)) yield digest;
+      }
+    }
+  }
+
+  /** This process's own directory below `tmp/`, kept alive by a heartbeat; made at the first write. */
+  #sessionDirectory(): Promise<string> {
+    this.#session ??= this.#startSession();
+    return this.#session;
+  }
+
+  async #startSession(): Promise<string> {
+    const tmp = join(this.root, "tmp");
+    const session = join(tmp, randomUUID());
+    try {
+      await mkdir(session, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw await fileSystemError(error, "creating", session);
+    }
+    this.#heartbeat = setInterval(() => {
+      const now = new Date();
+      utimes(session, now, now).catch(() => {});
+    }, STALE_MS / 6).unref();
+    await removeStaleSessions(tmp, session);
+    return session;
+  }
+
+  /** Ends this process's session: what is left in its part of `tmp/` goes. The directory can be used again. */
+  async close(): Promise<void> {
+    const session = await this.#session?.catch(() => undefined);
+    this.#session = undefined;
+    clearInterval(this.#heartbeat);
+    if (session) {
+      await rm(session, { recursive: true, force: true });
+      // Others may be at work below tmp/; an empty one has no reason to stay.
+      await rmdir(join(this.root, "tmp")).catch(() => {});
+    }
+    await this.sync();
+  }
+}
+
+/** What killed processes left behind. */
+async function removeStaleSessions(tmp: string, own: string): Promise<void> {
+  for (const name of await readdir(tmp)) {
+    const path = join(tmp, name);
+    const found = await stat(path).catch(() => undefined);
+    if (path !== own && found && Date.now() - found.mtimeMs > STALE_MS) {
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+    }
+  }
+}
+
+/** A blob on its way in. Its sha256 is computed as it comes. */
+export class BlobUploadFile {
+  readonly file: GrowingFile;
+  readonly #publish: (digest: Digest) => Promise<void>;
+  readonly #hasher = new Hasher();
+  #offset = 0;
+
+  constructor(file: GrowingFile, publish: (digest: Digest) => Promise<void>) {
+    this.file = file;
+    this.#publish = publish;
+  }
+
+  /** Bytes taken so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  append(chunk: Uint8Array): void | Promise<void> {
+    this.#hasher.update(chunk);
+    this.#offset += chunk.byteLength;
+    return this.file.append(chunk);
+  }
+
+  /**
+   * Ends the upload under a digest that the caller claims; it is proved before anything is published.
+   * @throws DIGEST_MISMATCH
+   */
+  async commit(digest: Digest): Promise<void> {
+    try {
+      await this.file.finish();
+      const what = `the uploaded blob of ${this.#offset} bytes`;
+      requireDigest(
+        algorithmOf(digest) === "sha256" ? this.#hasher.digest() : await hashFile(this.file.path, digest),
+        digest,
+        what,
+      );
+      await this.#publish(digest);
+      this.file.complete();
+    } catch (error) {
+      await this.cancel();
+      throw await fileSystemError(error, "committing an upload to", this.file.path);
+    }
+  }
+
+  /** For bytes that a Content has verified already: no second hash. */
+  async publish(digest: Digest): Promise<void> {
+    await this.file.finish();
+    await this.#publish(digest);
+    this.file.complete();
+  }
+
+  async cancel(): Promise<void> {
+    await this.file.fail();
+    await rm(this.file.path, { force: true }).catch((error: unknown) => {
+      throw new GantryError("FILE_SYSTEM", `removing ${this.file.path}: ${messageOf(error)}`, { cause: error });
+    });
+  }
+}
+
+async function hashFile(path: string, digest: Digest): Promise<Digest> {
+  const content = await fileContent({ digest }, path, { what: path });
+  const hasher = new Hasher(algorithmOf(digest));
+  await content!.pipe((chunk) => void hasher.update(chunk));
+  return hasher.digest();
+}

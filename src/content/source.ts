@@ -1,0 +1,113 @@
+import { constants, type FileHandle, open } from "node:fs/promises";
+import { errnoOf, GantryError } from "../base/error.ts";
+import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
+import type { Limits } from "../base/limits.ts";
+import { fileSystemError } from "../sys/fs-error.ts";
+
+/** Content that is opened when it is needed: a mount, or a blob that is already there, opens nothing. */
+export interface BlobSource {
+  open(options?: { readonly signal?: AbortSignal }): Promise<Content>;
+  /** Whether `open` can be called again: what cannot be replayed is never sent twice. */
+  readonly replayable: boolean;
+}
+
+/** A reader of one repository, layout or store: all that walking an image graph needs. */
+export interface Provider {
+  read(descriptor: Expected, options?: { readonly signal?: AbortSignal }): Promise<Content>;
+}
+
+export const CHUNK_SIZE: number = 1 << 20;
+
+export function bytesBody(bytes: Uint8Array): Body {
+  return {
+    async pump(write, signal) {
+      for (let at = 0; at < bytes.byteLength; at += CHUNK_SIZE) {
+        signal?.throwIfAborted();
+        await write(bytes.subarray(at, at + CHUNK_SIZE));
+      }
+    },
+    close() {},
+  };
+}
+
+export function bytesContent(expected: Expected, bytes: Uint8Array, what: string): Content {
+  return new Content(expected, bytesBody(bytes), { what });
+}
+
+export function bytesSource(expected: Expected, bytes: Uint8Array, what = `blob ${expected.digest}`): BlobSource {
+  return { replayable: true, open: async () => bytesContent(expected, bytes, what) };
+}
+
+/** Any iterable of chunks as content; it is not replayable. */
+export function iterableBody(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Body {
+  return {
+    async pump(write: ChunkWriter, signal) {
+      for await (const chunk of chunks) {
+        signal?.throwIfAborted();
+        await write(chunk);
+      }
+    },
+    close() {},
+  };
+}
+
+/**
+ * Opens a file of ours or of a layout that somebody else wrote: links are not followed, fifos and devices do not
+ * block, and only a regular file is accepted.
+ * @throws NOT_REGULAR_FILE, FILE_SYSTEM; undefined where there is no file
+ */
+export async function openRegularFile(path: string): Promise<{ handle: FileHandle; size: number } | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    if (errnoOf(error) === "ELOOP") throw notRegular(path, "a symbolic link");
+    if (errnoOf(error) === "ENXIO") throw notRegular(path, "a special file");
+    throw await fileSystemError(error, "opening", path);
+  }
+  const stat = await handle.stat();
+  if (!stat.isFile()) {
+    await handle.close();
+    throw notRegular(path, stat.isDirectory() ? "a directory" : "a special file");
+  }
+  return { handle, size: stat.size };
+}
+
+function notRegular(path: string, what: string): GantryError<"NOT_REGULAR_FILE"> {
+  return new GantryError("NOT_REGULAR_FILE", `${path} is ${what}; a blob must be a regular file`, { details: { path } });
+}
+
+/** The bytes of an open file; the handle is closed with the body. */
+export function fileBody(handle: FileHandle, path: string, range: { start: number; end?: number } = { start: 0 }): Body {
+  let closing: Promise<void> | undefined;
+  const end = range.end ?? Number.POSITIVE_INFINITY;
+  return {
+    file: path,
+    async pump(write, signal) {
+      const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(CHUNK_SIZE, end - range.start)));
+      for (let at = range.start; at < end; ) {
+        signal?.throwIfAborted();
+        const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, end - at), at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+        await write(buffer.subarray(0, bytesRead));
+      }
+    },
+    close() {
+      closing ??= handle.close();
+      return closing;
+    },
+  };
+}
+
+/** Content of a file, opened with {@link openRegularFile}; undefined where there is none. */
+export async function fileContent(
+  expected: Expected,
+  path: string,
+  options: { readonly what: string; readonly limits?: Limits },
+): Promise<Content | undefined> {
+  const file = await openRegularFile(path);
+  if (!file) return undefined;
+  return new Content({ ...expected, size: expected.size ?? file.size }, fileBody(file.handle, path), options);
+}

@@ -1,0 +1,84 @@
+import { GantryError } from "../base/error.ts";
+import type { Provider } from "../content/source.ts";
+import type { Descriptor, ImageConfig, Index, Manifest, Platform } from "../spec/types.ts";
+import { type GraphOptions, isDocument, type ReadDocument, readConfig, readDocument } from "./graph.ts";
+import { formatPlatform, hostPlatform, platformRank } from "./platform.ts";
+
+/** Which platforms of an image are meant: all of them, or those listed. */
+export type PlatformChoice = "all" | readonly Platform[];
+
+/**
+ * The best entry of an index for a platform: the closest variant, the first among equals. Attestations, whose
+ * platform is unknown/unknown, are never chosen.
+ */
+export function selectManifest(index: Index, wanted: Platform): Descriptor | undefined {
+  let best: { readonly entry: Descriptor; readonly rank: number } | undefined;
+  for (const entry of index.manifests) {
+    const rank = entry.platform && isDocument(entry) ? platformRank(wanted, entry.platform) : undefined;
+    if (rank !== undefined && (!best || rank < best.rank)) best = { entry, rank };
+  }
+  return best?.entry;
+}
+
+/** The entries of an index for a choice of platforms. @throws PLATFORM_NOT_FOUND naming those there are */
+export function selectManifests(index: Index, choice: PlatformChoice, what: string): readonly Descriptor[] {
+  if (choice === "all") return index.manifests;
+  return [...new Set(choice.map((platform) => selectManifest(index, platform) ?? noSuchPlatform(index, platform, what)))];
+}
+
+function noSuchPlatform(index: Index, platform: Platform, what: string): never {
+  const offered = index.manifests.flatMap((entry) => (entry.platform ? [formatPlatform(entry.platform)] : []));
+  const names = [...new Set(offered)].filter((name) => !name.startsWith("unknown"));
+  throw new GantryError(
+    "PLATFORM_NOT_FOUND",
+    `${what} has no image for ${formatPlatform(platform)}; it has ${names.join(", ") || "none that name a platform"}. Choose one with --platform`,
+    { details: { wanted: formatPlatform(platform), offered: names } },
+  );
+}
+
+/** One image: the manifest that was chosen, its configuration, and the documents on the way to it. */
+export interface ResolvedImage {
+  readonly descriptor: Descriptor;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  readonly path: readonly ReadDocument[];
+}
+
+/**
+ * Goes from a reference's descriptor to the image for one platform (the host's by default). A manifest that stands
+ * alone is taken as it is, unless a platform was asked for and its config names another.
+ * @throws PLATFORM_NOT_FOUND, NOT_AN_IMAGE, what reading and decoding throw
+ */
+export async function resolveImage(
+  provider: Provider,
+  root: Descriptor,
+  options: GraphOptions & { readonly platform?: Platform; readonly what?: string } = {},
+): Promise<ResolvedImage> {
+  const what = options.what ?? root.digest;
+  const wanted = options.platform ?? hostPlatform();
+  const path: ReadDocument[] = [];
+  let descriptor = root;
+  for (let depth = 0; ; depth += 1) {
+    const read = await readDocument(provider, descriptor, options);
+    path.push(read);
+    const { document } = read;
+    if (document.kind === "manifest") {
+      if (document.manifest.artifactType || !/container\.image\.v1|image\.config\.v1/.test(document.manifest.config.mediaType)) {
+        throw new GantryError(
+          "NOT_AN_IMAGE",
+          `${what} is no container image: its config is a ${document.manifest.artifactType ?? document.manifest.config.mediaType}`,
+        );
+      }
+      const config = await readConfig(provider, document.manifest, options);
+      if (options.platform && config.os && platformRank(wanted, config) === undefined) {
+        throw new GantryError(
+          "PLATFORM_NOT_FOUND",
+          `${what} has no image for ${formatPlatform(wanted)}; it is one image, for ${formatPlatform(config)}`,
+        );
+      }
+      return { descriptor, manifest: document.manifest, config, path };
+    }
+    if (depth > 8) throw new GantryError("LIMIT_EXCEEDED", `${what}: indexes nest deeper than 8 levels`);
+    descriptor = selectManifests(document.index, [wanted], what)[0]!;
+  }
+}

@@ -1,0 +1,13 @@
+export {
+  apiHost,
+  formatReference,
+  isTag,
+  parseReference,
+  parseRepoName,
+  parseTag,
+  parseTagOrDigest,
+  type Reference,
+  type RepoName,
+  type Tag,
+  wantedOf,
+} from "./reference.ts";

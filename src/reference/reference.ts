@@ -1,0 +1,120 @@
+import { GantryError } from "../base/error.ts";
+import { type Digest, parseDigest } from "../spec/digest.ts";
+
+/** The name of a repository, as it stands in the paths of the distribution API: `library/alpine`. */
+export type RepoName = string & { readonly __repoName: unique symbol };
+/** A tag. */
+export type Tag = string & { readonly __tag: unique symbol };
+
+/**
+ * Where an image lives and which one it is: `host/repository[:tag][@digest]`. Where both are present the digest
+ * decides and the tag is only shown.
+ * @see distribution-spec, "Pulling manifests"; the grammar is that of distribution/reference
+ */
+export interface Reference {
+  /** Host with optional port, as written in full: `docker.io`, `127.0.0.1:5000`, `[::1]:5000`. */
+  readonly host: string;
+  readonly repository: RepoName;
+  readonly tag?: Tag;
+  readonly digest?: Digest;
+}
+
+const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const repositoryGrammar = new RegExp(`^${component}(?:/${component})*$`);
+const tagGrammar = /^\w[\w.-]{0,127}$/;
+const label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+const hostGrammar = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`);
+
+const dockerHub = "docker.io";
+/** The names by which Docker Hub is known. */
+const dockerHubNames: ReadonlySet<string> = new Set([
+  dockerHub,
+  "index.docker.io",
+  "registry-1.docker.io",
+  "registry.hub.docker.com",
+  "www.docker.io",
+]);
+
+const fault = (text: string, why: string): GantryError<"INVALID_REFERENCE"> =>
+  new GantryError("INVALID_REFERENCE", `${JSON.stringify(text.slice(0, 300))} is not an image reference: ${why}`);
+
+export function parseRepoName(text: string): RepoName {
+  if (text.length > 255 || !repositoryGrammar.test(text)) {
+    const hint = text !== text.toLowerCase() ? "; repository names are lower case" : "";
+    throw fault(text, `bad repository name ${JSON.stringify(text.slice(0, 300))}${hint}`);
+  }
+  return text as RepoName;
+}
+
+export function parseTag(text: string): Tag {
+  if (!tagGrammar.test(text)) {
+    throw fault(text, `bad tag ${JSON.stringify(text.slice(0, 160))}; a tag is up to 128 letters, digits, _ . and -`);
+  }
+  return text as Tag;
+}
+
+export const isTag = (text: string): text is Tag => tagGrammar.test(text);
+
+/** A tag or a digest, told apart by the colon that only digests have. */
+export function parseTagOrDigest(text: string): Tag | Digest {
+  return text.includes(":") ? parseDigest(text, "reference") : parseTag(text);
+}
+
+/**
+ * Parses what people write: `alpine`, `ghcr.io/o/r:tag`, `localhost:5000/app@sha256:...`. Names without a host are
+ * those of Docker Hub, and its one-word names live in `library/`. A tag is never added.
+ * @throws INVALID_REFERENCE, and the errors of a digest
+ */
+export function parseReference(text: string): Reference {
+  let rest = text;
+  let digest: Digest | undefined;
+  const at = rest.indexOf("@");
+  if (at >= 0) {
+    digest = parseDigest(rest.slice(at + 1), `reference ${JSON.stringify(text.slice(0, 300))}`);
+    rest = rest.slice(0, at);
+  }
+  let tag: Tag | undefined;
+  const colon = rest.lastIndexOf(":");
+  if (colon > rest.lastIndexOf("/")) {
+    tag = parseTag(rest.slice(colon + 1));
+    rest = rest.slice(0, colon);
+  }
+  if (rest === "") throw fault(text, "the repository name is missing");
+  const { host, path } = splitHost(rest);
+  if (!hostGrammar.test(host)) throw fault(text, `bad host ${JSON.stringify(host)}`);
+  const isHub = dockerHubNames.has(host);
+  const full = isHub && !path.includes("/") ? `library/${path}` : path;
+  const repository = parseRepoName(full);
+  return {
+    host: isHub ? dockerHub : host,
+    repository,
+    ...(tag !== undefined && { tag }),
+    ...(digest !== undefined && { digest }),
+  };
+}
+
+/** The first component is a host where it has a dot, a port or brackets, is localhost, or is not lower case. */
+function splitHost(name: string): { host: string; path: string } {
+  const slash = name.indexOf("/");
+  if (slash < 0) return { host: dockerHub, path: name };
+  const first = name.slice(0, slash);
+  const isHost = /[.:[\]]/.test(first) || first === "localhost" || first !== first.toLowerCase();
+  return isHost ? { host: first, path: name.slice(slash + 1) } : { host: dockerHub, path: name };
+}
+
+/** The reference in full, with its host; parses back to itself. */
+export function formatReference(reference: Reference): string {
+  const tag = reference.tag === undefined ? "" : `:${reference.tag}`;
+  const digest = reference.digest === undefined ? "" : `@${reference.digest}`;
+  return `${reference.host}/${reference.repository}${tag}${digest}`;
+}
+
+/** What to ask a registry for: the digest where there is one, else the tag, else `latest`. */
+export function wantedOf(reference: Reference): Tag | Digest {
+  return reference.digest ?? reference.tag ?? ("latest" as Tag);
+}
+
+/** The host that answers for a reference's host: Docker Hub's API is on another name than its images. */
+export function apiHost(host: string): string {
+  return host === dockerHub ? "registry-1.docker.io" : host;
+}

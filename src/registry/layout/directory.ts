@@ -1,0 +1,134 @@
+import { randomUUID } from "node:crypto";
+import { GantryError } from "../../base/error.ts";
+import { checkLimit, defaultLimits, type Limits } from "../../base/limits.ts";
+import { type BlobDirectory, type BlobUploadFile } from "../../content/blob-directory.ts";
+import type { Body, Content, Expected } from "../../content/content.ts";
+import type { BlobSource } from "../../content/source.ts";
+import type { RepoName } from "../../reference/reference.ts";
+import type { Digest } from "../../spec/digest.ts";
+import { mediaTypes } from "../../spec/media-types.ts";
+import { summarizeManifest } from "../../spec/sniff.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import {
+  type BlobUpload,
+  blobUnknown,
+  type CallOptions,
+  expectedOf,
+  type RangeContent,
+  rangeInvalid,
+  type UploadSession,
+} from "../registry.ts";
+
+/** The half of a registry that a blob directory answers: what layouts and stores have in common. */
+export abstract class DirectoryRegistry {
+  abstract readonly name: string;
+  readonly blobs: BlobDirectory;
+  protected readonly limits: Limits;
+  readonly #uploads = new Map<string, DirectoryUpload>();
+
+  constructor(blobs: BlobDirectory, limits: Limits = defaultLimits) {
+    this.blobs = blobs;
+    this.limits = limits;
+  }
+
+  /** Makes sure that the directory is there and may be written to. */
+  protected abstract prepareWrite(): Promise<void>;
+
+  async getBlob(_repo: RepoName, blob: Digest | Expected): Promise<Content> {
+    return this.blobs.read(expectedOf(blob));
+  }
+
+  async getBlobRange(repo: RepoName, blob: Expected, range: { start: number; end: number }): Promise<RangeContent> {
+    const size = await this.blobs.size(blob.digest);
+    if (size === undefined) throw blobUnknown(this.name, repo, blob.digest);
+    const { start, end } = range;
+    if (!(start >= 0 && start < end && end <= size)) throw rangeInvalid(blob.digest, start, end, size);
+    const body = await this.blobs.readRange(blob, range);
+    return Object.assign(body, { start, end });
+  }
+
+  async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
+    const size = await this.blobs.size(digest);
+    if (size === undefined) throw blobUnknown(this.name, repo, digest);
+    return { mediaType: mediaTypes.octetStream, digest, size };
+  }
+
+  /** A manifest that is there under its digest alone: its media type is what it calls itself. */
+  protected async describeManifest(digest: Digest): Promise<Descriptor | undefined> {
+    const size = await this.blobs.size(digest);
+    if (size === undefined) return undefined;
+    checkLimit(this.limits, "metadataBytes", size, `manifest ${digest} of ${this.name}`);
+    const bytes = await (await this.blobs.read({ digest, size })).bytes();
+    const { mediaType } = summarizeManifest(bytes);
+    return mediaType ? { mediaType, digest, size } : undefined;
+  }
+
+  async pushBlob(
+    _repo: RepoName,
+    descriptor: Descriptor,
+    source: BlobSource,
+    options: CallOptions = {},
+  ): Promise<Descriptor> {
+    await this.prepareWrite();
+    await this.blobs.write(descriptor, () => source.open(options), options);
+    return descriptor;
+  }
+
+  async openUpload(repo: RepoName, options: { readonly session?: UploadSession } = {}): Promise<BlobUpload> {
+    await this.prepareWrite();
+    if (options.session) {
+      const found = this.#uploads.get(options.session.location);
+      if (found?.session.repo === repo) return found;
+      throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
+    }
+    const session = { repo, location: randomUUID() };
+    const upload = new DirectoryUpload(session, await this.blobs.upload(), () => this.#uploads.delete(session.location));
+    this.#uploads.set(session.location, upload);
+    return upload;
+  }
+
+  /** Blobs are shared by all repositories of a directory. */
+  async mountBlob(_from: RepoName, to: RepoName, digest: Digest): Promise<Descriptor> {
+    return this.resolveBlob(to, digest);
+  }
+
+  async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
+    if (!(await this.blobs.delete(digest))) throw blobUnknown(this.name, repo, digest);
+  }
+
+  async close(): Promise<void> {
+    await this.blobs.close();
+  }
+}
+
+class DirectoryUpload implements BlobUpload {
+  readonly session: UploadSession;
+  readonly #file: BlobUploadFile;
+  readonly #forget: () => void;
+
+  constructor(session: UploadSession, file: BlobUploadFile, forget: () => void) {
+    this.session = session;
+    this.#file = file;
+    this.#forget = forget;
+  }
+
+  get offset(): number {
+    return this.#file.offset;
+  }
+
+  async append(body: Body, options: CallOptions = {}): Promise<void> {
+    await body.pump((chunk) => this.#file.append(chunk), options.signal);
+  }
+
+  async commit(digest: Digest): Promise<Descriptor> {
+    this.#forget();
+    const size = this.#file.offset;
+    await this.#file.commit(digest);
+    return { mediaType: mediaTypes.octetStream, digest, size };
+  }
+
+  async cancel(): Promise<void> {
+    this.#forget();
+    await this.#file.cancel();
+  }
+}

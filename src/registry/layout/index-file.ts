@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf, GantryError } from "../../base/error.ts";
+import { defaultLimits, type Limits } from "../../base/limits.ts";
+import { fileBody, openRegularFile } from "../../content/source.ts";
+import { decodeImageLayout, decodeLayoutIndex } from "../../spec/decode.ts";
+import { mediaTypes } from "../../spec/media-types.ts";
+import type { Descriptor, Index } from "../../spec/types.ts";
+import { fileSystemError } from "../../sys/fs-error.ts";
+import { withLock } from "../../sys/lock.ts";
+
+const LAYOUT_HEADER = '{"imageLayoutVersion":"1.0.0"}';
+
+export interface IndexFileOptions {
+  readonly limits?: Limits;
+  /** Readable by others as far as the umask allows. Default: the owner's alone. */
+  readonly shared?: boolean;
+}
+
+/**
+ * The `oci-layout` and `index.json` of a layout or store (image-spec image-layout.md). Changes are made under a lock
+ * between processes and appear by rename, so a reader sees the list before or after, never between. Fields of others
+ * are kept.
+ */
+export class IndexFile {
+  readonly root: string;
+  readonly #limits: Limits;
+  readonly #options: IndexFileOptions;
+  #cache: { readonly stamp: string; readonly index: Index } | undefined;
+
+  constructor(root: string, options: IndexFileOptions = {}) {
+    this.root = root;
+    this.#limits = options.limits ?? defaultLimits;
+    this.#options = options;
+  }
+
+  get path(): string {
+    return join(this.root, "index.json");
+  }
+
+  /** Makes an empty layout where nothing, or an empty directory, is. @throws TARGET_NOT_EMPTY for somebody's directory */
+  async create(): Promise<void> {
+    const [file, directory] = this.#options.shared ? [0o666, 0o777] : [0o600, 0o700];
+    try {
+      await mkdir(this.root, { recursive: true, mode: directory });
+      if (await this.#exists("oci-layout")) return;
+      const names = await readdir(this.root);
+      const foreign = names.filter((name) => !["tmp", "blobs", "version.json", "leases", "layers"].includes(name));
+      if (foreign.length > 0 && !names.includes("index.json") && !foreign.every((name) => name.startsWith("index.json"))) {
+        throw new GantryError(
+          "TARGET_NOT_EMPTY",
+          `${this.root} is neither empty nor an image layout (it holds ${foreign.slice(0, 3).join(", ")}); name a new directory`,
+        );
+      }
+      await mkdir(join(this.root, "blobs", "sha256"), { recursive: true, mode: directory });
+      await withLock(`${this.path}.lock`, async () => {
+        if (!(await this.#exists("index.json"))) {
+          await this.#replace({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] }, file);
+        }
+        await writeFile(join(this.root, "oci-layout"), LAYOUT_HEADER, { mode: file });
+      });
+    } catch (error) {
+      throw await fileSystemError(error, "creating the layout", this.root);
+    }
+  }
+
+  async #exists(name: string): Promise<boolean> {
+    return stat(join(this.root, name)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** @throws NAME_UNKNOWN where there is no layout, INVALID_DOCUMENT, NOT_REGULAR_FILE */
+  async read(): Promise<Index> {
+    const found = await stat(this.path, { bigint: true }).catch((error: unknown) => {
+      if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+      throw error;
+    });
+    if (!found) {
+      throw new GantryError("NAME_UNKNOWN", `${this.root} is not an image layout: it has no index.json`, {
+        details: { path: this.root },
+      });
+    }
+    const stamp = `${found.ino} ${found.mtimeNs} ${found.size}`;
+    if (this.#cache?.stamp === stamp) return this.#cache.index;
+    decodeImageLayout(await this.#readFile("oci-layout"), join(this.root, "oci-layout"));
+    const index = decodeLayoutIndex(await this.#readFile("index.json"), this.path, this.#limits);
+    this.#cache = { stamp, index };
+    return index;
+  }
+
+  async #readFile(name: string): Promise<Buffer> {
+    const path = join(this.root, name);
+    const file = await openRegularFile(path);
+    if (!file) throw new GantryError("NAME_UNKNOWN", `${this.root} is not an image layout: it has no ${name}`);
+    const body = fileBody(file.handle, path, { start: 0, end: Math.min(file.size, this.#limits.layoutIndexBytes + 1) });
+    const chunks: Buffer[] = [];
+    await body.pump((chunk) => void chunks.push(Buffer.from(chunk)));
+    await body.close();
+    return Buffer.concat(chunks);
+  }
+
+  /** Replaces the entries by what `change` makes of them; nothing is written where it returns the same list. */
+  async update(
+    change: (entries: readonly Descriptor[]) => readonly Descriptor[] | Promise<readonly Descriptor[]>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    await withLock(
+      `${this.path}.lock`,
+      async (lock) => {
+        const index = await this.read();
+        const manifests = await change(index.manifests);
+        if (manifests === index.manifests) return;
+        await lock.check();
+        await this.#replace({ ...index, manifests }, this.#options.shared ? 0o666 : 0o600);
+      },
+      options,
+    );
+  }
+
+  async #replace(index: Index, mode: number): Promise<void> {
+    const temporary = `${this.path}.${randomUUID()}`;
+    try {
+      const file = await open(temporary, "wx", mode);
+      try {
+        await file.writeFile(JSON.stringify(index));
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw await fileSystemError(error, "writing", this.path);
+    }
+    const directory = await open(this.root, "r");
+    await directory.sync().finally(() => directory.close());
+  }
+}

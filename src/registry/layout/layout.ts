@@ -1,0 +1,243 @@
+import { basename, resolve } from "node:path";
+import { GantryError } from "../../base/error.ts";
+import { checkLimit, type Limits } from "../../base/limits.ts";
+import { BlobDirectory } from "../../content/blob-directory.ts";
+import type { Content } from "../../content/content.ts";
+import { bytesContent } from "../../content/source.ts";
+import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
+import { type Digest, digestOf, isDigest } from "../../spec/digest.ts";
+import { annotationRefName } from "../../spec/media-types.ts";
+import { summarizeManifest } from "../../spec/sniff.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import {
+  type CallOptions,
+  manifestUnknown,
+  type PushManifestOptions,
+  type Registry,
+  type StoredManifest,
+} from "../registry.ts";
+import { DirectoryRegistry } from "./directory.ts";
+import { IndexFile } from "./index-file.ts";
+
+/** Marks an entry without a tag that belongs to a repository other than the default one. */
+const annotationRepository = "dev.gantry.repository";
+
+export interface LayoutOptions {
+  readonly limits?: Limits;
+  /** Make the directory where it is absent. */
+  readonly create?: boolean;
+  /** Accept manifests whose children are not all there, as a partial image has them. Default: false. */
+  readonly sparse?: boolean;
+}
+
+/** Where an entry of index.json stands: the repository and the tag that its ref.name means. */
+interface Place {
+  readonly repo: RepoName;
+  readonly tag?: Tag;
+}
+
+/**
+ * An OCI image layout as a registry (image-spec image-layout.md). One directory holds many repositories: the ref.name
+ * `TAG` is a tag of the default repository, which other tools read and write, and `REPO:TAG` one of another. Blobs
+ * are shared by all of them.
+ */
+export class LayoutRegistry extends DirectoryRegistry implements Registry {
+  readonly name: string;
+  /** The repository whose tags are bare ref.names; it is called as the directory is. */
+  readonly defaultRepository: RepoName;
+  readonly #index: IndexFile;
+  readonly #options: LayoutOptions;
+  #created: Promise<void> | undefined;
+
+  constructor(directory: string, options: LayoutOptions = {}) {
+    const root = resolve(directory);
+    const name = `oci:${directory}`;
+    super(new BlobDirectory(root, { name, limits: options.limits, shared: true }), options.limits);
+    this.name = name;
+    this.defaultRepository = repositoryName(basename(root));
+    this.#index = new IndexFile(root, { limits: options.limits, shared: true });
+    this.#options = options;
+  }
+
+  protected override async prepareWrite(): Promise<void> {
+    if (!this.#options.create) return void (await this.#index.read());
+    this.#created ??= this.#index.create();
+    await this.#created;
+  }
+
+  #place(entry: Descriptor): Place | undefined {
+    const name = entry.annotations?.[annotationRefName];
+    const repository = entry.annotations?.[annotationRepository];
+    try {
+      if (name === undefined) return { repo: repository ? parseRepoName(repository) : this.defaultRepository };
+      if (isTag(name)) return { repo: this.defaultRepository, tag: name };
+      const colon = name.lastIndexOf(":");
+      const tag = name.slice(colon + 1);
+      return colon > 0 && isTag(tag) ? { repo: parseRepoName(name.slice(0, colon)), tag } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #entry(descriptor: Descriptor, repo: RepoName, tag?: Tag): Descriptor {
+    const own = repo === this.defaultRepository;
+    const { [annotationRefName]: _name, [annotationRepository]: _repo, ...others } = descriptor.annotations ?? {};
+    const annotations = {
+      ...others,
+      ...(tag !== undefined && { [annotationRefName]: own ? tag : `${repo}:${tag}` }),
+      ...(tag === undefined && !own && { [annotationRepository]: repo }),
+    };
+    const { annotations: _old, ...rest } = descriptor;
+    return Object.keys(annotations).length > 0 ? { ...rest, annotations } : rest;
+  }
+
+  async #find(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
+    const { manifests } = await this.#index.read();
+    const wanted = (entry: Descriptor): boolean => {
+      const place = this.#place(entry);
+      return isDigest(reference) ? entry.digest === reference : place?.repo === repo && place.tag === reference;
+    };
+    const matches = manifests.filter(wanted);
+    if (new Set(matches.map((entry) => entry.digest)).size > 1) {
+      throw new GantryError(
+        "AMBIGUOUS_DOCUMENT",
+        `${this.name}: index.json lists ${matches.length} manifests called ${reference}; name one by its digest: ${matches.map((entry) => entry.digest).join(", ")}`,
+      );
+    }
+    if (matches[0]) return matches[0];
+    const found = isDigest(reference) ? await this.describeManifest(reference) : undefined;
+    if (found) return found;
+    throw manifestUnknown(this.name, repo, reference);
+  }
+
+  /** The manifest of a layout that holds just one, whatever it is called. @throws MANIFEST_UNKNOWN, USAGE */
+  async onlyManifest(): Promise<Descriptor> {
+    const { manifests } = await this.#index.read();
+    const digests = [...new Set(manifests.map((entry) => entry.digest))];
+    if (digests.length === 1) return manifests[0]!;
+    if (digests.length === 0) throw manifestUnknown(this.name, this.defaultRepository, "at all");
+    const names = manifests.map((entry) => entry.annotations?.[annotationRefName] ?? `@${entry.digest}`);
+    throw new GantryError("USAGE", `${this.name} holds ${manifests.length} images; name one of ${names.join(", ")}`);
+  }
+
+  async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
+    const { mediaType, digest, size } = await this.#find(repo, reference);
+    checkLimit(this.limits, "metadataBytes", size, `manifest ${digest} of ${this.name}`);
+    const content = await this.blobs.read({ digest, size, mediaType });
+    return { descriptor: { mediaType, digest, size }, bytes: await content.bytes(options) };
+  }
+
+  async resolveManifest(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
+    const { mediaType, digest, size } = await this.#find(repo, reference);
+    return { mediaType, digest, size };
+  }
+
+  async pushManifest(
+    repo: RepoName,
+    bytes: Uint8Array,
+    mediaType: string,
+    options: PushManifestOptions = {},
+  ): Promise<Descriptor> {
+    await this.prepareWrite();
+    const { children } = summarizeManifest(bytes);
+    if (!this.#options.sparse) await this.#requireChildren(repo, children);
+    const descriptor: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+    const source = async (): Promise<Content> => bytesContent(descriptor, bytes, `manifest ${descriptor.digest}`);
+    await this.blobs.write(descriptor, source, options);
+    await this.blobs.sync();
+    const tags = options.tags ?? [];
+    await this.#index.update((entries) => {
+      const replaced = (entry: Descriptor): boolean => {
+        const place = this.#place(entry);
+        if (place?.repo !== repo) return false;
+        // A tag moves; an untagged entry goes when it has a name, or a parent that leads to it.
+        if (place.tag !== undefined) return tags.includes(place.tag);
+        return entry.digest === descriptor.digest || children.some((child) => child.digest === entry.digest);
+      };
+      const named = tags.map((tag) => this.#entry(descriptor, repo, tag));
+      const listed = entries.some((entry) => entry.digest === descriptor.digest && this.#place(entry)?.repo === repo);
+      const added = named.length > 0 ? named : listed ? [] : [this.#entry(descriptor, repo)];
+      return added.length === 0 ? entries : [...entries.filter((entry) => !replaced(entry)), ...added];
+    }, options);
+    return descriptor;
+  }
+
+  async #requireChildren(
+    repo: RepoName,
+    children: readonly { readonly digest: string; readonly foreign: boolean }[],
+  ): Promise<void> {
+    const missing: string[] = [];
+    for (const { digest, foreign } of children) {
+      if (!foreign && !(isDigest(digest) && (await this.blobs.has({ digest })))) missing.push(digest);
+    }
+    if (missing.length === 0) return;
+    throw new GantryError(
+      "MANIFEST_BLOB_UNKNOWN",
+      `${this.name}/${repo}: the manifest refers to ${missing.length} missing blobs or manifests: ${missing.join(", ")}`,
+      { details: { missing } },
+    );
+  }
+
+  async deleteManifest(repo: RepoName, digest: Digest, options: CallOptions = {}): Promise<void> {
+    await this.#find(repo, digest);
+    let elsewhere = false;
+    await this.#index.update((entries) => {
+      const kept = entries.filter((entry) => entry.digest !== digest || this.#place(entry)?.repo !== repo);
+      elsewhere = kept.some((entry) => entry.digest === digest);
+      return kept.length === entries.length ? entries : kept;
+    }, options);
+    if (!elsewhere) await this.blobs.delete(digest);
+  }
+
+  async deleteTag(repo: RepoName, tag: Tag, options: CallOptions = {}): Promise<void> {
+    await this.#index.update((entries) => {
+      const found = entries.find((entry) => {
+        const place = this.#place(entry);
+        return place?.repo === repo && place.tag === tag;
+      });
+      if (!found) throw manifestUnknown(this.name, repo, tag);
+      const rest = entries.filter((entry) => entry !== found);
+      const listed = rest.some((entry) => entry.digest === found.digest && this.#place(entry)?.repo === repo);
+      return listed ? rest : [...rest, this.#entry(found, repo)];
+    }, options);
+  }
+
+  async *repositories(): AsyncGenerator<RepoName> {
+    const { manifests } = await this.#index.read();
+    const names = manifests.map((entry) => this.#place(entry)?.repo).filter((name) => name !== undefined);
+    yield* [...new Set(names)].sort();
+  }
+
+  async *tags(repo: RepoName): AsyncGenerator<Tag> {
+    const { manifests } = await this.#index.read();
+    const places = manifests.map((entry) => this.#place(entry)).filter((place) => place?.repo === repo);
+    if (places.length === 0) throw new GantryError("NAME_UNKNOWN", `${this.name}: there is no repository ${repo}`);
+    yield* places.flatMap((place) => place?.tag ?? []).sort();
+  }
+
+  async *referrers(
+    repo: RepoName,
+    digest: Digest,
+    options: { readonly artifactType?: string } = {},
+  ): AsyncGenerator<Descriptor> {
+    const { manifests } = await this.#index.read();
+    const seen = new Set<Digest>();
+    for (const entry of manifests) {
+      if (seen.has(entry.digest) || this.#place(entry)?.repo !== repo) continue;
+      seen.add(entry.digest);
+      const { bytes, descriptor } = await this.getManifest(repo, entry.digest);
+      const { subject, artifactType, annotations } = summarizeManifest(bytes);
+      if (subject !== digest || (options.artifactType && options.artifactType !== artifactType)) continue;
+      yield { ...descriptor, ...(artifactType && { artifactType }), ...(annotations && { annotations }) };
+    }
+  }
+}
+
+/** A directory's name as a repository name: lower case, other characters as dashes. */
+function repositoryName(directory: string): RepoName {
+  const name = directory
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return parseRepoName(name || "image");
+}

@@ -1,0 +1,226 @@
+import { randomUUID } from "node:crypto";
+import { GantryError } from "../../base/error.ts";
+import { type Body, Content, type Expected, requireDigest } from "../../content/content.ts";
+import { type BlobSource, bytesBody } from "../../content/source.ts";
+import type { RepoName, Tag } from "../../reference/reference.ts";
+import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
+import { mediaTypes } from "../../spec/media-types.ts";
+import { summarizeManifest } from "../../spec/sniff.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import {
+  type BlobUpload,
+  blobUnknown,
+  expectedOf,
+  manifestUnknown,
+  type PushManifestOptions,
+  type RangeContent,
+  type Registry,
+  rangeInvalid,
+  type StoredManifest,
+  type UploadSession,
+} from "../registry.ts";
+
+interface Repository {
+  readonly blobs: Map<Digest, Buffer>;
+  readonly manifests: Map<Digest, { readonly mediaType: string; readonly bytes: Buffer }>;
+  readonly tags: Map<Tag, Digest>;
+}
+
+class MemoryUpload implements BlobUpload {
+  readonly session: UploadSession;
+  readonly chunks: Buffer[] = [];
+  readonly #finish: (digest?: Digest) => Descriptor | undefined;
+
+  constructor(session: UploadSession, finish: (digest?: Digest) => Descriptor | undefined) {
+    this.session = session;
+    this.#finish = finish;
+  }
+
+  get offset(): number {
+    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  }
+
+  async append(body: Body, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await body.pump((chunk) => void this.chunks.push(Buffer.from(chunk)), options.signal);
+  }
+
+  async commit(digest: Digest): Promise<Descriptor> {
+    return this.#finish(digest)!;
+  }
+
+  async cancel(): Promise<void> {
+    this.#finish();
+  }
+}
+
+/** A registry in memory: for tests, and for serving what is made on the fly. */
+export class MemoryRegistry implements Registry {
+  readonly name: string;
+  readonly #repositories = new Map<RepoName, Repository>();
+  readonly #uploads = new Map<string, MemoryUpload>();
+
+  constructor(options: { readonly name?: string } = {}) {
+    this.name = options.name ?? "memory";
+  }
+
+  #open(repo: RepoName): Repository {
+    let found = this.#repositories.get(repo);
+    if (!found) {
+      found = { blobs: new Map(), manifests: new Map(), tags: new Map() };
+      this.#repositories.set(repo, found);
+    }
+    return found;
+  }
+
+  #find(repo: RepoName, reference: Tag | Digest): { digest: Digest; mediaType: string; bytes: Buffer } {
+    const repository = this.#repositories.get(repo);
+    const digest = isDigest(reference) ? reference : repository?.tags.get(reference as Tag);
+    const found = digest && repository?.manifests.get(digest);
+    if (!found) throw manifestUnknown(this.name, repo, reference);
+    return { digest, ...found };
+  }
+
+  #blob(repo: RepoName, digest: Digest): Buffer {
+    const bytes = this.#repositories.get(repo)?.blobs.get(digest);
+    if (!bytes) throw blobUnknown(this.name, repo, digest);
+    return bytes;
+  }
+
+  async getManifest(repo: RepoName, reference: Tag | Digest): Promise<StoredManifest> {
+    const { digest, mediaType, bytes } = this.#find(repo, reference);
+    return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+  }
+
+  async getBlob(repo: RepoName, blob: Digest | Expected): Promise<Content> {
+    const expected = expectedOf(blob);
+    const bytes = this.#blob(repo, expected.digest);
+    const what = `blob ${expected.digest} of ${this.name}/${repo}`;
+    return new Content({ ...expected, size: expected.size ?? bytes.length }, bytesBody(bytes), { what });
+  }
+
+  async getBlobRange(repo: RepoName, blob: Expected, range: { start: number; end: number }): Promise<RangeContent> {
+    const bytes = this.#blob(repo, blob.digest);
+    const { start, end } = range;
+    if (!(start >= 0 && start < end && end <= bytes.length)) throw rangeInvalid(blob.digest, start, end, bytes.length);
+    return { ...bytesBody(bytes.subarray(start, end)), start, end };
+  }
+
+  async resolveManifest(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
+    const { digest, mediaType, bytes } = this.#find(repo, reference);
+    return { mediaType, digest, size: bytes.length };
+  }
+
+  async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
+    return { mediaType: mediaTypes.octetStream, digest, size: this.#blob(repo, digest).length };
+  }
+
+  async pushBlob(
+    repo: RepoName,
+    descriptor: Descriptor,
+    source: BlobSource,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Descriptor> {
+    await using content = await source.open(options);
+    const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
+    requireDigest(digestOf(bytes, algorithmOf(descriptor.digest)), descriptor.digest, `blob ${descriptor.digest}`);
+    this.#open(repo).blobs.set(descriptor.digest, bytes);
+    return descriptor;
+  }
+
+  async openUpload(repo: RepoName, options: { readonly session?: UploadSession } = {}): Promise<BlobUpload> {
+    if (options.session) {
+      const found = this.#uploads.get(options.session.location);
+      if (found?.session.repo === repo) return found;
+      throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
+    }
+    const session: UploadSession = { repo, location: randomUUID() };
+    const upload = new MemoryUpload(session, (digest) => {
+      this.#uploads.delete(session.location);
+      if (!digest) return undefined;
+      const bytes = Buffer.concat(upload.chunks);
+      requireDigest(digestOf(bytes, algorithmOf(digest)), digest, `the uploaded blob of ${bytes.length} bytes`);
+      this.#open(repo).blobs.set(digest, bytes);
+      return { mediaType: mediaTypes.octetStream, digest, size: bytes.length };
+    });
+    this.#uploads.set(session.location, upload);
+    return upload;
+  }
+
+  async mountBlob(from: RepoName, to: RepoName, digest: Digest): Promise<Descriptor> {
+    const bytes = this.#blob(from, digest);
+    this.#open(to).blobs.set(digest, bytes);
+    return { mediaType: mediaTypes.octetStream, digest, size: bytes.length };
+  }
+
+  async pushManifest(
+    repo: RepoName,
+    bytes: Uint8Array,
+    mediaType: string,
+    options: PushManifestOptions = {},
+  ): Promise<Descriptor> {
+    const repository = this.#open(repo);
+    const missing = summarizeManifest(bytes).children.filter(
+      ({ digest, kind, foreign }) => !foreign && !repository[kind === "blob" ? "blobs" : "manifests"].has(digest as Digest),
+    );
+    if (missing.length > 0) {
+      throw new GantryError(
+        "MANIFEST_BLOB_UNKNOWN",
+        `${this.name}/${repo}: the manifest refers to ${missing.length} missing blobs or manifests: ${missing.map((child) => child.digest).join(", ")}`,
+        { details: { missing: missing.map((child) => child.digest) } },
+      );
+    }
+    const kept = Buffer.from(bytes);
+    const digest = digestOf(kept);
+    repository.manifests.set(digest, { mediaType, bytes: kept });
+    for (const tag of options.tags ?? []) repository.tags.set(tag, digest);
+    return { mediaType, digest, size: kept.length };
+  }
+
+  async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
+    this.#blob(repo, digest);
+    this.#repositories.get(repo)!.blobs.delete(digest);
+  }
+
+  async deleteManifest(repo: RepoName, digest: Digest): Promise<void> {
+    this.#find(repo, digest);
+    const { manifests, tags } = this.#repositories.get(repo)!;
+    manifests.delete(digest);
+    for (const [tag, target] of tags) if (target === digest) tags.delete(tag);
+  }
+
+  async deleteTag(repo: RepoName, tag: Tag): Promise<void> {
+    if (!this.#repositories.get(repo)?.tags.delete(tag)) throw manifestUnknown(this.name, repo, tag);
+  }
+
+  async *repositories(): AsyncGenerator<RepoName> {
+    yield* [...this.#repositories.keys()].sort();
+  }
+
+  async *tags(repo: RepoName): AsyncGenerator<Tag> {
+    const repository = this.#repositories.get(repo);
+    if (!repository) throw new GantryError("NAME_UNKNOWN", `${this.name}: there is no repository ${repo}`);
+    yield* [...repository.tags.keys()].sort();
+  }
+
+  async *referrers(
+    repo: RepoName,
+    digest: Digest,
+    options: { readonly artifactType?: string } = {},
+  ): AsyncGenerator<Descriptor> {
+    for (const [own, { bytes, mediaType }] of this.#repositories.get(repo)?.manifests ?? []) {
+      const { subject, artifactType, annotations } = summarizeManifest(bytes);
+      if (subject !== digest || (options.artifactType && options.artifactType !== artifactType)) continue;
+      yield {
+        mediaType,
+        digest: own,
+        size: bytes.length,
+        ...(artifactType && { artifactType }),
+        ...(annotations && { annotations }),
+      };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#uploads.clear();
+  }
+}

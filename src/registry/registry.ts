@@ -1,0 +1,152 @@
+import { GantryError } from "../base/error.ts";
+import type { Body, Content, Expected } from "../content/content.ts";
+import type { BlobSource, Provider } from "../content/source.ts";
+import type { RepoName, Tag } from "../reference/reference.ts";
+import type { Digest } from "../spec/digest.ts";
+import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.ts";
+import type { Descriptor } from "../spec/types.ts";
+import { bytesContent } from "../content/source.ts";
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** A manifest or index as it was stored, byte for byte, with the descriptor that we computed from those bytes. */
+export interface StoredManifest {
+  readonly descriptor: Descriptor;
+  readonly bytes: Buffer;
+}
+
+/** A part of a blob. It cannot be verified, so nothing that stores or applies bytes accepts it. */
+export interface RangeContent extends Body {
+  readonly start: number;
+  /** One past the last byte. */
+  readonly end: number;
+}
+
+/** What is needed to go on with an upload, also from another process. Plain JSON. */
+export interface UploadSession {
+  readonly repo: RepoName;
+  readonly location: string;
+}
+
+/** A blob whose digest is not known before its bytes are. */
+export interface BlobUpload {
+  readonly session: UploadSession;
+  /** Bytes that the other side has. */
+  readonly offset: number;
+  append(body: Body, options?: CallOptions & { readonly size?: number }): Promise<void>;
+  /** @throws DIGEST_MISMATCH where the bytes are not those of `digest` */
+  commit(digest: Digest, options?: CallOptions): Promise<Descriptor>;
+  cancel(): Promise<void>;
+}
+
+export interface PushManifestOptions extends CallOptions {
+  /** Names for the manifest. Without one it is known by its digest alone. */
+  readonly tags?: readonly Tag[];
+}
+
+/**
+ * The one interface of this package: what a client offers and what a server serves. Because both are the same,
+ * implementations stack: a server over a remote is a proxy.
+ *
+ * Every method may throw UNAUTHORIZED, DENIED, NAME_UNKNOWN, UNSUPPORTED (the implementation cannot do it) and the
+ * signal's own reason; remote ones the codes of the transport too.
+ * @see distribution-spec
+ */
+export interface Registry {
+  /** Names this registry in messages: `127.0.0.1:5000`, `oci:./images`. */
+  readonly name: string;
+
+  /**
+   * The whole manifest, at most `Limits.metadataBytes`, whose bytes have the digest asked for; for a tag we compute it.
+   * @throws MANIFEST_UNKNOWN, DIGEST_MISMATCH, LIMIT_EXCEEDED
+   */
+  getManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest>;
+  /** A blob that is verified as it is read, and that resumes inside where it comes from far. @throws BLOB_UNKNOWN */
+  getBlob(repo: RepoName, blob: Digest | Expected, options?: CallOptions): Promise<Content>;
+  /** Bytes `start` to `end` (exclusive) of a blob, unverified. @throws BLOB_UNKNOWN, RANGE_INVALID */
+  getBlobRange(
+    repo: RepoName,
+    blob: Expected,
+    range: { readonly start: number; readonly end: number },
+    options?: CallOptions,
+  ): Promise<RangeContent>;
+  /** What the registry claims about a manifest, without its bytes: never proof. @throws MANIFEST_UNKNOWN */
+  resolveManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<Descriptor>;
+  /** What the registry claims about a blob: never proof. @throws BLOB_UNKNOWN */
+  resolveBlob(repo: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor>;
+
+  /** @throws DIGEST_MISMATCH, SIZE_MISMATCH; nothing is published then */
+  pushBlob(repo: RepoName, descriptor: Descriptor, source: BlobSource, options?: CallOptions): Promise<Descriptor>;
+  /** Starts an upload, or goes on with one that was begun. @throws BLOB_UPLOAD_UNKNOWN */
+  openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload>;
+  /** Makes a blob of one repository known in another. @throws BLOB_UNKNOWN, UNSUPPORTED where the registry would rather have the bytes */
+  mountBlob(from: RepoName, to: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor>;
+  /** Stores a manifest byte for byte. @throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN */
+  pushManifest(
+    repo: RepoName,
+    bytes: Uint8Array,
+    mediaType: string,
+    options?: PushManifestOptions,
+  ): Promise<Descriptor>;
+
+  /** @throws BLOB_UNKNOWN */
+  deleteBlob(repo: RepoName, digest: Digest, options?: CallOptions): Promise<void>;
+  /** Deletes a manifest and every tag that names it. @throws MANIFEST_UNKNOWN */
+  deleteManifest(repo: RepoName, digest: Digest, options?: CallOptions): Promise<void>;
+  /** Deletes a tag and leaves the manifest. @throws MANIFEST_UNKNOWN */
+  deleteTag(repo: RepoName, tag: Tag, options?: CallOptions): Promise<void>;
+
+  repositories(options?: CallOptions): AsyncIterable<RepoName>;
+  /** In the order of their bytes. @throws NAME_UNKNOWN */
+  tags(repo: RepoName, options?: CallOptions): AsyncIterable<Tag>;
+  /** Descriptors of manifests whose subject is `digest`. */
+  referrers(
+    repo: RepoName,
+    digest: Digest,
+    options?: CallOptions & { readonly artifactType?: string },
+  ): AsyncIterable<Descriptor>;
+
+  /** Releases connections and what is half done. */
+  close(): Promise<void>;
+}
+
+export function unsupported(registry: string, what: string): GantryError<"UNSUPPORTED"> {
+  return new GantryError("UNSUPPORTED", `${registry} does not support ${what}`);
+}
+
+export function manifestUnknown(registry: string, repo: string, reference: string): GantryError<"MANIFEST_UNKNOWN"> {
+  return new GantryError("MANIFEST_UNKNOWN", `${registry}/${repo}: there is no manifest ${reference}`, {
+    details: { registry, repo, reference },
+  });
+}
+
+export function blobUnknown(registry: string, repo: string, digest: string): GantryError<"BLOB_UNKNOWN"> {
+  return new GantryError("BLOB_UNKNOWN", `${registry}/${repo}: there is no blob ${digest}`, {
+    details: { registry, repo, digest },
+  });
+}
+
+export function rangeInvalid(what: string, start: number, end: number, size: number): GantryError<"RANGE_INVALID"> {
+  return new GantryError("RANGE_INVALID", `${what}: bytes ${start} to ${end} are not within its ${size} bytes`);
+}
+
+/** What an expectation says of a blob, from its digest alone or from a descriptor. */
+export function expectedOf(blob: Digest | Expected): Expected {
+  return typeof blob === "string" ? { digest: blob } : blob;
+}
+
+/** One repository as a reader of its image graph: documents as manifests, everything else as blobs. */
+export function providerOf(registry: Registry, repo: RepoName): Provider {
+  return {
+    async read(descriptor, options) {
+      const type = descriptor.mediaType ?? "";
+      if (!isIndexType(type) && !isManifestType(type) && !isSchema1Type(type)) {
+        return registry.getBlob(repo, descriptor, options);
+      }
+      const { bytes } = await registry.getManifest(repo, descriptor.digest, options);
+      return bytesContent(descriptor, bytes, `manifest ${descriptor.digest} of ${registry.name}/${repo}`);
+    },
+  };
+}

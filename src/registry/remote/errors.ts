@@ -1,0 +1,90 @@
+import type { ErrorCode } from "../../base/codes.ts";
+import { GantryError } from "../../base/error.ts";
+import { printable } from "../../base/text.ts";
+import { redactUrl } from "../../transport/redact.ts";
+import type { HttpResponse, Transport } from "../../transport/transport.ts";
+
+/** Wire codes of the distribution specification that mean the same here; other ones are told by the status. */
+const wireCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>(
+  (
+    [
+      "BLOB_UNKNOWN",
+      "BLOB_UPLOAD_INVALID",
+      "BLOB_UPLOAD_UNKNOWN",
+      "MANIFEST_BLOB_UNKNOWN",
+      "MANIFEST_INVALID",
+      "MANIFEST_UNKNOWN",
+      "NAME_INVALID",
+      "NAME_UNKNOWN",
+      "UNAUTHORIZED",
+      "DENIED",
+      "UNSUPPORTED",
+    ] as const
+  ).map((code) => [code, code]),
+);
+wireCodes satisfies ReadonlyMap<string, ErrorCode>;
+
+interface WireError {
+  readonly code?: unknown;
+  readonly message?: unknown;
+  readonly detail?: unknown;
+}
+
+/**
+ * The error for a response that is not what was asked for. The body is read, at most 64 KiB of it: the codes of the
+ * distribution specification decide, and where there are none, the status does.
+ * @param missing what a 404 without a code means
+ */
+export async function responseError(
+  response: HttpResponse,
+  transport: Transport,
+  asked: string,
+  missing: ErrorCode,
+): Promise<GantryError> {
+  const errors = await readErrors(response, transport);
+  const first = errors.find((error) => wireCodes.has(String(error.code))) ?? errors[0];
+  const code = codeOf(response, first, missing);
+  const said = errors
+    .slice(0, 3)
+    .map((error) => `${error.code ?? "error"}: ${error.message ?? ""}`)
+    .join("; ");
+  const url = redactUrl(response.url);
+  const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
+  return new GantryError(code, message, { details: { status: response.status, url, codes: errors.map((e) => String(e.code)) } });
+}
+
+function codeOf(response: HttpResponse, first: WireError | undefined, missing: ErrorCode): ErrorCode {
+  const { status } = response;
+  if (status === 401) return "UNAUTHORIZED";
+  if (status === 403) return "DENIED";
+  if (status === 429) return "TOO_MANY_REQUESTS";
+  const known = wireCodes.get(String(first?.code));
+  // A digest that the registry found wrong is our DIGEST_MISMATCH.
+  if (first?.code === "DIGEST_INVALID") return "DIGEST_MISMATCH";
+  if (first?.code === "SIZE_INVALID") return "SIZE_MISMATCH";
+  if (known) return known;
+  if (status === 404) return missing;
+  if (status === 405 || status === 501) return "UNSUPPORTED";
+  if (status === 416) return "RANGE_INVALID";
+  return "REGISTRY_ERROR";
+}
+
+function advice(code: ErrorCode): string {
+  if (code === "UNAUTHORIZED" || code === "DENIED") {
+    return "; check the name of the repository (private and absent ones look alike from outside)";
+  }
+  if (code === "MANIFEST_UNKNOWN" || code === "NAME_UNKNOWN") return "; `gantry ls` lists the tags of a repository";
+  if (code === "TOO_MANY_REQUESTS") return "; wait, then try again";
+  return "";
+}
+
+async function readErrors(response: HttpResponse, transport: Transport): Promise<readonly WireError[]> {
+  try {
+    const body = await response.bytes(transport.limits.errorBytes, "the error response");
+    const errors = (JSON.parse(body.toString("utf8")) as { errors?: unknown }).errors;
+    return Array.isArray(errors) ? errors.filter((error) => typeof error === "object" && error !== null) : [];
+  } catch {
+    await response.discard();
+    return [];
+  }
+}

@@ -1,0 +1,43 @@
+import { GantryError } from "../../base/error.ts";
+import { checkLimit } from "../../base/limits.ts";
+import type { JsonObject } from "../../spec/json.ts";
+import { parseJsonObject } from "../../spec/json.ts";
+import { redactUrl } from "../../transport/redact.ts";
+import type { HttpResponse, Transport } from "../../transport/transport.ts";
+
+/** The address of the next page of a listing (RFC 8288), if the server names one. */
+export function nextPage(response: HttpResponse): URL | undefined {
+  const link = /<([^>]*)>[^,]*;\s*rel="?next"?/i.exec(response.headers["link"] ?? "");
+  if (!link) return undefined;
+  const to = URL.canParse(link[1]!, response.url.href) ? new URL(link[1]!, response.url) : undefined;
+  if (!to || to.origin !== response.url.origin) {
+    throw new GantryError(
+      "REDIRECT_REFUSED",
+      `${redactUrl(response.url)}: the next page of the list is said to be on another host; not followed`,
+    );
+  }
+  return to;
+}
+
+/**
+ * The documents of a listing, page by page: at most `Limits.pages`, none twice.
+ * @param get fetches one page and throws on any status but 200
+ */
+export async function* pages(
+  first: URL,
+  get: (url: URL) => Promise<HttpResponse>,
+  transport: Transport,
+): AsyncGenerator<JsonObject> {
+  const seen = new Set<string>();
+  for (let url: URL | undefined = first; url; ) {
+    checkLimit(transport.limits, "pages", seen.size + 1, `${redactUrl(first)}: the number of pages`);
+    if (seen.has(url.href)) {
+      throw new GantryError("INVALID_RESPONSE", `${redactUrl(url)}: the list of pages leads back to itself`);
+    }
+    seen.add(url.href);
+    const response: HttpResponse = await get(url);
+    const what = `the page ${redactUrl(url)}`;
+    yield parseJsonObject(await response.bytes(transport.limits.metadataBytes, what), what, transport.limits);
+    url = nextPage(response);
+  }
+}

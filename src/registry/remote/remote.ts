@@ -1,0 +1,393 @@
+import { GantryError, isGantryError } from "../../base/error.ts";
+import { checkLimit } from "../../base/limits.ts";
+import { Content, type Expected, requireDigest, requireSize } from "../../content/content.ts";
+import type { BlobSource } from "../../content/source.ts";
+import { apiHost, isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
+import { decodeDescriptor } from "../../spec/decode.ts";
+import { algorithmOf, type Digest, digestOf, isDigest, parseDigest } from "../../spec/digest.ts";
+import { invalid } from "../../spec/json.ts";
+import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
+import { summarizeManifest } from "../../spec/sniff.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import { isLoopback } from "../../transport/redirect.ts";
+import { type HttpRequest, type HttpResponse, Transport, type TransportOptions } from "../../transport/transport.ts";
+import {
+  type BlobUpload,
+  type CallOptions,
+  expectedOf,
+  type PushManifestOptions,
+  type RangeContent,
+  type Registry,
+  rangeInvalid,
+  type StoredManifest,
+  type UploadSession,
+  unsupported,
+} from "../registry.ts";
+import { Authenticator } from "./auth.ts";
+import { ResumingBody } from "./download.ts";
+import { responseError } from "./errors.ts";
+import { pages } from "./pages.ts";
+import { type Exchange, RemoteUpload, uploadedBytes, uploadLocation } from "./upload.ts";
+
+export interface RemoteOptions extends TransportOptions {
+  /** Speak http. Loopback hosts are asked which one they speak; all others are spoken to in https. */
+  readonly insecure?: boolean;
+}
+
+type MissingCode = "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN";
+
+/** A registry over HTTP (distribution-spec), without cache and without credentials. */
+export class RemoteRegistry implements Registry {
+  readonly name: string;
+  readonly #transport: Transport;
+  readonly #options: RemoteOptions;
+  #base: Promise<{ url: URL; auth: Authenticator }> | undefined;
+
+  /** @param host host with optional port, as in a reference: `docker.io`, `127.0.0.1:5000` */
+  constructor(host: string, options: RemoteOptions = {}) {
+    this.name = host;
+    this.#transport = new Transport(options);
+    this.#options = options;
+  }
+
+  /** Where the API is, found out at the first use. */
+  #connect(): Promise<{ url: URL; auth: Authenticator }> {
+    this.#base ??= this.#probe().then((url) => ({ url, auth: new Authenticator(url, this.#transport) }));
+    this.#base.catch(() => {
+      this.#base = undefined;
+    });
+    return this.#base;
+  }
+
+  async #probe(): Promise<URL> {
+    const host = apiHost(this.name);
+    const https = new URL(`https://${host}/v2/`);
+    if (this.#options.insecure) return new URL(`http://${host}/v2/`);
+    if (!isLoopback(https.hostname)) return https;
+    // On loopback a request without secrets tells which protocol is spoken. A TLS server answers plain HTTP with 400
+    // or not at all.
+    const plain = new URL(`http://${host}/v2/`);
+    try {
+      const response = await this.#transport.send({ method: "GET", url: plain });
+      await response.discard();
+      return response.status === 400 || response.url.protocol === "https:" ? https : plain;
+    } catch (error) {
+      if (isGantryError(error, "INVALID_RESPONSE")) return https;
+      if (isGantryError(error, "CONNECTION_FAILED") && error.details["errno"] !== "ECONNREFUSED") return https;
+      throw error;
+    }
+  }
+
+  async #url(repo: RepoName, rest: string): Promise<URL> {
+    return new URL(`${repo}/${rest}`, (await this.#connect()).url);
+  }
+
+  /** One request for a repository, with a token where the registry asks for one; any other status is an error. */
+  async #send(
+    scope: string,
+    request: Omit<HttpRequest, "authorization">,
+    expected: readonly number[],
+    asked: string,
+    missing: MissingCode,
+  ): Promise<HttpResponse> {
+    const { auth } = await this.#connect();
+    const send = (): Promise<HttpResponse> => {
+      const authorization = auth.header(scope);
+      return this.#transport.send({ ...request, ...(authorization && { authorization }) });
+    };
+    let response = await send();
+    const canRepeat = !(request.body && "pump" in request.body);
+    if (response.status === 401 && canRepeat && (await auth.answer(response, scope, request.signal))) {
+      await response.discard();
+      response = await send();
+    }
+    if (expected.includes(response.status)) return response;
+    throw await responseError(response, this.#transport, asked, missing);
+  }
+
+  #pull(
+    repo: RepoName,
+    request: Omit<HttpRequest, "authorization">,
+    asked: string,
+    missing: MissingCode,
+    expected: readonly number[] = [200],
+  ): Promise<HttpResponse> {
+    return this.#send(`repository:${repo}:pull`, request, expected, asked, missing);
+  }
+
+  #exchange(repo: RepoName, missing: MissingCode): Exchange {
+    return (request, expected, asked) => this.#send(`repository:${repo}:pull,push`, request, expected, asked, missing);
+  }
+
+  async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
+    const what = `manifest ${reference} of ${this.name}/${repo}`;
+    const url = await this.#url(repo, `manifests/${reference}`);
+    const headers = { accept: manifestAccept.join(", ") };
+    const limit = this.#transport.limits.metadataBytes;
+    // A manifest is small: where the connection breaks, it is asked for again as a whole.
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await this.#pull(repo, { method: "GET", url, headers, ...options }, `getting ${what}`, "MANIFEST_UNKNOWN");
+      try {
+        const declared = Number(response.headers["content-length"]);
+        if (declared > limit) checkLimit(this.#transport.limits, "metadataBytes", declared, what);
+        const bytes = await response.bytes(limit, what);
+        const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : "sha256");
+        if (isDigest(reference)) requireDigest(digest, reference, what);
+        return { descriptor: { mediaType: manifestType(response, bytes), digest, size: bytes.length }, bytes };
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (attempt >= 3 || !isGantryError(error, "TRANSFER_INTERRUPTED")) throw error;
+        await this.#transport.pauseBeforeRetry(attempt, error.message, options.signal);
+      } finally {
+        await response.body.close();
+      }
+    }
+  }
+
+  async getBlob(repo: RepoName, blob: Digest | Expected, options: CallOptions = {}): Promise<Content> {
+    const expected = expectedOf(blob);
+    const what = `blob ${expected.digest} of ${this.name}/${repo}`;
+    const url = await this.#url(repo, `blobs/${expected.digest}`);
+    const request = async (offset: number, signal?: AbortSignal): Promise<HttpResponse> => {
+      const headers = offset > 0 ? { range: `bytes=${offset}-` } : undefined;
+      const get = { method: "GET", url, ...(headers && { headers }), ...(signal && { signal }) } as const;
+      return this.#pull(repo, get, `getting ${what}`, "BLOB_UNKNOWN", offset > 0 ? [200, 206] : [200]);
+    };
+    const first = await request(0, options.signal);
+    const declared = contentLength(first);
+    if (declared !== undefined && expected.size !== undefined && declared !== expected.size) {
+      await first.body.close();
+      requireSize(declared, expected.size, what);
+    }
+    const size = expected.size ?? declared;
+    const body = new ResumingBody(first, request, this.#transport, what);
+    return new Content({ ...expected, ...(size !== undefined && { size }) }, body, { what, limits: this.#transport.limits });
+  }
+
+  async getBlobRange(
+    repo: RepoName,
+    blob: Expected,
+    range: { readonly start: number; readonly end: number },
+    options: CallOptions = {},
+  ): Promise<RangeContent> {
+    const { start, end } = range;
+    const what = `blob ${blob.digest} of ${this.name}/${repo}`;
+    if (!(start >= 0 && start < end)) throw rangeInvalid(what, start, end, blob.size ?? 0);
+    const url = await this.#url(repo, `blobs/${blob.digest}`);
+    const headers = { range: `bytes=${start}-${end - 1}` };
+    const asked = `getting a range of ${what}`;
+    const response = await this.#pull(repo, { method: "GET", url, headers, ...options }, asked, "BLOB_UNKNOWN", [200, 206]);
+    if (response.status === 206 && (response.headers["content-range"] ?? "").startsWith(`bytes ${start}-${end - 1}/`)) {
+      const { body } = response;
+      return { start, end, pump: (write, signal) => body.pump(write, signal), close: () => body.close() };
+    }
+    await response.body.close();
+    if (response.status === 206) {
+      throw new GantryError("INVALID_RESPONSE", `${asked}: ${this.name} answered with another range than ${headers.range}`);
+    }
+    throw unsupported(this.name, "ranges of blobs");
+  }
+
+  async resolveManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<Descriptor> {
+    const what = `manifest ${reference} of ${this.name}/${repo}`;
+    const url = await this.#url(repo, `manifests/${reference}`);
+    const headers = { accept: manifestAccept.join(", ") };
+    const response = await this.#pull(repo, { method: "HEAD", url, headers, ...options }, `resolving ${what}`, "MANIFEST_UNKNOWN");
+    await response.discard();
+    const claimed = response.headers["docker-content-digest"];
+    const size = contentLength(response);
+    const mediaType = response.headers["content-type"]?.split(";")[0]?.trim();
+    // A HEAD that does not tell everything is of no use; the document itself does.
+    if (!claimed || size === undefined || !mediaType) return (await this.getManifest(repo, reference, options)).descriptor;
+    const digest = parseDigest(claimed, `the Docker-Content-Digest of ${what}`);
+    if (isDigest(reference)) requireDigest(digest, reference, what);
+    return { mediaType, digest, size };
+  }
+
+  async resolveBlob(repo: RepoName, digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
+    const what = `blob ${digest} of ${this.name}/${repo}`;
+    const url = await this.#url(repo, `blobs/${digest}`);
+    const response = await this.#pull(repo, { method: "HEAD", url, ...options }, `resolving ${what}`, "BLOB_UNKNOWN");
+    await response.discard();
+    const size = contentLength(response);
+    if (size === undefined) throw new GantryError("INVALID_RESPONSE", `${what}: ${this.name} did not tell its size`);
+    return { mediaType: mediaTypes.octetStream, digest, size };
+  }
+
+  async #startUpload(repo: RepoName, query: Record<string, string>, asked: string, options: CallOptions): Promise<HttpResponse> {
+    const url = await this.#url(repo, "blobs/uploads/");
+    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+    const post = { method: "POST", url, body: Buffer.alloc(0), ...options } as const;
+    const expected = query["mount"] ? [201, 202] : [202];
+    return this.#exchange(repo, "NAME_UNKNOWN")(post, expected, asked);
+  }
+
+  async pushBlob(
+    repo: RepoName,
+    descriptor: Descriptor,
+    source: BlobSource,
+    options: CallOptions = {},
+  ): Promise<Descriptor> {
+    const what = `blob ${descriptor.digest} to ${this.name}/${repo}`;
+    const started = await this.#startUpload(repo, {}, `pushing ${what}`, options);
+    await started.discard();
+    const url = uploadLocation(started);
+    url.searchParams.set("digest", descriptor.digest);
+    await using content = await source.open(options);
+    const response = await this.#exchange(repo, "BLOB_UPLOAD_UNKNOWN")(
+      {
+        method: "PUT",
+        url,
+        headers: { "content-type": mediaTypes.octetStream },
+        body: { size: descriptor.size, pump: (write, signal) => content.pipe(write, signal ? { signal } : {}) },
+        ...options,
+      },
+      [201],
+      `pushing ${what}`,
+    );
+    await response.discard();
+    return descriptor;
+  }
+
+  async openUpload(
+    repo: RepoName,
+    options: CallOptions & { readonly session?: UploadSession } = {},
+  ): Promise<BlobUpload> {
+    const { session, ...call } = options;
+    const what = `the upload to ${this.name}/${repo}`;
+    const exchange = this.#exchange(repo, "BLOB_UPLOAD_UNKNOWN");
+    if (session) {
+      const { url } = await this.#connect();
+      const location = new URL(session.location, url);
+      if (location.origin !== url.origin || session.repo !== repo) {
+        throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${what}: the saved session belongs to another registry or repository`);
+      }
+      const response = await exchange({ method: "GET", url: location, ...call }, [204], `resuming ${what}`);
+      await response.discard();
+      const next = response.headers["location"] ? uploadLocation(response) : location;
+      return new RemoteUpload(repo, next, uploadedBytes(response) ?? 0, exchange, what);
+    }
+    const response = await this.#startUpload(repo, {}, `starting ${what}`, call);
+    await response.discard();
+    return new RemoteUpload(repo, uploadLocation(response), 0, exchange, what);
+  }
+
+  async mountBlob(from: RepoName, to: RepoName, digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
+    const what = `blob ${digest} from ${from} in ${this.name}/${to}`;
+    const response = await this.#startUpload(to, { mount: digest, from }, `mounting ${what}`, options);
+    await response.discard();
+    if (response.status === 201) return this.resolveBlob(to, digest, options);
+    // 202: an upload was started instead. Nobody will finish it.
+    const upload = new RemoteUpload(to, uploadLocation(response), 0, this.#exchange(to, "BLOB_UPLOAD_UNKNOWN"), what);
+    await upload.cancel().catch(() => {});
+    throw unsupported(this.name, `mounting ${what}`);
+  }
+
+  async pushManifest(
+    repo: RepoName,
+    bytes: Uint8Array,
+    mediaType: string,
+    options: PushManifestOptions = {},
+  ): Promise<Descriptor> {
+    const digest = digestOf(bytes);
+    const { tags, ...call } = options;
+    for (const reference of tags?.length ? tags : [digest]) {
+      const url = await this.#url(repo, `manifests/${reference}`);
+      const response = await this.#exchange(repo, "NAME_UNKNOWN")(
+        { method: "PUT", url, headers: { "content-type": mediaType }, body: bytes, repeatable: true, ...call },
+        [201],
+        `pushing manifest ${reference} to ${this.name}/${repo}`,
+      );
+      await response.discard();
+    }
+    return { mediaType, digest, size: bytes.byteLength };
+  }
+
+  async #delete(repo: RepoName, path: string, missing: MissingCode, options: CallOptions): Promise<void> {
+    const url = await this.#url(repo, path);
+    const asked = `deleting ${path} of ${this.name}/${repo}`;
+    const request = { method: "DELETE", url, ...options } as const;
+    const response = await this.#send(`repository:${repo}:delete`, request, [200, 202, 204], asked, missing);
+    await response.discard();
+  }
+
+  async deleteBlob(repo: RepoName, digest: Digest, options: CallOptions = {}): Promise<void> {
+    await this.#delete(repo, `blobs/${digest}`, "BLOB_UNKNOWN", options);
+  }
+
+  async deleteManifest(repo: RepoName, digest: Digest, options: CallOptions = {}): Promise<void> {
+    await this.#delete(repo, `manifests/${digest}`, "MANIFEST_UNKNOWN", options);
+  }
+
+  async deleteTag(repo: RepoName, tag: Tag, options: CallOptions = {}): Promise<void> {
+    await this.#delete(repo, `manifests/${tag}`, "MANIFEST_UNKNOWN", options);
+  }
+
+  async *repositories(options: CallOptions = {}): AsyncGenerator<RepoName> {
+    const { url } = await this.#connect();
+    const get = (page: URL): Promise<HttpResponse> =>
+      this.#send("registry:catalog:*", { method: "GET", url: page, ...options }, [200], `listing ${this.name}`, "NAME_UNKNOWN");
+    for await (const page of pages(new URL("_catalog?n=1000", url), get, this.#transport)) {
+      for (const name of names(page["repositories"], "repositories")) yield parseRepoName(name);
+    }
+  }
+
+  async *tags(repo: RepoName, options: CallOptions = {}): AsyncGenerator<Tag> {
+    const first = await this.#url(repo, "tags/list?n=1000");
+    const asked = `listing the tags of ${this.name}/${repo}`;
+    const get = (url: URL): Promise<HttpResponse> =>
+      this.#pull(repo, { method: "GET", url, ...options }, asked, "NAME_UNKNOWN");
+    for await (const page of pages(first, get, this.#transport)) {
+      for (const name of names(page["tags"], "tags")) if (isTag(name)) yield name;
+    }
+  }
+
+  async *referrers(
+    repo: RepoName,
+    digest: Digest,
+    options: CallOptions & { readonly artifactType?: string } = {},
+  ): AsyncGenerator<Descriptor> {
+    const { artifactType, ...call } = options;
+    const first = await this.#url(repo, `referrers/${digest}`);
+    if (artifactType) first.searchParams.set("artifactType", artifactType);
+    const asked = `listing the referrers of ${digest} in ${this.name}/${repo}`;
+    const get = (url: URL): Promise<HttpResponse> => this.#pull(repo, { method: "GET", url, ...call }, asked, "MANIFEST_UNKNOWN");
+    try {
+      for await (const page of pages(first, get, this.#transport)) {
+        for (const item of (page["manifests"] as unknown[] | null) ?? []) {
+          const descriptor = decodeDescriptor(item, `${asked}: an entry`);
+          if (!artifactType || descriptor.artifactType === artifactType) yield descriptor;
+        }
+      }
+    } catch (error) {
+      // A registry without the referrers API knows none of its addresses.
+      if (!isGantryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED")) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+}
+
+function contentLength(response: HttpResponse): number | undefined {
+  const value = response.headers["content-length"];
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+}
+
+const generic: ReadonlySet<string> = new Set(["", "application/json", "text/plain", "text/html", mediaTypes.octetStream]);
+
+/** What the header calls a manifest; where that says nothing, what the manifest calls itself. */
+function manifestType(response: HttpResponse, bytes: Buffer): string {
+  const header = response.headers["content-type"]?.split(";")[0]?.trim() ?? "";
+  return generic.has(header) ? (summarizeManifest(bytes).mediaType ?? mediaTypes.octetStream) : header;
+}
+
+function names(value: unknown, path: string): string[] {
+  if (value === null || value === undefined) return [];
+  if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) {
+    throw invalid("the list", path, "must be a list of strings");
+  }
+  return value as string[];
+}
+

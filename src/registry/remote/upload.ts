@@ -1,0 +1,105 @@
+import { GantryError } from "../../base/error.ts";
+import type { Body } from "../../content/content.ts";
+import type { RepoName } from "../../reference/reference.ts";
+import type { Digest } from "../../spec/digest.ts";
+import { mediaTypes } from "../../spec/media-types.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/transport.ts";
+import { nextHop } from "../../transport/redirect.ts";
+import type { BlobUpload, CallOptions, UploadSession } from "../registry.ts";
+
+/** Sends one request in the name of the client and refuses every status but those expected. */
+export type Exchange = (
+  request: Omit<HttpRequest, "authorization">,
+  expected: readonly number[],
+  asked: string,
+) => Promise<HttpResponse>;
+
+/** Where an upload goes on: the Location of the last answer, relative or absolute, within the rules for redirects. */
+export function uploadLocation(response: HttpResponse): URL {
+  return nextHop(response.url, response.headers["location"]);
+}
+
+/** The end of the Range header of an upload's answer (`0-1023`: 1,024 bytes are there). */
+export function uploadedBytes(response: HttpResponse): number | undefined {
+  const match = /^(?:bytes=)?0-(\d+)$/.exec(response.headers["range"] ?? "");
+  return match ? Number(match[1]) + 1 : undefined;
+}
+
+/** distribution-spec, "Pushing a blob in chunks": POST, a streamed PATCH for each append, PUT. */
+export class RemoteUpload implements BlobUpload {
+  readonly #repo: RepoName;
+  readonly #exchange: Exchange;
+  readonly #what: string;
+  #location: URL;
+  #offset: number;
+
+  constructor(repo: RepoName, location: URL, offset: number, exchange: Exchange, what: string) {
+    this.#repo = repo;
+    this.#location = location;
+    this.#offset = offset;
+    this.#exchange = exchange;
+    this.#what = what;
+  }
+
+  get session(): UploadSession {
+    return { repo: this.#repo, location: this.#location.href };
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  async append(body: Body, options: CallOptions & { readonly size?: number } = {}): Promise<void> {
+    const start = this.#offset;
+    let sent = 0;
+    const counting: HttpRequest["body"] = {
+      ...(options.size !== undefined && { size: options.size }),
+      pump: (write, signal) =>
+        body.pump((chunk) => {
+          sent += chunk.byteLength;
+          return write(chunk);
+        }, signal),
+    };
+    const headers: Record<string, string> = { "content-type": mediaTypes.octetStream };
+    if (options.size) headers["content-range"] = `${start}-${start + options.size - 1}`;
+    const response = await this.#exchange(
+      {
+        method: "PATCH",
+        url: this.#location,
+        headers,
+        body: counting,
+        ...(options.signal && { signal: options.signal }),
+      },
+      [202],
+      `appending to ${this.#what}`,
+    );
+    const there = uploadedBytes(response);
+    await response.discard();
+    if (there !== undefined && sent > 0 && there !== start + sent) {
+      throw new GantryError(
+        "INVALID_RESPONSE",
+        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.url.host} says that it has ${there}`,
+      );
+    }
+    this.#offset = start + sent;
+    this.#location = uploadLocation(response);
+  }
+
+  async commit(digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
+    const url = new URL(this.#location);
+    url.searchParams.set("digest", digest);
+    const response = await this.#exchange(
+      { method: "PUT", url, body: Buffer.alloc(0), ...(options.signal && { signal: options.signal }) },
+      [201],
+      `committing ${this.#what} as ${digest}`,
+    );
+    await response.discard();
+    return { mediaType: mediaTypes.octetStream, digest, size: this.#offset };
+  }
+
+  async cancel(): Promise<void> {
+    const response = await this.#exchange({ method: "DELETE", url: this.#location }, [200, 202, 204, 404, 405], `cancelling ${this.#what}`);
+    await response.discard();
+  }
+}

@@ -1,0 +1,51 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { GantryError, messageOf } from "../base/error.ts";
+import type { Registry } from "../registry/registry.ts";
+import { type HandlerOptions, registryHandler } from "./handler.ts";
+
+export interface ServeOptions extends HandlerOptions {
+  /** Default: 127.0.0.1, reachable from this machine only. */
+  readonly host?: string;
+  /** Default: 0, any free port. */
+  readonly port?: number;
+}
+
+/** A registry that answers over HTTP. */
+export interface Service {
+  /** `127.0.0.1:5000`: the host part of references to it. */
+  readonly host: string;
+  readonly server: Server;
+  /** Ends connections and stops. The registry behind it is left to its owner. */
+  close(): Promise<void>;
+}
+
+/** @throws CONNECTION_FAILED where the address cannot be had */
+export async function serve(registry: Registry, options: ServeOptions = {}): Promise<Service> {
+  return listen(createServer({ maxHeaderSize: 64 << 10 }, registryHandler(registry, options)), options);
+}
+
+/** Starts any HTTP server the way {@link serve} does. */
+export async function listen(server: Server, options: { readonly host?: string; readonly port?: number } = {}): Promise<Service> {
+  const host = options.host ?? "127.0.0.1";
+  server.headersTimeout = 30_000;
+  server.requestTimeout = 0;
+  server.timeout = 120_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => {
+      const message = `cannot listen on ${host}:${options.port ?? 0}: ${messageOf(error)}; choose another address with --listen`;
+      reject(new GantryError("CONNECTION_FAILED", message, { cause: error }));
+    });
+    server.listen(options.port ?? 0, host, resolve);
+  });
+  const { address, port, family } = server.address() as AddressInfo;
+  return {
+    host: family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`,
+    server,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

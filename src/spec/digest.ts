@@ -1,0 +1,92 @@
+import { createHash, type Hash } from "node:crypto";
+import { GantryError } from "../base/error.ts";
+
+/**
+ * A parsed content identifier, `algorithm:hex`. Only {@link parseDigest} and {@link Hasher} make one, so whoever holds
+ * a Digest may use it in a path or an address.
+ * @see image-spec descriptor.md, "Digests"
+ */
+export type Digest = string & { readonly __digest: unique symbol };
+
+export type DigestAlgorithm = "sha256" | "sha512";
+
+/** Length of the hexadecimal part by registered algorithm. */
+const hexLengths: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
+
+const grammar = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
+
+/**
+ * @param where what held the text, for the message
+ * @throws INVALID_DIGEST where the text is no digest, UNSUPPORTED_ALGORITHM where it is one that cannot be verified here
+ */
+export function parseDigest(text: unknown, where = "digest"): Digest {
+  const shown = typeof text === "string" ? JSON.stringify(text.slice(0, 160)) : `a ${typeof text}`;
+  if (typeof text !== "string" || text.length > 1024 || !grammar.test(text)) {
+    throw new GantryError("INVALID_DIGEST", `${where}: ${shown} is not a digest; expected sha256:<64 hex digits>`);
+  }
+  const algorithm = text.slice(0, text.indexOf(":"));
+  const length = Object.hasOwn(hexLengths, algorithm) ? hexLengths[algorithm as DigestAlgorithm] : undefined;
+  if (length === undefined) {
+    throw new GantryError(
+      "UNSUPPORTED_ALGORITHM",
+      `${where}: unsupported algorithm ${algorithm} in ${shown}; supported are sha256 and sha512`,
+      { details: { algorithm } },
+    );
+  }
+  const hex = text.slice(algorithm.length + 1);
+  if (hex.length !== length || !/^[0-9a-f]+$/.test(hex)) {
+    throw new GantryError(
+      "INVALID_DIGEST",
+      `${where}: ${shown} is not a digest; ${algorithm} takes ${length} lower-case hex digits`,
+    );
+  }
+  return text as Digest;
+}
+
+/** True where {@link parseDigest} would accept the text. */
+export function isDigest(text: string): text is Digest {
+  try {
+    parseDigest(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function algorithmOf(digest: Digest): DigestAlgorithm {
+  return digest.slice(0, digest.indexOf(":")) as DigestAlgorithm;
+}
+
+export function hexOf(digest: Digest): string {
+  return digest.slice(digest.indexOf(":") + 1);
+}
+
+/** `sha256:0123456789ab`, for people. */
+export function shortDigest(digest: Digest): string {
+  return digest.slice(0, digest.indexOf(":") + 13);
+}
+
+/** A running hash whose result is a Digest. */
+export class Hasher {
+  readonly algorithm: DigestAlgorithm;
+  readonly #hash: Hash;
+
+  constructor(algorithm: DigestAlgorithm = "sha256") {
+    this.algorithm = algorithm;
+    this.#hash = createHash(algorithm);
+  }
+
+  update(bytes: Uint8Array): this {
+    this.#hash.update(bytes);
+    return this;
+  }
+
+  /** Ends the hash; it cannot be used again. */
+  digest(): Digest {
+    return `${this.algorithm}:${this.#hash.digest("hex")}` as Digest;
+  }
+}
+
+export function digestOf(bytes: Uint8Array | string, algorithm: DigestAlgorithm = "sha256"): Digest {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}` as Digest;
+}

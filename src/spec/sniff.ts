@@ -1,0 +1,52 @@
+import type { Digest } from "./digest.ts";
+import { mediaTypes } from "./media-types.ts";
+import type { Descriptor } from "./types.ts";
+
+/**
+ * What a stored manifest says of itself, read without judging it: its media type, its subject and what a referrers
+ * list shows of it. For storage only; whoever acts on a document decodes it.
+ */
+export interface ManifestSummary {
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly subject?: Digest;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Digests of the children: manifests, or config and layers. */
+  readonly children: readonly { readonly digest: string; readonly kind: "manifest" | "blob"; readonly foreign: boolean }[];
+}
+
+export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
+  let value: Partial<Record<string, unknown>>;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString("utf8")) as typeof value;
+  } catch {
+    return { children: [] };
+  }
+  if (typeof value !== "object" || value === null) return { children: [] };
+  const text = (from: unknown): string | undefined => (typeof from === "string" && from !== "" ? from : undefined);
+  const descriptors = (from: unknown): Partial<Descriptor>[] =>
+    (Array.isArray(from) ? from : [from]).filter((item) => typeof item === "object" && item !== null && "digest" in item);
+  const config = descriptors(value["config"])[0];
+  const mediaType =
+    text(value["mediaType"]) ??
+    (Array.isArray(value["manifests"]) ? mediaTypes.index : value["config"] ? mediaTypes.manifest : undefined);
+  const artifactType = text(value["artifactType"]) ?? text(config?.mediaType);
+  const subject = descriptors(value["subject"])[0]?.digest;
+  const annotations = value["annotations"] as Record<string, string> | undefined;
+  const child = (kind: "manifest" | "blob") => (item: Partial<Descriptor>) => ({
+    digest: String(item.digest),
+    kind,
+    foreign: (item.urls?.length ?? 0) > 0,
+  });
+  return {
+    children: [
+      ...descriptors(value["manifests"]).map(child("manifest")),
+      ...descriptors(value["config"]).map(child("blob")),
+      ...descriptors(value["layers"]).map(child("blob")),
+    ],
+    ...(mediaType && { mediaType }),
+    ...(artifactType && { artifactType }),
+    ...(subject && { subject }),
+    ...(annotations && { annotations }),
+  };
+}

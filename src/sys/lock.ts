@@ -1,0 +1,114 @@
+import { randomUUID } from "node:crypto";
+import { open, readFile, rm, stat, utimes } from "node:fs/promises";
+import { sleep } from "../base/async.ts";
+import { errnoOf, GantryError } from "../base/error.ts";
+
+/** A holder that has not shown a sign of life for this long is taken for dead. */
+export const STALE_MS = 30_000;
+const HEARTBEAT_MS = 5_000;
+const WAIT_MS = 60_000;
+
+export interface LockOptions {
+  readonly signal?: AbortSignal;
+  readonly staleMs?: number;
+  readonly waitMs?: number;
+}
+
+/** Given to the work under a lock. Call `check` right before what must not happen without it. */
+export interface Lock {
+  /** @throws LOCK_LOST where another process took the lock over, because this one slept too long. */
+  check(): Promise<void>;
+}
+
+/**
+ * Runs `work` while this process, alone among all that lock the same path, holds it. Node has no flock: the lock is a
+ * file made with O_EXCL, whose owner touches it; a file left untouched for `staleMs` is taken over. Process ids play
+ * no part, as they mean nothing across containers.
+ * @throws LOCK_TIMEOUT, LOCK_LOST, the signal's reason
+ */
+export async function withLock<T>(path: string, work: (lock: Lock) => Promise<T>, options: LockOptions = {}): Promise<T> {
+  const owner = randomUUID();
+  await acquire(path, owner, options);
+  const heartbeat = setInterval(() => {
+    const now = new Date();
+    utimes(path, now, now).catch(() => {});
+  }, HEARTBEAT_MS).unref();
+  const held = async (): Promise<boolean> => (await readOwner(path)) === owner;
+  try {
+    return await work({
+      async check() {
+        if (await held()) return;
+        throw new GantryError("LOCK_LOST", `the lock ${path} was taken over by another process; run the command again`);
+      },
+    });
+  } finally {
+    clearInterval(heartbeat);
+    if (await held()) await rm(path, { force: true });
+  }
+}
+
+async function readOwner(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function create(path: string, owner: string): Promise<boolean> {
+  try {
+    const file = await open(path, "wx", 0o600);
+    try {
+      await file.writeFile(owner);
+    } finally {
+      await file.close();
+    }
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+async function acquire(path: string, owner: string, options: LockOptions): Promise<void> {
+  const staleMs = options.staleMs ?? STALE_MS;
+  const deadline = Date.now() + (options.waitMs ?? WAIT_MS);
+  for (let pause = 2; !(await create(path, owner)); pause = Math.min(pause * 2, 100)) {
+    options.signal?.throwIfAborted();
+    if (await isStale(path, staleMs)) await removeStale(path, owner, staleMs);
+    else if (Date.now() > deadline) {
+      throw new GantryError(
+        "LOCK_TIMEOUT",
+        `waited ${Math.round((options.waitMs ?? WAIT_MS) / 1000)} s for the lock ${path}, which another process keeps; try again when it is done`,
+      );
+    } else await sleep(pause * (0.5 + Math.random()), options.signal);
+  }
+}
+
+async function isStale(path: string, staleMs: number): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > staleMs;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/**
+ * Only the holder of `path.takeover` may remove somebody else's lock, and it looks again first: without that a slow
+ * second process could remove the fresh lock of the first one.
+ */
+async function removeStale(path: string, owner: string, staleMs: number): Promise<void> {
+  const takeover = `${path}.takeover`;
+  if (!(await create(takeover, owner))) {
+    if (await isStale(takeover, staleMs)) await rm(takeover, { force: true });
+    await sleep(20);
+    return;
+  }
+  try {
+    if (await isStale(path, staleMs)) await rm(path, { force: true });
+  } finally {
+    await rm(takeover, { force: true });
+  }
+}

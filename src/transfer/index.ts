@@ -1,0 +1,1 @@
+export { type CopyOptions, type CopyResult, copyImage, type ImageLocation } from "./copy.ts";

@@ -1,0 +1,406 @@
+import { Agent as HttpAgent, type IncomingMessage, type RequestOptions, request as httpRequest } from "node:http";
+import type { Agent as HttpsAgent } from "node:https";
+import { Semaphore, sleep } from "../base/async.ts";
+import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
+import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
+import type { Progress } from "../base/progress.ts";
+import { version } from "../base/version.ts";
+import type { Body, ChunkWriter } from "../content/content.ts";
+import { nextHop } from "./redirect.ts";
+import { redactUrl } from "./redact.ts";
+
+/** Some registries send 20 KB of headers; Node's default is 16 KiB. */
+const MAX_HEADER_SIZE = 64 << 10;
+const RETRY_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+export interface TransportOptions {
+  readonly limits?: Limits;
+  /** Milliseconds until response headers must have come. Default 30,000. */
+  readonly headerTimeout?: number;
+  /** Milliseconds between two pieces of a body. Default 60,000. */
+  readonly idleTimeout?: number;
+  /** Tries for a request that may be repeated. Default 3. */
+  readonly attempts?: number;
+  /** Milliseconds before the second try; doubled, with jitter, for each further one. Default 500. */
+  readonly backoff?: number;
+  /** The longest wait, in milliseconds, that a Retry-After may ask for. Default 120,000. */
+  readonly maxRetryAfter?: number;
+  /** Requests to one host at once, bodies included. Default 8. */
+  readonly maxPerHost?: number;
+  readonly progress?: Progress;
+  /** Called with one redacted line for each response. */
+  readonly debug?: (line: string) => void;
+}
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+export interface HttpRequest {
+  readonly method: Method;
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent only to the origin of `url`; never to where a redirect leads. */
+  readonly authorization?: string;
+  /** The body: bytes, or a pump with its length in bytes (chunked where the length is unknown). */
+  readonly body?: Uint8Array | { readonly size?: number; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> };
+  /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
+  readonly repeatable?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Where the response came from, after redirects. */
+  readonly url: URL;
+  readonly body: Body;
+  /** The whole body, at most `limit` bytes. */
+  bytes(limit: number, what: string): Promise<Buffer>;
+  /** Releases the connection without a look at the body. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Every HTTP request of gantry: own agents, redirects followed by hand and hop by hop, headers and body timed, safe
+ * requests repeated with jitter, Retry-After honoured and bounded.
+ *
+ * Throws CONNECTION_FAILED, TIMEOUT, TLS_FAILED, REDIRECT_REFUSED, INVALID_RESPONSE, TRANSFER_INTERRUPTED (body), and
+ * the signal's own reason. A response of any status is a result, not an error.
+ */
+export class Transport {
+  readonly limits: Limits;
+  readonly #options: TransportOptions;
+  readonly #slots = new Map<string, Semaphore>();
+  #http: HttpAgent | undefined;
+  #https: Promise<{ agent: HttpsAgent; request: typeof httpRequest }> | undefined;
+
+  constructor(options: TransportOptions = {}) {
+    this.#options = options;
+    this.limits = options.limits ?? defaultLimits;
+  }
+
+  /** The time, in milliseconds, that a body may be silent. */
+  get idleTimeout(): number {
+    return this.#options.idleTimeout ?? 60_000;
+  }
+
+  warn(text: string): void {
+    this.#options.progress?.({ type: "message", level: "warning", text });
+  }
+
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    const repeatable = request.repeatable ?? (request.method === "GET" || request.method === "HEAD");
+    const attempts = repeatable ? (this.#options.attempts ?? 3) : 1;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const response = await this.#follow(request);
+        // A refusal because of load was not acted upon: it may be repeated if the body can be sent again.
+        const again = repeatable || (response.status === 429 && !(request.body && "pump" in request.body));
+        if (!RETRY_STATUS.has(response.status) || !again || attempt >= (this.#options.attempts ?? 3)) return response;
+        const wait = this.#retryAfter(response) ?? this.#backoff(attempt);
+        await response.discard();
+        const host = request.url.host;
+        this.warn(`${host} answered ${response.status}; trying again in ${(wait / 1000).toFixed(1)} s`);
+        await sleep(wait, request.signal);
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        if (attempt >= attempts || !isGantryError(error, "CONNECTION_FAILED", "TIMEOUT")) throw error;
+        const wait = this.#backoff(attempt);
+        this.warn(`${error.message}; trying again in ${(wait / 1000).toFixed(1)} s`);
+        await sleep(wait, request.signal);
+      }
+    }
+  }
+
+  #backoff(attempt: number): number {
+    return (this.#options.backoff ?? 500) * 2 ** (attempt - 1) * (0.5 + Math.random());
+  }
+
+  /** Waits before another try of a broken body, told apart from other waits only by the message. */
+  async pauseBeforeRetry(attempt: number, reason: string, signal?: AbortSignal): Promise<void> {
+    const wait = this.#backoff(Math.min(attempt, 6));
+    this.warn(`${reason}; trying again in ${(wait / 1000).toFixed(1)} s`);
+    await sleep(wait, signal);
+  }
+
+  /** Milliseconds that the server asks for, as seconds or as a date (RFC 9110 section 10.2.3). */
+  #retryAfter(response: HttpResponse): number | undefined {
+    const value = response.headers["retry-after"];
+    if (value === undefined) return undefined;
+    const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+    if (Number.isNaN(wait)) return undefined;
+    const max = this.#options.maxRetryAfter ?? 120_000;
+    if (wait > max) {
+      throw new GantryError(
+        "TOO_MANY_REQUESTS",
+        `${response.url.host} answered ${response.status} and asks to wait ${Math.ceil(wait / 1000)} s, longer than ${max / 1000} s; try again later`,
+        { details: { retryAfterMs: wait } },
+      );
+    }
+    return Math.max(0, wait);
+  }
+
+  async #follow(request: HttpRequest): Promise<HttpResponse> {
+    let url = request.url;
+    for (let hops = 0; ; hops += 1) {
+      const response = await this.#once({ ...request, url }, url.origin === request.url.origin);
+      if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD")) return response;
+      await response.discard();
+      checkLimit(this.limits, "redirects", hops + 1, `${redactUrl(request.url)}: the chain of redirects`);
+      url = nextHop(url, response.headers["location"]);
+    }
+  }
+
+  async #once(request: HttpRequest, ownOrigin: boolean): Promise<HttpResponse> {
+    const release = await this.#slot(request.url.host).acquire(request.signal);
+    try {
+      return await this.#exchange(request, ownOrigin, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #slot(host: string): Semaphore {
+    let slot = this.#slots.get(host);
+    if (!slot) {
+      slot = new Semaphore(this.#options.maxPerHost ?? 8);
+      this.#slots.set(host, slot);
+    }
+    return slot;
+  }
+
+  /** The agent and the request function for a protocol; TLS is loaded only where it is spoken. */
+  async #client(url: URL): Promise<{ agent: HttpAgent; request: typeof httpRequest }> {
+    if (url.protocol === "http:") {
+      this.#http ??= new HttpAgent({ keepAlive: true });
+      return { agent: this.#http, request: httpRequest };
+    }
+    this.#https ??= import("node:https").then((https) => ({
+      agent: new https.Agent({ keepAlive: true, minVersion: "TLSv1.2" }),
+      request: https.request as typeof httpRequest,
+    }));
+    return this.#https;
+  }
+
+  async #exchange(request: HttpRequest, ownOrigin: boolean, release: () => void): Promise<HttpResponse> {
+    const { agent, request: start } = await this.#client(request.url);
+    const stop = new AbortController();
+    const signal = request.signal ? AbortSignal.any([request.signal, stop.signal]) : stop.signal;
+    const { body } = request;
+    const length = body && ("pump" in body ? body.size : body.byteLength);
+    const options: RequestOptions = {
+      method: request.method,
+      agent,
+      maxHeaderSize: MAX_HEADER_SIZE,
+      headers: {
+        "user-agent": `gantry/${version}`,
+        "accept-encoding": "identity",
+        ...(ownOrigin && request.authorization ? { authorization: request.authorization } : {}),
+        ...request.headers,
+        ...(length !== undefined && { "content-length": String(length) }),
+      },
+    };
+    const asked = `${request.method} ${redactUrl(request.url)}`;
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = start(request.url, options);
+      const timeout = this.#options.headerTimeout ?? 30_000;
+      let timer: NodeJS.Timeout | undefined;
+      const restart = (): void => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          outgoing.destroy(new GantryError("TIMEOUT", `${asked}: no answer within ${timeout / 1000} s`));
+        }, timeout);
+      };
+      const onAbort = (): void => void outgoing.destroy(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+      };
+      outgoing.on("response", (incoming: IncomingMessage) => {
+        settle();
+        resolve(incoming);
+      });
+      outgoing.on("error", (error) => {
+        settle();
+        reject(signal.aborted ? signal.reason : connectionError(error, asked));
+      });
+      if (signal.aborted) return onAbort();
+      restart();
+      if (!body) outgoing.end();
+      else if (!("pump" in body)) outgoing.end(body);
+      else {
+        const write: ChunkWriter = (chunk) => {
+          restart();
+          // The chunk is only lent, while a socket keeps what it could not send yet.
+          if (outgoing.write(Buffer.from(chunk))) return;
+          return new Promise((done, fail) => {
+            const finish = (): void => {
+              outgoing.off("drain", finish);
+              outgoing.off("close", finish);
+              if (outgoing.destroyed && !outgoing.writableFinished) fail(new BodyUnsent());
+              else done();
+            };
+            outgoing.on("drain", finish);
+            outgoing.on("close", finish);
+          });
+        };
+        body.pump(write, signal).then(
+          () => outgoing.end(),
+          (error: unknown) => {
+            if (error instanceof BodyUnsent) return;
+            reject(error);
+            outgoing.destroy();
+          },
+        );
+      }
+    });
+    this.#options.debug?.(`${asked} ${response.statusCode}`);
+    return new Incoming(response, request.url, asked, this.idleTimeout, release);
+  }
+
+  /** Closes idle connections. */
+  async close(): Promise<void> {
+    this.#http?.destroy();
+    (await this.#https)?.agent.destroy();
+  }
+}
+
+/** The peer stopped reading; the response or the error of the request says why. */
+class BodyUnsent extends Error {}
+
+function connectionError(error: Error, asked: string): unknown {
+  if (isGantryError(error)) return error;
+  const code = errnoOf(error) ?? "";
+  if (code.startsWith("HPE_")) {
+    return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${messageOf(error)})`, { cause: error });
+  }
+  if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) {
+    return new GantryError(
+      "TLS_FAILED",
+      `${asked}: ${messageOf(error)}; for a registry without TLS, or with a certificate that nobody vouches for, use --insecure`,
+      { cause: error },
+    );
+  }
+  return new GantryError("CONNECTION_FAILED", `${asked}: ${messageOf(error) || code}`, {
+    cause: error,
+    details: { errno: code },
+  });
+}
+
+/** A response whose body has not been read. The slot of its host is given back at the end of the data. */
+class Incoming implements HttpResponse, Body {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly url: URL;
+  readonly body: Body = this;
+  readonly #message: IncomingMessage;
+  readonly #asked: string;
+  readonly #idle: number;
+  readonly #release: () => void;
+
+  constructor(message: IncomingMessage, url: URL, asked: string, idle: number, release: () => void) {
+    this.#message = message;
+    this.status = message.statusCode ?? 0;
+    this.headers = message.headers as Record<string, string | undefined>;
+    this.url = url;
+    this.#asked = asked;
+    this.#idle = idle;
+    this.#release = release;
+    message.on("error", () => {});
+    message.once("end", release);
+    message.once("close", release);
+  }
+
+  pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> {
+    const message = this.#message;
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout;
+      let waiting = false;
+      let ended = false;
+      const settle = (error?: unknown): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        message.off("data", onData).off("end", onEnd).off("close", onClose);
+        if (error === undefined) resolve();
+        else {
+          message.destroy();
+          reject(error);
+        }
+      };
+      const onAbort = (): void => settle(signal?.reason);
+      const watch = (): void => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          settle(new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: no data for ${this.#idle / 1000} s`));
+        }, this.#idle);
+      };
+      const onData = (chunk: Buffer): void => {
+        timer.refresh();
+        try {
+          const pending = write(chunk);
+          if (!pending) return;
+          waiting = true;
+          clearTimeout(timer);
+          message.pause();
+          pending.then(() => {
+            waiting = false;
+            if (ended) return onEnd();
+            watch();
+            message.resume();
+          }, settle);
+        } catch (error) {
+          settle(error);
+        }
+      };
+      const onEnd = (): void => {
+        ended = true;
+        if (waiting) return;
+        settle(message.complete ? undefined : this.#cut());
+      };
+      const onClose = (): void => {
+        if (!ended) settle(this.#cut());
+      };
+      message.on("data", onData).on("end", onEnd).on("close", onClose);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      watch();
+      if (signal?.aborted) onAbort();
+      else if (message.destroyed && !message.readableEnded) settle(this.#cut());
+    });
+  }
+
+  #cut(): GantryError<"TRANSFER_INTERRUPTED"> {
+    return new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: the connection ended before the data did`);
+  }
+
+  async bytes(limit: number, what: string): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      await this.pump((chunk) => {
+        length += chunk.byteLength;
+        checkLimit({ ...defaultLimits, metadataBytes: limit }, "metadataBytes", length, what);
+        chunks.push(chunk as Buffer);
+      });
+    } finally {
+      this.close();
+    }
+    return Buffer.concat(chunks, length);
+  }
+
+  /** A short body is read to its end, so that the connection can serve again; a long one is cut. */
+  async discard(): Promise<void> {
+    let length = 0;
+    await this.pump((chunk) => {
+      length += chunk.byteLength;
+      if (length > 64 << 10) throw new Error("too long");
+    }).catch(() => {});
+    this.close();
+  }
+
+  close(): void {
+    this.#release();
+    if (!this.#message.readableEnded) this.#message.destroy();
+  }
+}
