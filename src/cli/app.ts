@@ -1,0 +1,77 @@
+import { type Application, buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
+import { exitCodeOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
+import { printable } from "../base/text.ts";
+import { commands } from "./commands.ts";
+import type { Context } from "./context.ts";
+
+/** Stricli's own exit codes for unknown commands and bad arguments are negative; ours is 2. */
+const USAGE_EXIT = 2;
+
+async function application(argv: readonly string[]): Promise<Application<Context>> {
+  const asked = argv[0] ?? "";
+  // One command needs one chunk; help and unknown names need them all.
+  const names = Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands);
+  const loaded = await Promise.all(names.map(async (name) => [name, await commands[name]!()] as const));
+  const root = buildRouteMap<string, Context>({
+    routes: Object.fromEntries(loaded),
+    docs: {
+      brief: "OCI images: from a registry to verified bytes, a root filesystem, and back",
+      fullDescription: [
+        "Moves, verifies, looks at and unpacks OCI and Docker images.",
+        "",
+        "Images are named the same way everywhere:",
+        "  alpine:3.20  ghcr.io/o/r@sha256:...  docker://REF    in a registry",
+        "  oci:DIR[:TAG|@DIGEST]                                in an OCI image layout",
+        "  store:NAME                                           in the local store",
+        "",
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not authorised,",
+        "5 verification failed, 6 limit exceeded, 128+n ended by signal n.",
+      ].join("\n"),
+    },
+  });
+  return buildApplication(root, {
+    name: "gantry",
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: true },
+    determineExitCode: exitCodeOf,
+    localization: {
+      text: {
+        ...text_en,
+        exceptionWhileRunningCommand: describeError,
+        exceptionWhileParsingArguments: (error) => `gantry: ${messageOf(error)}; see --help`,
+        noCommandRegisteredForInput: ({ input, corrections }) =>
+          `gantry: there is no command ${printable(input)}${corrections.length > 0 ? `; did you mean ${corrections.join(", ")}?` : ""} See gantry --help`,
+      },
+    },
+  });
+}
+
+function describeError(error: unknown): string {
+  if (!isGantryError(error)) {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `gantry: internal error, please report it: ${printable(messageOf(error))}\n${detail}`;
+  }
+  const side = error.origin === "source" || error.origin === "destination" ? `${error.origin}: ` : "";
+  return `gantry: ${side}${printable(error.message)} [${error.code}]`;
+}
+
+export async function main(argv: readonly string[]): Promise<void> {
+  const stop = new AbortController();
+  let signalled: NodeJS.Signals | undefined;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      signalled = signal;
+      stop.abort(new GantryError("TRANSFER_INTERRUPTED", `ended by ${signal}`));
+    });
+  }
+  // Whoever reads our output may have enough of it: `gantry ls | head`.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  const context: Context = { process, signal: stop.signal };
+  await run(await application(argv), argv, context);
+  const code = Number(process.exitCode ?? 0);
+  if (signalled) process.exitCode = signalled === "SIGINT" ? 130 : 143;
+  else if (code < 0 || code > 255) process.exitCode = USAGE_EXIT;
+}

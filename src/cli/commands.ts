@@ -1,0 +1,16 @@
+import type { Command } from "@stricli/core";
+import type { Context } from "./context.ts";
+
+/** Every command: its chunk is loaded when it is called, or when help is asked for. */
+export const commands: Readonly<Record<string, () => Promise<Command<Context>>>> = {
+  pull: async () => (await import("./commands/pull.ts")).pullCommand,
+  push: async () => (await import("./commands/push.ts")).pushCommand,
+  cp: async () => (await import("./commands/cp.ts")).cpCommand,
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  digest: async () => (await import("./commands/digest.ts")).digestCommand,
+  manifest: async () => (await import("./commands/manifest.ts")).manifestCommand,
+  config: async () => (await import("./commands/config.ts")).configCommand,
+  ls: async () => (await import("./commands/ls.ts")).lsCommand,
+  serve: async () => (await import("./commands/serve.ts")).serveCommand,
+  version: async () => (await import("./commands/version.ts")).versionCommand,
+};

@@ -1,0 +1,77 @@
+import { buildCommand, type Command } from "@stricli/core";
+import { formatBytes } from "../../base/text.ts";
+import { Store } from "../../store/store.ts";
+import { pull } from "../../verbs/pull.ts";
+import type { Context } from "../context.ts";
+import {
+  debugFlag,
+  insecureFlag,
+  jsonFlag,
+  limitFlag,
+  limitsOf,
+  parallelFlag,
+  platformFlag,
+  platformsOf,
+  progressFlag,
+  storeFlag,
+} from "../flags.ts";
+import type { ProgressMode } from "../progress.ts";
+import { session } from "../session.ts";
+
+interface Flags {
+  readonly store?: string;
+  readonly platform?: string;
+  readonly parallel?: number;
+  readonly limit?: readonly string[];
+  readonly insecure: boolean;
+  readonly json: boolean;
+  readonly debug: boolean;
+  readonly progress: ProgressMode;
+}
+
+export const pullCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Bring an image from a registry into the local store, verified",
+    fullDescription:
+      "Every byte is hashed while it is written, and the name is set last: whatever goes wrong, the store only ever holds what was verified. Prints the digest.",
+  },
+  parameters: {
+    flags: {
+      store: storeFlag,
+      platform: platformFlag,
+      parallel: parallelFlag,
+      limit: limitFlag,
+      insecure: insecureFlag,
+      json: jsonFlag,
+      debug: debugFlag,
+      progress: progressFlag,
+    },
+    positional: { kind: "tuple", parameters: [{ parse: String, brief: "The image", placeholder: "REF" }] },
+  },
+  func(this: Context, flags: Flags, reference: string) {
+    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
+      const limits = limitsOf(flags.limit);
+      const store = new Store(flags.store, limits);
+      try {
+        const platforms = platformsOf(flags.platform);
+        const result = await pull(reference, {
+          store,
+          signal,
+          ...limits,
+          ...(progress && { progress }),
+          ...(platforms && { platforms }),
+          ...(flags.parallel !== undefined && { parallel: flags.parallel }),
+          remote: { insecure: flags.insecure, ...(debug && { debug }) },
+        });
+        if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
+        else {
+          const { moved, existing } = result.blobs;
+          if (progress) this.process.stderr.write(`${result.name}: ${moved} blobs (${formatBytes(result.bytes)}) pulled, ${existing} were there\n`);
+          print(`${result.descriptor.digest}\n`);
+        }
+      } finally {
+        await store.close();
+      }
+    });
+  },
+});

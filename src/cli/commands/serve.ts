@@ -1,0 +1,50 @@
+import { buildCommand, type Command } from "@stricli/core";
+import { GantryError } from "../../base/error.ts";
+import { serve } from "../../server/serve.ts";
+import { openServed } from "../../verbs/serve.ts";
+import type { Context } from "../context.ts";
+import { storeFlag } from "../flags.ts";
+import { session } from "../session.ts";
+
+interface Flags {
+  readonly store?: string;
+  readonly listen: string;
+  readonly allowDelete: boolean;
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]*)):(\d+)$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) throw new GantryError("USAGE", `--listen ${text}: expected HOST:PORT, such as 127.0.0.1:5000`);
+  return { host: match[1] ?? (match[2] || "127.0.0.1"), port };
+}
+
+export const serveCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Serve a layout or the local store as a registry",
+    fullDescription:
+      "Answers the OCI distribution API until it is stopped. A layout directory that is absent is made; many repositories live in one. Without credentials: keep it on loopback, which is the default.",
+  },
+  parameters: {
+    flags: {
+      store: storeFlag,
+      listen: { kind: "parsed", parse: String, brief: "Address and port; port 0 is any free one", placeholder: "HOST:PORT", default: "127.0.0.1:5000" },
+      allowDelete: { kind: "boolean", brief: "Allow clients to delete", default: false, withNegated: false },
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: String, brief: "oci:DIR, store: or memory:", placeholder: "WHAT" }],
+    },
+  },
+  func(this: Context, flags: Flags, location: string) {
+    return session(this, {}, async ({ signal, print }) => {
+      const registry = openServed(location, { ...(flags.store !== undefined && { store: flags.store }) });
+      const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
+      const service = await serve(registry, { ...parseListen(flags.listen), allowDelete: flags.allowDelete, onError });
+      print(`serving ${registry.name} on http://${service.host}\n`);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      await service.close();
+      await registry.close();
+    });
+  },
+});

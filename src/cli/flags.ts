@@ -1,0 +1,87 @@
+import type { TypedFlagParameter } from "@stricli/core";
+import { GantryError } from "../base/error.ts";
+import { parseLimits, type Limits } from "../base/limits.ts";
+import { parsePlatform } from "../images/platform.ts";
+import type { PlatformChoice } from "../images/select.ts";
+import type { Platform } from "../spec/types.ts";
+import type { ProgressMode } from "./progress.ts";
+
+/** Flags that mean the same in every command that has them. */
+const text = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: String, brief, placeholder, optional: true }) as const;
+
+export const storeFlag: TypedFlagParameter<string | undefined> = text(
+  "The local store (default: $GANTRY_STORE, /var/lib/gantry as root, else below the user's data directory)",
+  "DIR",
+);
+
+export const platformFlag: TypedFlagParameter<string | undefined> = text(
+  "OS/ARCH[/VARIANT], several separated by commas, or all",
+  "PLATFORM",
+);
+
+export const onePlatformFlag: TypedFlagParameter<string | undefined> = text("OS/ARCH[/VARIANT]", "PLATFORM");
+
+export const jsonFlag: TypedFlagParameter<boolean> = {
+  kind: "boolean",
+  brief: "Print one JSON document",
+  default: false,
+  withNegated: false,
+};
+
+export const insecureFlag: TypedFlagParameter<boolean> = {
+  kind: "boolean",
+  brief: "Speak plain http to the registry (loopback hosts are asked which they speak)",
+  default: false,
+  withNegated: false,
+};
+
+export const debugFlag: TypedFlagParameter<boolean> = {
+  kind: "boolean",
+  brief: "One line on stderr for each request, without secrets",
+  default: false,
+  withNegated: false,
+};
+
+export const progressFlag: TypedFlagParameter<ProgressMode> = {
+  kind: "enum",
+  values: ["auto", "plain", "json", "none"],
+  brief: "How to show progress on stderr",
+  default: "auto",
+};
+
+export const parallelFlag: TypedFlagParameter<number | undefined> = {
+  kind: "parsed",
+  parse: (input: string): number => {
+    const value = Number(input);
+    if (!Number.isInteger(value) || value < 1 || value > 64) {
+      throw new GantryError("USAGE", `${input} is not a whole number from 1 to 64`);
+    }
+    return value;
+  },
+  brief: "Blobs on their way at once (default: 3)",
+  placeholder: "N",
+  optional: true,
+};
+
+export const limitFlag = {
+  kind: "parsed",
+  parse: String,
+  brief: "Set a limit, such as unpackedBytes=128GiB or entries=10000000",
+  placeholder: "NAME=N",
+  variadic: true,
+  optional: true,
+} as const;
+
+export const limitsOf = (settings: readonly string[] | undefined): { limits?: Limits } =>
+  settings?.length ? { limits: parseLimits(settings) } : {};
+
+/** The platforms of a --platform flag; undefined where it was not given. */
+export function platformsOf(flag: string | undefined): PlatformChoice | undefined {
+  if (flag === undefined || flag === "all") return flag;
+  return flag.split(",").map(parsePlatform);
+}
+
+export function platformOf(flag: string | undefined): { platform?: Platform } {
+  return flag === undefined ? {} : { platform: parsePlatform(flag) };
+}

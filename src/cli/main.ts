@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The way in. It loads nothing that the command at hand does not need.
+import { version } from "../base/version.ts";
+
+const [first, second] = process.argv.slice(2);
+if (first === "--version" || (first === "version" && second === undefined)) {
+  process.stdout.write(`gantry ${version}\n`);
+} else {
+  const { main } = await import("./app.ts");
+  await main(process.argv.slice(2));
+}

@@ -1,0 +1,36 @@
+import type { Progress } from "../base/progress.ts";
+import type { Context } from "./context.ts";
+import { type ProgressMode, printer } from "./progress.ts";
+
+/** What a command works with: where data goes, who hears of progress, and when to stop. */
+export interface Session {
+  readonly signal: AbortSignal;
+  readonly progress?: Progress;
+  readonly debug?: (line: string) => void;
+  /** Writes data to stdout. */
+  print(text: string | Buffer): void;
+  /** Writes one JSON document to stdout. */
+  json(value: unknown): void;
+}
+
+/** Runs a command's work, with progress on stderr that is wiped before anything else is said. */
+export async function session(
+  context: Context,
+  flags: { readonly progress?: ProgressMode; readonly debug?: boolean },
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const { stdout, stderr } = context.process;
+  const { progress, end } = printer(flags.progress ?? "none", stderr);
+  const print = (text: string | Buffer): void => void stdout.write(text);
+  try {
+    await work({
+      signal: context.signal,
+      ...(progress && { progress }),
+      ...(flags.debug && { debug: (line: string) => void stderr.write(`debug: ${line}\n`) }),
+      print,
+      json: (value) => print(`${JSON.stringify(value, null, 2)}\n`),
+    });
+  } finally {
+    end();
+  }
+}

@@ -1,0 +1,131 @@
+import { GantryError } from "../base/error.ts";
+import { readConfig, readDocument } from "../images/graph.ts";
+import { resolveImage } from "../images/select.ts";
+import { providerOf } from "../registry/registry.ts";
+import { isDigest } from "../spec/digest.ts";
+import type { Descriptor, ImageConfig, Platform } from "../spec/types.ts";
+import { type OpenOptions, type Opened, open, referenceOf } from "./open.ts";
+
+export interface LookOptions extends OpenOptions {
+  readonly signal?: AbortSignal;
+  /** One image of an index, instead of the index itself. */
+  readonly platform?: Platform;
+}
+
+async function look<T>(location: string, options: LookOptions, work: (opened: Opened) => Promise<T>): Promise<T> {
+  await using opened = open(location, options);
+  return work(opened);
+}
+
+/**
+ * What a location names right now. Asks by HEAD where it can, so that it costs nothing of a pull quota; what the
+ * registry claims is no proof.
+ */
+export function resolve(location: string, options: LookOptions = {}): Promise<Descriptor> {
+  return look(location, options, async (opened) => {
+    const reference = await referenceOf(opened);
+    if (!options.platform) return opened.registry.resolveManifest(opened.repo, reference, options);
+    return (await image(opened, options)).descriptor;
+  });
+}
+
+async function image(opened: Opened, options: LookOptions): ReturnType<typeof resolveImage> {
+  const { descriptor } = await opened.registry.getManifest(opened.repo, await referenceOf(opened), options);
+  return resolveImage(providerOf(opened.registry, opened.repo), descriptor, { ...options, what: opened.name });
+}
+
+/** The manifest or index itself, byte for byte. */
+export function manifest(location: string, options: LookOptions = {}): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
+  return look(location, options, async (opened) => {
+    if (!options.platform) return opened.registry.getManifest(opened.repo, await referenceOf(opened), options);
+    const { path } = await image(opened, options);
+    return path.at(-1)!;
+  });
+}
+
+/** The image configuration, byte for byte. */
+export function config(location: string, options: LookOptions = {}): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
+  return look(location, options, async (opened) => {
+    const { manifest } = await image(opened, options);
+    const content = await opened.registry.getBlob(opened.repo, manifest.config, options);
+    return { descriptor: manifest.config, bytes: await content.bytes(options) };
+  });
+}
+
+/** One image of a location: its layers and what it runs. */
+export interface ImageSummary {
+  readonly descriptor: Descriptor;
+  readonly platform: Platform;
+  readonly created?: string;
+  readonly config: ImageConfig["config"];
+  readonly layers: readonly (Descriptor & { readonly diffID: string })[];
+  /** Sum of the layers' sizes, compressed. */
+  readonly size: number;
+}
+
+export interface Inspection {
+  readonly name: string;
+  readonly descriptor: Descriptor;
+  readonly images: readonly ImageSummary[];
+  /** Entries of the index that are no images: attestations and other artifacts. */
+  readonly artifacts: readonly Descriptor[];
+  /** Images that the index lists, but whose documents are not here: a partial image in a store or a layout. */
+  readonly missing: readonly Descriptor[];
+}
+
+/** Looks at an image and everything below it, without its layers. */
+export function inspect(location: string, options: LookOptions = {}): Promise<Inspection> {
+  return look(location, options, async (opened) => {
+    const { registry, repo } = opened;
+    const { descriptor } = await registry.getManifest(repo, await referenceOf(opened), options);
+    const provider = providerOf(registry, repo);
+    if (options.platform) {
+      const chosen = await resolveImage(provider, descriptor, { ...options, what: opened.name });
+      const only = summarize(chosen.descriptor, chosen.config, chosen.manifest.layers);
+      return { name: location, descriptor, images: [only], artifacts: [], missing: [] };
+    }
+    const images: ImageSummary[] = [];
+    const artifacts: Descriptor[] = [];
+    const missing: Descriptor[] = [];
+    const visit = async (at: Descriptor, depth: number): Promise<void> => {
+      const read = await readDocument(provider, at, options).catch((error: unknown) => {
+        if (depth > 0 && error instanceof GantryError && /_UNKNOWN$/.test(error.code)) return undefined;
+        throw error;
+      });
+      if (!read) return void missing.push(at);
+      const { document } = read;
+      if (document.kind === "index") {
+        if (depth > 7) throw new GantryError("LIMIT_EXCEEDED", `${location}: indexes nest deeper than 8 levels`);
+        for (const entry of document.index.manifests) await visit(entry, depth + 1);
+        return;
+      }
+      const attestation = at.platform?.os === "unknown";
+      const isImage = !attestation && /container\.image\.v1|image\.config\.v1/.test(document.manifest.config.mediaType);
+      if (!isImage) return void artifacts.push(at);
+      images.push(summarize(at, await readConfig(provider, document.manifest, options), document.manifest.layers));
+    };
+    await visit(descriptor, 0);
+    return { name: location, descriptor, images, artifacts, missing };
+  });
+}
+
+function summarize(descriptor: Descriptor, config: ImageConfig, layers: readonly Descriptor[]): ImageSummary {
+  const { os, architecture, variant } = config;
+  return {
+    descriptor,
+    platform: { os, architecture, ...(variant && { variant }) },
+    ...(config.created && { created: config.created }),
+    config: config.config,
+    layers: layers.map((layer, at) => ({ ...layer, diffID: config.rootfs.diff_ids[at]! })),
+    size: layers.reduce((sum, layer) => sum + layer.size, 0),
+  };
+}
+
+/** The tags of a repository. */
+export async function* tags(location: string, options: LookOptions = {}): AsyncGenerator<string> {
+  await using opened = open(location, options);
+  if (opened.reference !== undefined && (isDigest(opened.reference) || location.endsWith(`:${opened.reference}`))) {
+    throw new GantryError("USAGE", `${location}: name a repository, without a tag or a digest`);
+  }
+  yield* opened.registry.tags(opened.repo, options);
+}

@@ -1,0 +1,126 @@
+import { existsSync } from "node:fs";
+import { GantryError } from "../base/error.ts";
+import {
+  formatReference,
+  parseReference,
+  parseTag,
+  type Reference,
+  type RepoName,
+  type Tag,
+  wantedOf,
+} from "../reference/reference.ts";
+import { LayoutRegistry } from "../registry/layout/layout.ts";
+import type { Registry } from "../registry/registry.ts";
+import { RemoteRegistry, type RemoteOptions } from "../registry/remote/remote.ts";
+import { type Digest, parseDigest } from "../spec/digest.ts";
+import { repositoryOf } from "../store/registry.ts";
+import { Store } from "../store/store.ts";
+
+export interface OpenOptions extends RemoteOptions {
+  /** The store that `store:NAME` means. Default: that of the user. */
+  readonly store?: string;
+  /** For a destination: make a layout that is not there, and accept images of which some platforms are missing. */
+  readonly write?: boolean;
+}
+
+/** A location, opened. Close it, or let `await using` do so. */
+export interface Opened extends AsyncDisposable {
+  readonly kind: "registry" | "layout" | "store";
+  readonly registry: Registry;
+  readonly repo: RepoName;
+  /** Absent where the location names neither tag nor digest. */
+  readonly reference?: Tag | Digest;
+  /** The location as it was given. */
+  readonly name: string;
+  close(): Promise<void>;
+}
+
+const layoutPrefix = "oci:";
+const storePrefix = "store:";
+const dockerPrefix = "docker://";
+const later = ["oci-archive:", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:"];
+
+/** True for locations that are references to a registry: `alpine:3.20`, `docker://alpine`. */
+export function isRegistryLocation(location: string): boolean {
+  return ![layoutPrefix, storePrefix, ...later].some((prefix) => location.startsWith(prefix));
+}
+
+/** The reference of a location in a registry. @throws INVALID_REFERENCE */
+export function registryReference(location: string): Reference {
+  return parseReference(location.startsWith(dockerPrefix) ? location.slice(dockerPrefix.length) : location);
+}
+
+/**
+ * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[:TAG|@DIGEST]`, `store:NAME`. This is the
+ * only place that knows this grammar.
+ * @throws INVALID_REFERENCE, UNSUPPORTED for a kind of location that is not known
+ */
+export function open(location: string, options: OpenOptions = {}): Opened {
+  const unsupported = later.find((prefix) => location.startsWith(prefix));
+  if (unsupported) {
+    throw new GantryError(
+      "UNSUPPORTED",
+      `${location}: ${unsupported.slice(0, -1)} is not supported; use a registry, oci:DIR:TAG or store:NAME`,
+    );
+  }
+  if (location.startsWith(layoutPrefix)) return openLayout(location, options);
+  if (location.startsWith(storePrefix)) return openStore(location, options);
+  const reference = registryReference(location);
+  const registry = new RemoteRegistry(reference.host, options);
+  return opened("registry", registry, reference.repository, location, wantedOf(reference));
+}
+
+function openLayout(location: string, options: OpenOptions): Opened {
+  const { directory, reference } = splitLayout(location.slice(layoutPrefix.length));
+  if (directory === "") throw new GantryError("INVALID_REFERENCE", `${location}: name a directory, as in oci:DIR:TAG`);
+  const registry = new LayoutRegistry(directory, {
+    ...(options.limits && { limits: options.limits }),
+    ...(options.write && { create: true, sparse: true }),
+  });
+  return opened("layout", registry, registry.defaultRepository, location, reference);
+}
+
+/** A directory may hold colons: the last part is a tag only where it looks like one and is no part of the path. */
+function splitLayout(text: string): { directory: string; reference?: Tag | Digest } {
+  const at = text.lastIndexOf("@");
+  if (at > 0 && text.slice(at + 1).includes(":")) {
+    return { directory: text.slice(0, at), reference: parseDigest(text.slice(at + 1), `oci:${text}`) };
+  }
+  const colon = text.lastIndexOf(":");
+  if (colon <= 0 || text.slice(colon + 1).includes("/") || existsSync(text)) return { directory: text };
+  return { directory: text.slice(0, colon), reference: parseTag(text.slice(colon + 1)) };
+}
+
+function openStore(location: string, options: OpenOptions): Opened {
+  const reference = parseReference(location.slice(storePrefix.length));
+  const store = new Store(options.store, options);
+  const repo = repositoryOf(formatReference(reference));
+  return opened("store", store.registry, repo, location, wantedOf(reference));
+}
+
+function opened(
+  kind: Opened["kind"],
+  registry: Registry,
+  repo: RepoName,
+  name: string,
+  reference: Tag | Digest | undefined,
+): Opened {
+  const close = (): Promise<void> => registry.close();
+  return {
+    kind,
+    registry,
+    repo,
+    name,
+    ...(reference !== undefined && { reference }),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The tag or digest of an opened location; a layout that holds a single image needs none. */
+export async function referenceOf(location: Opened): Promise<Tag | Digest> {
+  if (location.reference !== undefined) return location.reference;
+  if (location.registry instanceof LayoutRegistry) return (await location.registry.onlyManifest()).digest;
+  throw new GantryError("USAGE", `${location.name}: name a tag or a digest`);
+}
+

@@ -1,0 +1,86 @@
+import { isGantryError } from "../base/error.ts";
+import type { Limits } from "../base/limits.ts";
+import type { OperationOptions } from "../base/progress.ts";
+import { readDocument } from "../images/graph.ts";
+import { hostPlatform } from "../images/platform.ts";
+import { type PlatformChoice, resolveImage } from "../images/select.ts";
+import { formatReference, parseTag, type Reference } from "../reference/reference.ts";
+import { providerOf } from "../registry/registry.ts";
+import type { RemoteOptions } from "../registry/remote/remote.ts";
+import type { Descriptor, Platform } from "../spec/types.ts";
+import { repositoryOf } from "../store/registry.ts";
+import type { Store } from "../store/store.ts";
+import { type CopyResult, copyImage } from "../transfer/copy.ts";
+import { open, registryReference } from "./open.ts";
+
+export interface PullOptions extends OperationOptions {
+  readonly store: Store;
+  /** Default: the host's platform. */
+  readonly platforms?: PlatformChoice;
+  readonly parallel?: number;
+  readonly limits?: Limits;
+  readonly remote?: RemoteOptions;
+}
+
+export interface PullResult extends CopyResult {
+  /** The name in the store: the reference in full. */
+  readonly name: string;
+}
+
+/** The name that a reference gets in a store: with its host, and with `latest` where it says nothing. */
+export function storeName(reference: Reference): string {
+  const full = reference.tag || reference.digest ? reference : { ...reference, tag: parseTag("latest") };
+  return formatReference(full);
+}
+
+/**
+ * Brings an image from a registry into a store, verified. The name is set last; when anything fails, no name is, and
+ * what did arrive whole stays for the next try.
+ */
+export async function pull(location: string, options: PullOptions): Promise<PullResult> {
+  const { store, signal, progress, limits } = options;
+  const name = storeName(registryReference(location));
+  await using source = open(location, { ...options.remote, ...(limits && { limits }), ...(progress && { progress }) });
+  const lease = await store.lease(`pull ${name}`);
+  try {
+    const destination = { registry: store.registry, repo: repositoryOf(name), name };
+    const result = await copyImage(source, destination, {
+      platforms: options.platforms ?? [hostPlatform()],
+      partial: "index",
+      ...(options.parallel !== undefined && { parallel: options.parallel }),
+      ...(signal && { signal }),
+      ...(progress && { progress }),
+      ...(limits && { limits }),
+    });
+    // The disk has every blob before anything can lead to it.
+    await store.blobs.sync();
+    await store.images.set(name, result.descriptor);
+    return { name, ...result };
+  } finally {
+    await lease.release();
+  }
+}
+
+/** True where the store has a name and, for one platform, everything that it stands for. */
+export async function isComplete(store: Store, name: string, options: { platform?: Platform; limits?: Limits } = {}): Promise<boolean> {
+  try {
+    const { target } = await store.images.get(name);
+    const provider = providerOf(store.registry, repositoryOf(name));
+    const { manifest } = await resolveImage(provider, target, options);
+    for (const blob of [manifest.config, ...manifest.layers]) if (!(await store.blobs.has(blob))) return false;
+    return true;
+  } catch (error) {
+    if (isGantryError(error, "IMAGE_NOT_FOUND", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "SIZE_MISMATCH", "PLATFORM_NOT_FOUND")) return false;
+    throw error;
+  }
+}
+
+/** The platforms of an index in a store whose manifests are missing. */
+export async function missingManifests(store: Store, name: string): Promise<readonly Descriptor[]> {
+  const { target } = await store.images.get(name);
+  const { document } = await readDocument(providerOf(store.registry, repositoryOf(name)), target);
+  if (document.kind === "manifest") return [];
+  const missing: Descriptor[] = [];
+  for (const entry of document.index.manifests) if (!(await store.blobs.has(entry))) missing.push(entry);
+  return missing;
+}
