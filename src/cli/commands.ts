@@ -6,6 +6,7 @@ export const commands: Readonly<Record<string, () => Promise<Command<Context>>>>
   pull: async () => (await import("./commands/pull.ts")).pullCommand,
   push: async () => (await import("./commands/push.ts")).pushCommand,
   cp: async () => (await import("./commands/cp.ts")).cpCommand,
+  unpack: async () => (await import("./commands/unpack.ts")).unpackCommand,
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
   digest: async () => (await import("./commands/digest.ts")).digestCommand,
   manifest: async () => (await import("./commands/manifest.ts")).manifestCommand,

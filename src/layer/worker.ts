@@ -1,1 +1,82 @@
-export {};
+import { parentPort, workerData } from "node:worker_threads";
+import { type ErrorRecord, GantryError, isGantryError, messageOf } from "../base/error.ts";
+import type { Limits } from "../base/limits.ts";
+import { decompressor } from "../compression/decompress.ts";
+import { fileContent } from "../content/source.ts";
+import { fileSystemError } from "../sys/fs-error.ts";
+import { TreeApplier } from "./apply.ts";
+import { type LayerJob, LayerConsumer } from "./job.ts";
+import { Ring, type RingHandle, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
+
+/** What a worker is started with. */
+export interface WorkerData {
+  readonly role: "inflate" | "apply";
+  readonly ring: RingHandle;
+  readonly jobs: readonly LayerJob[];
+  readonly limits: Limits;
+  /** The directory to apply to. */
+  readonly root: string;
+  /** Inflated bytes so far, for progress. */
+  readonly counter: SharedArrayBuffer;
+}
+
+/** What a worker says before it ends. */
+export type WorkerResult =
+  | { readonly type: "done"; readonly entries: number; readonly bytes: number; readonly warnings: readonly string[] }
+  | { readonly type: "stopped" }
+  | { readonly type: "failed"; readonly error: ErrorRecord };
+
+/** Reads, verifies and inflates the blobs, layer after layer, into the ring. */
+async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<WorkerResult> {
+  const sink = { next: () => ring.next(), commit: (length: number) => ring.commit(length) };
+  for (const { descriptor, file, compression } of jobs) {
+    const what = `layer ${descriptor.digest}`;
+    const content = await fileContent(descriptor, file!, { what, limits });
+    if (!content) throw new GantryError("BLOB_UNKNOWN", `${what} is gone from ${file}`);
+    await decompressor(compression)((write) => content.pipe(write), sink);
+    ring.mark(SLOT_LAYER_END);
+  }
+  ring.mark(SLOT_END);
+  return { type: "done", entries: 0, bytes: 0, warnings: [] };
+}
+
+/** Hashes, parses and writes what comes through the ring. */
+function apply({ jobs, limits, root, counter }: WorkerData, ring: Ring): WorkerResult {
+  const progress = new BigInt64Array(counter);
+  const check = (): void => {
+    if (ring.stopped) throw new RingStopped();
+  };
+  const applier = new TreeApplier(root, { limits, check });
+  const consumer = new LayerConsumer(applier, jobs, limits);
+  try {
+    for (let ended = false; !ended; ) {
+      ring.take((kind, bytes) => {
+        if (kind === SLOT_DATA) consumer.push(bytes);
+        else if (kind === SLOT_LAYER_END) consumer.endLayer();
+        else ended = true;
+        Atomics.store(progress, 0, BigInt(consumer.bytes));
+      });
+    }
+    applier.finish();
+    applier.finishRoot();
+  } finally {
+    applier.abandon();
+  }
+  return { type: "done", entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings };
+}
+
+async function main(data: WorkerData): Promise<WorkerResult> {
+  const ring = new Ring(data.ring);
+  try {
+    return data.role === "inflate" ? await inflate(data, ring) : apply(data, ring);
+  } catch (thrown) {
+    ring.stop();
+    if (thrown instanceof RingStopped) return { type: "stopped" };
+    const error = await fileSystemError(thrown, "unpacking to", data.root);
+    if (isGantryError(error)) return { type: "failed", error: error.toRecord() };
+    const message = `the ${data.role} worker failed: ${messageOf(error)}`;
+    return { type: "failed", error: { code: "WORKER_FAILED", message } };
+  }
+}
+
+parentPort?.postMessage(await main(workerData as WorkerData));

@@ -7,3 +7,4 @@ export { config, type ImageSummary, type Inspection, inspect, type LookOptions, 
 export { type Opened, type OpenOptions, open } from "./open.ts";
 export { type PullOptions, type PullResult, pull } from "./pull.ts";
 export { openServed } from "./serve.ts";
+export { type PullPolicy, type UnpackResult, type UnpackVerbOptions, unpack } from "./unpack.ts";

@@ -1,0 +1,71 @@
+import { buildCommand, type Command } from "@stricli/core";
+import { formatBytes, printable } from "../../base/text.ts";
+import { Store } from "../../store/store.ts";
+import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
+import type { Context } from "../context.ts";
+import { debugFlag, insecureFlag, jsonFlag, limitFlag, limitsOf, onePlatformFlag, platformOf, progressFlag, storeFlag } from "../flags.ts";
+import type { ProgressMode } from "../progress.ts";
+import { session } from "../session.ts";
+
+interface Flags {
+  readonly store?: string;
+  readonly platform?: string;
+  readonly policy: PullPolicy;
+  readonly limit?: readonly string[];
+  readonly insecure: boolean;
+  readonly json: boolean;
+  readonly debug: boolean;
+  readonly progress: ProgressMode;
+}
+
+export const unpackCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Make a directory the root filesystem of an image",
+    fullDescription:
+      "The directory must be absent or empty, and itself becomes the tree. It appears when every layer was verified; on failure nothing is left. Owners and devices need root.",
+  },
+  parameters: {
+    flags: {
+      store: storeFlag,
+      platform: onePlatformFlag,
+      policy: { kind: "enum", values: ["IfNotPresent", "Always", "Never"], brief: "Whether to ask the registry", default: "IfNotPresent" },
+      limit: limitFlag,
+      insecure: insecureFlag,
+      json: jsonFlag,
+      debug: debugFlag,
+      progress: progressFlag,
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        { parse: String, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" },
+        { parse: String, brief: "The directory", placeholder: "ROOTFS" },
+      ],
+    },
+  },
+  func(this: Context, flags: Flags, location: string, rootfs: string) {
+    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
+      const limits = limitsOf(flags.limit);
+      const store = new Store(flags.store, limits);
+      try {
+        const result = await unpack(location, rootfs, {
+          store,
+          signal,
+          policy: flags.policy,
+          ...platformOf(flags.platform),
+          ...limits,
+          ...(progress && { progress }),
+          remote: { insecure: flags.insecure, ...(debug && { debug }) },
+        });
+        for (const warning of result.warnings) this.process.stderr.write(`warning: ${printable(warning)}\n`);
+        if (flags.json) json(result);
+        else {
+          if (progress) this.process.stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
+          print(`${result.digest}\n`);
+        }
+      } finally {
+        await store.close();
+      }
+    });
+  },
+});

@@ -1,0 +1,78 @@
+import { createGunzip } from "node:zlib";
+import { GantryError, messageOf } from "../base/error.ts";
+import type { Compression } from "../spec/media-types.ts";
+import { HandleInflater, handleWorks, type InflateSink, invalidGzip } from "./zlib-handle.ts";
+
+/** Hands over every compressed chunk, which is lent until `write` has returned: `content.pipe`. */
+export type ChunkSource = (write: (chunk: Uint8Array) => void | Promise<void>) => Promise<void>;
+
+/** Feeds a sink with what the chunks hold when they are not compressed any more. */
+export type Decompress = (source: ChunkSource, sink: InflateSink) => Promise<void>;
+
+/**
+ * How to undo a compression. gzip takes any number of members, and zeros after them; a stream that ends early is an
+ * error.
+ * @throws UNSUPPORTED_COMPRESSION; the function INVALID_COMPRESSION
+ */
+export function decompressor(compression: Compression): Decompress {
+  if (compression === "none") return passThrough;
+  if (compression === "gzip") return handleWorks() ? gunzipByHandle : gunzipByStream;
+  throw new GantryError(
+    "UNSUPPORTED_COMPRESSION",
+    `layers compressed with ${compression} are not supported yet; ask for a gzip variant of the image, or recompress it`,
+    { details: { compression } },
+  );
+}
+
+/** Copies bytes into the sink's buffers. */
+function fill(chunk: Uint8Array, sink: InflateSink): void {
+  for (let at = 0; at < chunk.byteLength; ) {
+    const buffer = sink.next();
+    const count = Math.min(buffer.length, chunk.byteLength - at);
+    buffer.set(chunk.subarray(at, at + count));
+    sink.commit(count);
+    at += count;
+  }
+}
+
+const passThrough: Decompress = (source, sink) => source((chunk) => fill(chunk, sink));
+
+const gunzipByHandle: Decompress = async (source, sink) => {
+  const inflater = new HandleInflater(sink);
+  try {
+    await source((chunk) => inflater.write(chunk));
+    inflater.finish();
+  } finally {
+    inflater.close();
+  }
+};
+
+/** The public way, for a Node whose private one has changed. */
+export const gunzipByStream: Decompress = async (source, sink) => {
+  const gunzip = createGunzip({ chunkSize: 1 << 20 });
+  let taken = 0;
+  let sourceError: { readonly error: unknown } | undefined;
+  const feeding = source((chunk) => {
+    taken += chunk.byteLength;
+    if (gunzip.destroyed) throw invalidGzip("it goes on after an error");
+    // The chunk is only lent; the stream keeps it until it gets to it.
+    if (gunzip.write(Buffer.from(chunk))) return;
+    return new Promise((resolve) => gunzip.once("drain", resolve).once("close", resolve));
+  }).then(
+    () => void gunzip.end(),
+    (error: unknown) => {
+      sourceError = { error };
+      gunzip.destroy(error as Error);
+    },
+  );
+  try {
+    for await (const chunk of gunzip) fill(chunk as Buffer, sink);
+    await feeding;
+  } catch (error) {
+    gunzip.destroy();
+    await feeding;
+    if (String((error as { code?: unknown }).code).startsWith("Z_")) throw invalidGzip(messageOf(error), error);
+    throw sourceError ? sourceError.error : error;
+  }
+  if (taken === 0) throw invalidGzip("it is empty");
+};

@@ -1,0 +1,147 @@
+import { createGunzip, gzipSync } from "node:zlib";
+import { GantryError } from "../base/error.ts";
+
+/**
+ * Node's own inflate, driven without its streams: three times as fast on layers. The handle is private to Node, so
+ * this file is the only one that knows it, and `handleWorks` tries it out before it is trusted.
+ */
+
+const Z_NO_FLUSH = 0;
+const Z_FINISH = 4;
+
+interface ZlibHandle {
+  writeSync(
+    flush: number,
+    input: Uint8Array | null,
+    inputAt: number,
+    inputLength: number,
+    output: Uint8Array,
+    outputAt: number,
+    outputLength: number,
+  ): void;
+  close(): void;
+  onerror: (message: string, errno: number, code: string) => void;
+}
+
+/** Where inflated bytes go: the caller's own buffers, so that nothing is copied. */
+export interface InflateSink {
+  /** A buffer to fill, not empty. */
+  next(): Buffer;
+  /** The first `length` bytes of the newest buffer are filled. */
+  commit(length: number): void;
+}
+
+/** Inflates a gzip stream of any number of members. Synchronous. */
+export class HandleInflater {
+  readonly #handle: ZlibHandle;
+  readonly #state: Uint32Array;
+  readonly #sink: InflateSink;
+  #failure: string | undefined;
+  #taken = 0;
+  #padding = false;
+
+  constructor(sink: InflateSink) {
+    const stream = createGunzip() as unknown as { _handle: ZlibHandle; _writeState: Uint32Array };
+    this.#handle = stream._handle;
+    this.#state = stream._writeState;
+    this.#sink = sink;
+    this.#handle.onerror = (message) => {
+      this.#failure = message;
+    };
+  }
+
+  write(input: Uint8Array): void {
+    if (this.#padding) return this.#requireZeros(input);
+    this.#taken += input.byteLength;
+    this.#run(Z_NO_FLUSH, input);
+  }
+
+  #run(flush: number, input: Uint8Array | null): void {
+    let at = 0;
+    let left = input?.byteLength ?? 0;
+    for (;;) {
+      const output = this.#sink.next();
+      this.#handle.writeSync(flush, input, at, left, output, 0, output.length);
+      if (this.#failure !== undefined) throw invalidGzip(this.#failure);
+      const [outputLeft, inputLeft] = this.#state as unknown as [number, number];
+      if (output.length > outputLeft) this.#sink.commit(output.length - outputLeft);
+      const progressed = inputLeft < left || outputLeft < output.length;
+      at += left - inputLeft;
+      left = inputLeft;
+      if (outputLeft === 0) continue;
+      if (left === 0) return;
+      // Zeros after a member are padding, which zlib leaves alone; everything after them must be zeros too.
+      if (!progressed) {
+        this.#padding = true;
+        return this.#requireZeros(input!.subarray(at));
+      }
+    }
+  }
+
+  #requireZeros(rest: Uint8Array): void {
+    for (const byte of rest) if (byte !== 0) throw invalidGzip("data follows the padding after the last member");
+  }
+
+  /** @throws INVALID_COMPRESSION where the stream ends early */
+  finish(): void {
+    if (this.#taken === 0) throw invalidGzip("it is empty");
+    if (!this.#padding) this.#run(Z_FINISH, null);
+  }
+
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+export function invalidGzip(why: string, cause?: unknown): GantryError<"INVALID_COMPRESSION"> {
+  return new GantryError("INVALID_COMPRESSION", `the gzip data is broken: ${why}`, cause === undefined ? {} : { cause });
+}
+
+let works: boolean | undefined;
+
+/** Whether the private handle does what the public stream does, tried once on a few small inputs. */
+export function handleWorks(): boolean {
+  works ??= process.env["GANTRY_ZLIB"] !== "stream" && selfTest();
+  return works;
+}
+
+function selfTest(): boolean {
+  try {
+    const [a, b] = [Buffer.from("first member".repeat(50)), Buffer.from("second".repeat(9))];
+    const members = Buffer.concat([gzipSync(a), gzipSync(b)]);
+    const good = Buffer.concat([a, b]);
+    const corrupt = Buffer.from(members);
+    corrupt[20] = corrupt[20]! ^ 0xff;
+    return (
+      tryOut([members])?.equals(good) === true &&
+      tryOut(Array.from(members, (_, at) => members.subarray(at, at + 1)))?.equals(good) === true &&
+      tryOut([members, Buffer.alloc(512)])?.equals(good) === true &&
+      tryOut([members.subarray(0, -4)]) === undefined &&
+      tryOut([corrupt]) === undefined &&
+      tryOut([members, Buffer.from("garbage")]) === undefined &&
+      tryOut([]) === undefined
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** The inflated bytes; undefined where the input was refused as it should be. */
+function tryOut(inputs: readonly Uint8Array[]): Buffer | undefined {
+  const buffer = Buffer.alloc(64);
+  const parts: Buffer[] = [];
+  const inflater = new HandleInflater({
+    next: () => buffer,
+    commit: (length) => void parts.push(Buffer.from(buffer.subarray(0, length))),
+  });
+  try {
+    for (const input of inputs) inflater.write(input);
+    inflater.finish();
+    return Buffer.concat(parts);
+  } catch (error) {
+    if (error instanceof GantryError) return undefined;
+    throw error;
+  } finally {
+    inflater.close();
+  }
+}

@@ -1,0 +1,131 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { GantryError, messageOf } from "../base/error.ts";
+import type { Limits } from "../base/limits.ts";
+import { decompressor } from "../compression/decompress.ts";
+import type { Content } from "../content/content.ts";
+import { fileSystemError } from "../sys/fs-error.ts";
+import { TreeApplier } from "./apply.ts";
+import { LayerConsumer, type LayerJob } from "./job.ts";
+import { Ring, SLOT_SIZE } from "./ring.ts";
+import type { WorkerData, WorkerResult } from "./worker.ts";
+
+/** What applying an image came to. */
+export interface ApplyReport {
+  readonly entries: number;
+  /** Inflated bytes of all layers. */
+  readonly bytes: number;
+  /** What could not be kept: owners without root, attributes that the file system does not know. */
+  readonly warnings: readonly string[];
+}
+
+export interface PipelineOptions {
+  readonly limits: Limits;
+  readonly signal?: AbortSignal;
+  /** Told the inflated bytes so far, a few times a second. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** How long a worker may go on after it was told to stop. Milliseconds. */
+const STOP_GRACE_MS = 2_000;
+const PROGRESS_MS = 100;
+/** Deep enough that runs of small files and runs of large ones overlap; 32 MiB. */
+const RING_SLOTS = 32;
+
+/** In this thread, layer after layer; between two chunks of a blob others get their turn. */
+export async function applyInThread(
+  root: string,
+  jobs: readonly LayerJob[],
+  open: (job: LayerJob) => Promise<Content>,
+  options: PipelineOptions,
+): Promise<ApplyReport> {
+  const { limits, signal } = options;
+  const applier = new TreeApplier(root, { limits, check: () => signal?.throwIfAborted() });
+  const consumer = new LayerConsumer(applier, jobs, limits);
+  const buffer = Buffer.allocUnsafe(SLOT_SIZE);
+  const sink = {
+    next: () => buffer,
+    commit(length: number) {
+      consumer.push(buffer.subarray(0, length));
+      options.onBytes?.(consumer.bytes);
+    },
+  };
+  try {
+    for (const job of jobs) {
+      const content = await open(job);
+      await decompressor(job.compression)((write) => content.pipe(write, signal ? { signal } : {}), sink);
+      consumer.endLayer();
+    }
+    applier.finish();
+    applier.finishRoot();
+  } catch (error) {
+    throw await fileSystemError(error, "unpacking to", root);
+  } finally {
+    applier.abandon();
+  }
+  return { entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings };
+}
+
+/**
+ * In two workers: one reads, verifies and inflates, the other hashes, parses and writes. They share a ring; this
+ * thread only waits.
+ */
+export async function applyInWorkers(root: string, jobs: readonly LayerJob[], options: PipelineOptions): Promise<ApplyReport> {
+  const { Worker } = await import("node:worker_threads");
+  const { limits, signal } = options;
+  const ring = new Ring({ slots: RING_SLOTS });
+  const counter = new SharedArrayBuffer(8);
+  const script = workerScript();
+  const start = (role: WorkerData["role"]): { result: Promise<WorkerResult>; terminate: () => Promise<unknown> } => {
+    const workerData: WorkerData = { role, ring: ring.handle, jobs, limits, root, counter };
+    const worker = new Worker(script, { workerData });
+    const result = new Promise<WorkerResult>((resolve) => {
+      const fail = (why: string): void => {
+        ring.stop();
+        resolve({ type: "failed", error: { code: "WORKER_FAILED", message: `the ${role} worker ${why}` } });
+      };
+      let said = false;
+      worker.once("message", (message: WorkerResult) => {
+        said = true;
+        resolve(message);
+      });
+      worker.once("error", (error) => fail(`failed: ${messageOf(error)}`));
+      worker.once("exit", (code) => {
+        if (!said) fail(`ended early with code ${code}`);
+      });
+    });
+    return { result, terminate: () => worker.terminate() };
+  };
+  const workers = [start("inflate"), start("apply")];
+  const ticker = setInterval(() => options.onBytes?.(Number(Atomics.load(new BigInt64Array(counter), 0))), PROGRESS_MS);
+  let grace: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    ring.stop();
+    grace = setTimeout(() => workers.forEach((worker) => void worker.terminate()), STOP_GRACE_MS);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    const results = await Promise.all(workers.map((worker) => worker.result));
+    signal?.throwIfAborted();
+    const failed = results.find((result) => result.type === "failed");
+    if (failed) throw GantryError.fromRecord(failed.error);
+    const done = results[1]!;
+    if (done.type !== "done") throw new GantryError("WORKER_FAILED", "the workers stopped without a reason");
+    options.onBytes?.(done.bytes);
+    return done;
+  } finally {
+    clearInterval(ticker);
+    clearTimeout(grace);
+    signal?.removeEventListener("abort", onAbort);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** The worker's script beside the built code, wherever the bundler put this part of it. */
+function workerScript(): URL {
+  const places = ["./worker.js", "./layer/worker.js", "../layer/worker.js", "../../dist/layer/worker.js"];
+  const found = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(fileURLToPath(url)));
+  if (found) return found;
+  throw new GantryError("WORKER_FAILED", "the worker's script is not installed beside gantry; unpack with workers: 0");
+}

@@ -1,0 +1,102 @@
+/** A slot's worth of inflated bytes. */
+export const SLOT_SIZE: number = 1 << 20;
+
+/** What a slot holds. */
+export const SLOT_DATA = 0;
+/** All bytes of a layer were handed over. */
+export const SLOT_LAYER_END = 1;
+/** The producer is done: with everything, or because it failed. */
+export const SLOT_END = 2;
+
+export interface RingHandle {
+  readonly shared: SharedArrayBuffer;
+  readonly slots: number;
+}
+
+const WRITTEN = 0;
+const READ = 1;
+const STOP = 2;
+const CELLS = 4;
+
+/** Thrown on either side of a ring after `stop`; the side that stopped it knows the reason. */
+export class RingStopped extends Error {}
+
+/**
+ * A ring of buffers in shared memory between one producing and one consuming thread. Bytes are written straight into
+ * a slot and read from it, never copied in between; both sides block when the other is behind.
+ */
+export class Ring {
+  readonly slots: number;
+  readonly shared: SharedArrayBuffer;
+  readonly #cells: Int32Array;
+  readonly #meta: Int32Array;
+  readonly #buffers: readonly Buffer[];
+
+  constructor(handle: RingHandle | { readonly slots: number }) {
+    this.slots = handle.slots;
+    const head = (CELLS + 2 * this.slots) * 4;
+    this.shared = "shared" in handle ? handle.shared : new SharedArrayBuffer(head + this.slots * SLOT_SIZE);
+    this.#cells = new Int32Array(this.shared, 0, CELLS);
+    this.#meta = new Int32Array(this.shared, CELLS * 4, 2 * this.slots);
+    this.#buffers = Array.from({ length: this.slots }, (_, at) => Buffer.from(this.shared, head + at * SLOT_SIZE, SLOT_SIZE));
+  }
+
+  get handle(): RingHandle {
+    return { shared: this.shared, slots: this.slots };
+  }
+
+  /** Wakes both sides and makes them throw. */
+  stop(): void {
+    Atomics.store(this.#cells, STOP, 1);
+    Atomics.notify(this.#cells, WRITTEN);
+    Atomics.notify(this.#cells, READ);
+  }
+
+  get stopped(): boolean {
+    return Atomics.load(this.#cells, STOP) === 1;
+  }
+
+  /** Waits until the newest slot is free and gives it to the producer to fill. */
+  next(): Buffer {
+    for (;;) {
+      if (this.stopped) throw new RingStopped();
+      const read = Atomics.load(this.#cells, READ);
+      const written = Atomics.load(this.#cells, WRITTEN);
+      if (((written - read) | 0) < this.slots) return this.#buffers[(written >>> 0) % this.slots]!;
+      Atomics.wait(this.#cells, READ, read, 1_000);
+    }
+  }
+
+  /** Hands the slot that `next` gave to the consumer. */
+  commit(length: number, kind: number = SLOT_DATA): void {
+    const written = Atomics.load(this.#cells, WRITTEN);
+    const slot = (written >>> 0) % this.slots;
+    this.#meta[2 * slot] = kind;
+    this.#meta[2 * slot + 1] = length;
+    Atomics.store(this.#cells, WRITTEN, (written + 1) | 0);
+    Atomics.notify(this.#cells, WRITTEN);
+  }
+
+  /** Hands over a slot without bytes. */
+  mark(kind: number): void {
+    this.next();
+    this.commit(0, kind);
+  }
+
+  /** Waits for the oldest slot, lends it to `take`, and frees it. */
+  take(take: (kind: number, bytes: Buffer) => void): void {
+    for (;;) {
+      if (this.stopped) throw new RingStopped();
+      const read = Atomics.load(this.#cells, READ);
+      const written = Atomics.load(this.#cells, WRITTEN);
+      if (read !== written) {
+        const slot = (read >>> 0) % this.slots;
+        take(this.#meta[2 * slot]!, this.#buffers[slot]!.subarray(0, this.#meta[2 * slot + 1]));
+        Atomics.store(this.#cells, READ, (read + 1) | 0);
+        Atomics.notify(this.#cells, READ);
+        return;
+      }
+      Atomics.wait(this.#cells, WRITTEN, written, 1_000);
+    }
+  }
+}
