@@ -1,1 +1,22 @@
-export {};
+export { type ContractCase, type RegistryCapabilities, registryContract, rejects, withoutLeaks } from "./contract.ts";
+export {
+  pushImage,
+  randomImage,
+  seededBytes,
+  type TestBlob,
+  type TestImage,
+  type TestImageOptions,
+  type TestLayer,
+  testBlob,
+  testImage,
+  testIndex,
+  testLayer,
+} from "./images.ts";
+export {
+  type Fault,
+  type Misbehaviour,
+  type SeenRequest,
+  startTestRegistry,
+  type TestRegistry,
+  type TestRegistryOptions,
+} from "./registry.ts";

@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import { describe, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { type RegistryCapabilities, registryContract, type TestRegistryOptions, startTestRegistry, withoutLeaks } from "../testing/index.ts";
+import { LayoutRegistry } from "./layout/layout.ts";
+import { MemoryRegistry } from "./memory/memory.ts";
+import type { Registry } from "./registry.ts";
+import { RemoteRegistry } from "./remote/remote.ts";
+
+/** A registry for one case, and how to be rid of it. */
+type Make = () => Promise<{ registry: Registry; close?: () => Promise<void> }>;
+
+function contract(name: string, make: Make, capabilities?: RegistryCapabilities): void {
+  describe(name, () => {
+    for (const { name, run } of registryContract(capabilities)) {
+      test(name, () =>
+        withoutLeaks(async () => {
+          const { registry, close } = await make();
+          try {
+            await run(registry);
+          } finally {
+            await registry.close();
+            await close?.();
+          }
+        }),
+      );
+    }
+  });
+}
+
+const remoteTo = (options: TestRegistryOptions, behind?: () => Promise<Registry>): Make => async () => {
+  const back = await behind?.();
+  const server = await startTestRegistry({ ...options, ...(back && { registry: back }) });
+  return {
+    registry: new RemoteRegistry(server.host, { backoff: 1 }),
+    async close() {
+      await server.close();
+      await back?.close();
+    },
+  };
+};
+
+const layout = async (): Promise<Registry> => new LayoutRegistry(join(await temporary(), "layout"), { create: true });
+
+contract("memory", async () => ({ registry: new MemoryRegistry() }));
+contract("layout", async () => ({ registry: await layout() }), { isolated: false });
+contract("remote -> server -> memory", remoteTo({}));
+contract("remote -> server -> layout", remoteTo({}, layout), { isolated: false });
+contract("remote -> server with absolute Locations", remoteTo({ faults: [{ on: { kind: "absoluteLocation" } }] }));
+contract("remote -> server that breaks every blob once", remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }));
+contract(
+  "remote -> server that breaks and knows no ranges",
+  // The one case that asks for a range itself is told that there are none.
+  remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }),
+);

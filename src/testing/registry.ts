@@ -1,0 +1,200 @@
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
+import { MemoryRegistry } from "../registry/memory/memory.ts";
+import type { Registry } from "../registry/registry.ts";
+import { type HandlerOptions, registryHandler } from "../server/handler.ts";
+import { listen } from "../server/serve.ts";
+
+/** A way to misbehave. Bytes are counted in the body of the response. */
+export type Misbehaviour =
+  /** One bit of the body is wrong. */
+  | { readonly kind: "corrupt" }
+  /** The connection ends after `after` bytes, whatever was declared. */
+  | { readonly kind: "cut"; readonly after: number }
+  /** The body, and what is declared, lack the last `bytes`. */
+  | { readonly kind: "short"; readonly bytes: number }
+  /** The body, and what is declared, have `bytes` too many. */
+  | { readonly kind: "long"; readonly bytes: number }
+  /** Nothing more comes after `after` bytes; the connection stays open. */
+  | { readonly kind: "stall"; readonly after: number }
+  /** The request is answered with a status, and, for 429, with a Retry-After in seconds. */
+  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
+  | { readonly kind: "redirect"; readonly to: (path: string) => string }
+  /** Listings name no next page. */
+  | { readonly kind: "noLink" }
+  /** Location headers are whole URLs instead of paths. */
+  | { readonly kind: "absoluteLocation" }
+  /** Range requests are answered with the whole. */
+  | { readonly kind: "noRange" }
+  /** Replaces the body, with a length that fits. */
+  | { readonly kind: "replace"; readonly body: Buffer };
+
+export interface Fault {
+  readonly on: Misbehaviour;
+  /** Which requests; all by default. */
+  readonly method?: string;
+  readonly path?: RegExp;
+  /** How often; always by default. */
+  readonly times?: number;
+}
+
+/** A request as the registry saw it. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage["headers"];
+}
+
+export interface TestRegistryOptions extends HandlerOptions {
+  readonly registry?: Registry;
+  readonly faults?: readonly Fault[];
+}
+
+export interface TestRegistry extends AsyncDisposable {
+  /** `127.0.0.1:PORT` */
+  readonly host: string;
+  readonly registry: Registry;
+  readonly requests: SeenRequest[];
+  /** The faults in force; may be replaced at any time. */
+  faults: readonly Fault[];
+  /** Connections that are open. */
+  connections(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** A real registry on a loopback port that can be told to misbehave. */
+export async function startTestRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  const registry = options.registry ?? new MemoryRegistry();
+  const handler = registryHandler(registry, { allowDelete: true, ...options });
+  const left = new Map<Fault, number>();
+  const requests: SeenRequest[] = [];
+  const server = createServer((request, response) => {
+    const seen = { method: request.method ?? "", path: request.url ?? "", headers: request.headers };
+    requests.push(seen);
+    for (const fault of result.faults) {
+      if (fault.method !== undefined && fault.method !== seen.method) continue;
+      if (fault.path && !fault.path.test(seen.path)) continue;
+      const times = left.get(fault) ?? fault.times ?? Number.POSITIVE_INFINITY;
+      if (times <= 0) continue;
+      left.set(fault, times - 1);
+      if (misbehave(fault.on, request, response)) return;
+    }
+    handler(request, response);
+  });
+  const service = await listen(server, {});
+  const result: TestRegistry = {
+    host: service.host,
+    registry,
+    requests,
+    faults: options.faults ?? [],
+    connections: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+    close: () => service.close(),
+    [Symbol.asyncDispose]: () => service.close(),
+  };
+  return result;
+}
+
+/** Bends the response; true where the request was answered already. */
+function misbehave(on: Misbehaviour, request: IncomingMessage, response: ServerResponse): boolean {
+  switch (on.kind) {
+    case "status": {
+      const headers: OutgoingHttpHeaders = on.retryAfter === undefined ? {} : { "retry-after": on.retryAfter };
+      request.resume();
+      response.writeHead(on.status, headers).end();
+      return true;
+    }
+    case "redirect":
+      response.writeHead(307, { location: on.to(request.url ?? "") }).end();
+      return true;
+    case "noRange":
+      delete request.headers.range;
+      return false;
+    case "noLink":
+      bendHeaders(response, (headers) => delete headers["link"]);
+      return false;
+    case "absoluteLocation":
+      bendHeaders(response, (headers) => {
+        const { location } = headers;
+        if (typeof location === "string") headers["location"] = `http://${request.headers.host}${location}`;
+      });
+      return false;
+    case "cut":
+    case "stall":
+      bendBody(response, () => {}, cutAfter(on.after, on.kind === "cut", response));
+      return false;
+    default:
+      bendWhole(response, (body) => changed(on, body));
+      return false;
+  }
+}
+
+function changed(on: Misbehaviour, body: Buffer): Buffer {
+  if (on.kind === "replace") return on.body;
+  if (on.kind === "short") return body.subarray(0, Math.max(0, body.length - on.bytes));
+  if (on.kind === "long") return Buffer.concat([body, Buffer.alloc(on.bytes, "x")]);
+  const copy = Buffer.from(body);
+  if (copy.length > 0) copy[copy.length >> 1] = copy[copy.length >> 1]! ^ 1;
+  return copy;
+}
+
+type WriteHead = (status: number, headers?: OutgoingHttpHeaders) => ServerResponse;
+
+function bendHeaders(response: ServerResponse, bend: (headers: OutgoingHttpHeaders) => void): void {
+  const writeHead = response.writeHead.bind(response) as WriteHead;
+  response.writeHead = ((status: number, headers: OutgoingHttpHeaders = {}) => {
+    const copy = { ...headers };
+    bend(copy);
+    return writeHead(status, copy);
+  }) as typeof response.writeHead;
+}
+
+/** Passes each piece of the body through `take`, which says what of it is sent. */
+function bendBody(response: ServerResponse, bend: (headers: OutgoingHttpHeaders) => void, take: (chunk: Buffer) => Buffer): void {
+  bendHeaders(response, bend);
+  const write = response.write.bind(response) as (chunk: Buffer) => boolean;
+  const end = response.end.bind(response) as (chunk?: Buffer) => ServerResponse;
+  response.write = ((chunk: Buffer) => write(take(Buffer.from(chunk)))) as typeof response.write;
+  response.end = ((chunk?: Buffer | string) => end(chunk === undefined ? undefined : take(Buffer.from(chunk as Buffer)))) as typeof response.end;
+}
+
+function cutAfter(after: number, close: boolean, response: ServerResponse): (chunk: Buffer) => Buffer {
+  let sent = 0;
+  let over = false;
+  return (chunk) => {
+    const room = Math.max(0, after - sent);
+    sent += Math.min(room, chunk.length);
+    if (chunk.length > room && !over) {
+      over = true;
+      // What was allowed must arrive before the connection goes.
+      setTimeout(() => {
+        if (close) response.destroy();
+      }, 20);
+      response.end = (() => response) as typeof response.end;
+      response.write = (() => true) as typeof response.write;
+    }
+    return chunk.subarray(0, room);
+  };
+}
+
+/** Keeps the whole body back, changes it, and declares the length that it then has. */
+function bendWhole(response: ServerResponse, change: (body: Buffer) => Buffer): void {
+  const chunks: Buffer[] = [];
+  let head: { status: number; headers: OutgoingHttpHeaders } | undefined;
+  const writeHead = response.writeHead.bind(response) as WriteHead;
+  const end = response.end.bind(response) as (chunk?: Buffer) => ServerResponse;
+  response.writeHead = ((status: number, headers: OutgoingHttpHeaders = {}) => {
+    head = { status, headers };
+    return response;
+  }) as typeof response.writeHead;
+  response.write = ((chunk: Buffer) => {
+    chunks.push(Buffer.from(chunk));
+    return true;
+  }) as typeof response.write;
+  response.end = ((chunk?: Buffer | string) => {
+    if (chunk !== undefined) chunks.push(Buffer.from(chunk as Buffer));
+    const isHead = response.req.method === "HEAD";
+    const body = change(Buffer.concat(chunks));
+    const { status, headers } = head ?? { status: 200, headers: {} };
+    writeHead(status, isHead ? headers : { ...headers, "content-length": body.length });
+    return isHead ? end() : end(body);
+  }) as typeof response.end;
+}
