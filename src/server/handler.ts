@@ -333,6 +333,7 @@ function parseRange(header: string | undefined, size: number): { start: number; 
 async function pumpTo(body: Body, response: ServerResponse, signal: AbortSignal): Promise<void> {
   try {
     await body.pump((chunk) => {
+      if (response.destroyed) throw signal.reason;
       // Lent chunks must be copied: the socket keeps what it cannot send yet.
       if (response.write(Buffer.from(chunk))) return;
       return new Promise<void>((resolve, reject) => {

@@ -233,6 +233,7 @@ export class Transport {
       else {
         const write: ChunkWriter = (chunk) => {
           restart();
+          if (outgoing.destroyed) throw new BodyUnsent();
           // The chunk is only lent, while a socket keeps what it could not send yet.
           if (outgoing.write(Buffer.from(chunk))) return;
           return new Promise((done, fail) => {
@@ -366,7 +367,8 @@ class Incoming implements HttpResponse, Body {
       signal?.addEventListener("abort", onAbort, { once: true });
       watch();
       if (signal?.aborted) onAbort();
-      else if (message.destroyed && !message.readableEnded) settle(this.#cut());
+      else if (message.readableEnded) settle();
+      else if (message.destroyed) settle(this.#cut());
     });
   }
 

@@ -97,6 +97,7 @@ export abstract class DirectoryRegistry {
   }
 
   async close(): Promise<void> {
+    for (const upload of this.#uploads.values()) await upload.cancel();
     await this.blobs.close();
   }
 }
