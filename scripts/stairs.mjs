@@ -26,7 +26,9 @@ const rooms = [
   "base",
 ];
 
-const files = readdirSync("src", { recursive: true }).filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"));
+const files = readdirSync("src", { recursive: true }).filter(
+  (path) => path.endsWith(".ts") && !path.endsWith(".test.ts"),
+);
 const faults = [];
 for (const file of files) {
   const room = file.split("/")[0];
@@ -37,7 +39,8 @@ for (const file of files) {
     const target = normalize(join(file, "..", fileName)).split("/")[0];
     if (target === room) continue;
     if (target === "testing") faults.push(`src/${file}: imports testing/`);
-    else if (rooms.indexOf(target) < rooms.indexOf(room)) faults.push(`src/${file}: ${room}/ may not import ${target}/, which is above it`);
+    else if (rooms.indexOf(target) < rooms.indexOf(room))
+      faults.push(`src/${file}: ${room}/ may not import ${target}/, which is above it`);
   }
 }
 for (const fault of faults) console.error(fault);

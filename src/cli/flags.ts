@@ -1,6 +1,6 @@
 import type { TypedFlagParameter } from "@stricli/core";
 import { GantryError } from "../base/error.ts";
-import { parseLimits, type Limits } from "../base/limits.ts";
+import { type Limits, parseLimits } from "../base/limits.ts";
 import { parsePlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
 import type { Platform } from "../spec/types.ts";

@@ -33,4 +33,3 @@ export function lookOptions(flags: LookFlags, { signal, debug }: Session): LookO
     ...(debug && { debug }),
   };
 }
-

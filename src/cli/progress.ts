@@ -61,7 +61,8 @@ function bars(stderr: NodeJS.WriteStream): Printer {
     const share = item.total ? Math.min(1, item.done / item.total) : 0;
     const full = Math.round(share * BAR_WIDTH);
     const bar = `${"=".repeat(full)}${" ".repeat(BAR_WIDTH - full)}`;
-    const size = item.total === undefined ? formatBytes(item.done) : `${formatBytes(item.done)} / ${formatBytes(item.total)}`;
+    const size =
+      item.total === undefined ? formatBytes(item.done) : `${formatBytes(item.done)} / ${formatBytes(item.total)}`;
     return `${item.label} [${bar}] ${finished.has(id) ? formatBytes(item.total ?? item.done) : size}`;
   };
   const erase = (): void => {

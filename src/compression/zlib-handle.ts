@@ -94,7 +94,11 @@ export class HandleInflater {
 }
 
 export function invalidGzip(why: string, cause?: unknown): GantryError<"INVALID_COMPRESSION"> {
-  return new GantryError("INVALID_COMPRESSION", `the gzip data is broken: ${why}`, cause === undefined ? {} : { cause });
+  return new GantryError(
+    "INVALID_COMPRESSION",
+    `the gzip data is broken: ${why}`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 let works: boolean | undefined;

@@ -35,7 +35,10 @@ export class BlobDirectory implements Provider {
   readonly name: string;
   readonly #limits: Limits;
   readonly #modes: { readonly file: number; readonly directory: number };
-  readonly #underway = new Map<Digest, { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle }>();
+  readonly #underway = new Map<
+    Digest,
+    { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle }
+  >();
   readonly #touched = new Set<string>();
   readonly #ready = new Set<string>();
   #session: Promise<string> | undefined;

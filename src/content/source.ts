@@ -1,8 +1,8 @@
 import { constants, type FileHandle, open } from "node:fs/promises";
 import { errnoOf, GantryError } from "../base/error.ts";
-import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
 import type { Limits } from "../base/limits.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
 
 /** Content that is opened when it is needed: a mount, or a blob that is already there, opens nothing. */
 export interface BlobSource {
@@ -75,11 +75,17 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
 }
 
 function notRegular(path: string, what: string): GantryError<"NOT_REGULAR_FILE"> {
-  return new GantryError("NOT_REGULAR_FILE", `${path} is ${what}; a blob must be a regular file`, { details: { path } });
+  return new GantryError("NOT_REGULAR_FILE", `${path} is ${what}; a blob must be a regular file`, {
+    details: { path },
+  });
 }
 
 /** The bytes of an open file; the handle is closed with the body. */
-export function fileBody(handle: FileHandle, path: string, range: { start: number; end?: number } = { start: 0 }): Body {
+export function fileBody(
+  handle: FileHandle,
+  path: string,
+  range: { start: number; end?: number } = { start: 0 },
+): Body {
   let closing: Promise<void> | undefined;
   const end = range.end ?? Number.POSITIVE_INFINITY;
   return {

@@ -2,7 +2,7 @@ import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import { requireDigest, requireSize } from "../content/content.ts";
 import type { Provider } from "../content/source.ts";
-import { decodeDocument, decodeImageConfig, type Document } from "../spec/decode.ts";
+import { type Document, decodeDocument, decodeImageConfig } from "../spec/decode.ts";
 import { algorithmOf, digestOf } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.ts";
 import type { Descriptor, ImageConfig, Manifest } from "../spec/types.ts";
@@ -83,7 +83,10 @@ export async function readConfig(
 }
 
 /** Decides what to do below a document: its children, or only some of them. */
-export type SelectChildren = (parent: ReadDocument, depth: number) => Promise<readonly Descriptor[]> | readonly Descriptor[];
+export type SelectChildren = (
+  parent: ReadDocument,
+  depth: number,
+) => Promise<readonly Descriptor[]> | readonly Descriptor[];
 
 /**
  * Every document from `root` down, parents first, each digest once, within the budgets for nodes and depth.

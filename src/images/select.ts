@@ -23,7 +23,9 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor | und
 /** The entries of an index for a choice of platforms. @throws PLATFORM_NOT_FOUND naming those there are */
 export function selectManifests(index: Index, choice: PlatformChoice, what: string): readonly Descriptor[] {
   if (choice === "all") return index.manifests;
-  return [...new Set(choice.map((platform) => selectManifest(index, platform) ?? noSuchPlatform(index, platform, what)))];
+  return [
+    ...new Set(choice.map((platform) => selectManifest(index, platform) ?? noSuchPlatform(index, platform, what))),
+  ];
 }
 
 function noSuchPlatform(index: Index, platform: Platform, what: string): never {
@@ -63,7 +65,10 @@ export async function resolveImage(
     path.push(read);
     const { document } = read;
     if (document.kind === "manifest") {
-      if (document.manifest.artifactType || !/container\.image\.v1|image\.config\.v1/.test(document.manifest.config.mediaType)) {
+      if (
+        document.manifest.artifactType ||
+        !/container\.image\.v1|image\.config\.v1/.test(document.manifest.config.mediaType)
+      ) {
         throw new GantryError(
           "NOT_AN_IMAGE",
           `${what} is no container image: its config is a ${document.manifest.artifactType ?? document.manifest.config.mediaType}`,

@@ -39,7 +39,13 @@ interface Directory {
   xattrs: readonly string[];
 }
 
-const implicitDirectory = (): Directory => ({ mode: 0o755, uid: 0, gid: 0, mtime: { seconds: 0, nanoseconds: 0 }, xattrs: [] });
+const implicitDirectory = (): Directory => ({
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  xattrs: [],
+});
 
 /** Paths are relative to the root, one character a byte (latin1), so that any name can be a key. */
 const isAscii = (path: string): boolean => !/[^\x00-\x7f]/.test(path);
@@ -101,7 +107,12 @@ export class TreeApplier implements TarHandler {
     checkLimit(this.#limits, "entries", this.#entries, "the number of entries in the image");
     this.#header = undefined;
     const components = pathComponents(header.name.toString("latin1"));
-    checkLimit(this.#limits, "pathDepth", components.length, `the depth of the path ${shown(components.slice(0, 8).join("/"))}...`);
+    checkLimit(
+      this.#limits,
+      "pathDepth",
+      components.length,
+      `the depth of the path ${shown(components.slice(0, 8).join("/"))}...`,
+    );
     this.#metadata.checkOwner(header.uid, header.gid, shown(components.join("/")));
     const base = components.pop();
     if (base === undefined) return this.#rootEntry(header);
@@ -118,7 +129,10 @@ export class TreeApplier implements TarHandler {
 
   #rootEntry(header: TarHeader): void {
     if (header.type !== "directory") {
-      throw new GantryError("INVALID_LAYER", `the layer wants its root to be a ${header.type}; it can only be a directory`);
+      throw new GantryError(
+        "INVALID_LAYER",
+        `the layer wants its root to be a ${header.type}; it can only be a directory`,
+      );
     }
     this.#directory("", header);
   }
@@ -174,7 +188,8 @@ export class TreeApplier implements TarHandler {
           this.#fd = openSync(target as string, CREATE, 0o600);
         });
       case "symlink":
-        if (header.linkname.length === 0) throw new GantryError("INVALID_LAYER", `the symbolic link ${shown(path)} leads nowhere`);
+        if (header.linkname.length === 0)
+          throw new GantryError("INVALID_LAYER", `the symbolic link ${shown(path)} leads nowhere`);
         return this.#replacing(path, (target) => symlinkSync(header.linkname, target));
       case "hardlink":
         return this.#link(path, header);
@@ -195,7 +210,10 @@ export class TreeApplier implements TarHandler {
   #link(path: string, header: TarHeader): void {
     const components = pathComponents(header.linkname.toString("latin1"));
     const base = components.pop();
-    const directory = resolveInRoot(components.join("/"), (at) => this.#look(at), { followLast: true, hops: this.#limits.symlinks });
+    const directory = resolveInRoot(components.join("/"), (at) => this.#look(at), {
+      followLast: true,
+      hops: this.#limits.symlinks,
+    });
     const source = base === undefined ? "" : join(directory, base);
     if (source === path) return;
     const fault = (why: string): GantryError =>
@@ -214,7 +232,10 @@ export class TreeApplier implements TarHandler {
       return this.#metadata.warn("device", `${shown(path)}: devices were left out: only root can make them`);
     }
     if (major < 0 || minor < 0 || major > MAX_MAJOR || minor > MAX_MINOR) {
-      throw new GantryError("INVALID_LAYER", `the device ${shown(path)} has the number ${major}:${minor}, which Linux does not have`);
+      throw new GantryError(
+        "INVALID_LAYER",
+        `the device ${shown(path)} has the number ${major}:${minor}, which Linux does not have`,
+      );
     }
     const kind = header.type === "fifo" ? S_IFIFO : header.type === "char" ? S_IFCHR : S_IFBLK;
     const system = native(`the ${header.type === "fifo" ? "fifo" : "device"} ${shown(path)} in a layer`);
@@ -258,7 +279,11 @@ export class TreeApplier implements TarHandler {
   }
 
   #mark(path: string): void {
-    for (let at = path; at !== "" && this.#written && !this.#written.has(at); at = at.slice(0, Math.max(0, at.lastIndexOf("/")))) {
+    for (
+      let at = path;
+      at !== "" && this.#written && !this.#written.has(at);
+      at = at.slice(0, Math.max(0, at.lastIndexOf("/")))
+    ) {
       this.#written.add(at);
     }
   }

@@ -1,7 +1,7 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, type Limits } from "../base/limits.ts";
+import { algorithmOf, type Digest, Hasher } from "../spec/digest.ts";
 import type { Compression } from "../spec/media-types.ts";
-import { type Digest, Hasher, algorithmOf } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { TarReader } from "../tar/reader.ts";
 import type { TreeApplier } from "./apply.ts";
@@ -49,7 +49,12 @@ export class LayerConsumer {
     checkLimit(this.#limits, "unpackedBytes", this.#bytes, "the unpacked size of the image");
     if (this.#layerBytes > this.#limits.ratioFloorBytes) {
       const ratio = this.#layerBytes / Math.max(1, job.descriptor.size);
-      checkLimit(this.#limits, "ratio", Math.floor(ratio), `layer ${job.descriptor.digest}: unpacked bytes for each compressed byte`);
+      checkLimit(
+        this.#limits,
+        "ratio",
+        Math.floor(ratio),
+        `layer ${job.descriptor.digest}: unpacked bytes for each compressed byte`,
+      );
     }
     this.#hasher!.update(chunk);
     inLayer(job, () => this.#reader!.push(chunk));

@@ -1,4 +1,4 @@
-import { lchownSync, lutimesSync, futimesSync } from "node:fs";
+import { futimesSync, lchownSync, lutimesSync } from "node:fs";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { hasNative, native } from "../sys/native.ts";
 import type { Time } from "../tar/header.ts";
@@ -57,7 +57,10 @@ export class MetadataWriter {
         continue;
       }
       if (!hasNative()) {
-        this.warn("xattr", `${name}: extended attributes were left out: they need Linux and the optional package koffi`);
+        this.warn(
+          "xattr",
+          `${name}: extended attributes were left out: they need Linux and the optional package koffi`,
+        );
         return;
       }
       try {

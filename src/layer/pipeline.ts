@@ -70,7 +70,11 @@ export async function applyInThread(
  * In two workers: one reads, verifies and inflates, the other hashes, parses and writes. They share a ring; this
  * thread only waits.
  */
-export async function applyInWorkers(root: string, jobs: readonly LayerJob[], options: PipelineOptions): Promise<ApplyReport> {
+export async function applyInWorkers(
+  root: string,
+  jobs: readonly LayerJob[],
+  options: PipelineOptions,
+): Promise<ApplyReport> {
   const { Worker } = await import("node:worker_threads");
   const { limits, signal } = options;
   const ring = new Ring({ slots: RING_SLOTS });

@@ -38,7 +38,9 @@ export class Ring {
     this.shared = "shared" in handle ? handle.shared : new SharedArrayBuffer(head + this.slots * SLOT_SIZE);
     this.#cells = new Int32Array(this.shared, 0, CELLS);
     this.#meta = new Int32Array(this.shared, CELLS * 4, 2 * this.slots);
-    this.#buffers = Array.from({ length: this.slots }, (_, at) => Buffer.from(this.shared, head + at * SLOT_SIZE, SLOT_SIZE));
+    this.#buffers = Array.from({ length: this.slots }, (_, at) =>
+      Buffer.from(this.shared, head + at * SLOT_SIZE, SLOT_SIZE),
+    );
   }
 
   get handle(): RingHandle {

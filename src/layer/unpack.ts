@@ -8,9 +8,9 @@ import type { Provider } from "../content/source.ts";
 import { layerCompression } from "../spec/media-types.ts";
 import type { ImageConfig, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { copyRootMetadata } from "./root-metadata.ts";
 import type { LayerJob } from "./job.ts";
 import { type ApplyReport, applyInThread, applyInWorkers } from "./pipeline.ts";
+import { copyRootMetadata } from "./root-metadata.ts";
 
 export interface UnpackOptions extends OperationOptions {
   readonly limits?: Limits;
@@ -34,7 +34,11 @@ export interface ImageSource {
  * @throws TARGET_NOT_EMPTY unless `rootfs` is absent or an empty directory; DIFF_ID_MISMATCH, DIGEST_MISMATCH,
  * SIZE_MISMATCH, INVALID_LAYER, INVALID_TAR, UNSUPPORTED_COMPRESSION, LIMIT_EXCEEDED, NO_SPACE
  */
-export async function unpackImage(image: ImageSource, rootfs: string, options: UnpackOptions = {}): Promise<ApplyReport> {
+export async function unpackImage(
+  image: ImageSource,
+  rootfs: string,
+  options: UnpackOptions = {},
+): Promise<ApplyReport> {
   const limits = options.limits ?? defaultLimits;
   const target = resolve(rootfs);
   const jobs = layerJobs(image);
@@ -96,7 +100,10 @@ function layerJobs({ manifest, config }: ImageSource): LayerJob[] {
   return manifest.layers.map((layer, at) => {
     const compression = layerCompression(layer.mediaType);
     if (!compression) {
-      throw new GantryError("UNSUPPORTED_MEDIA_TYPE", `layer ${layer.digest} is a ${layer.mediaType}, not a filesystem layer`);
+      throw new GantryError(
+        "UNSUPPORTED_MEDIA_TYPE",
+        `layer ${layer.digest} is a ${layer.mediaType}, not a filesystem layer`,
+      );
     }
     if (compression === "zstd") {
       throw new GantryError(
@@ -151,7 +158,11 @@ async function run(
 }
 
 /** Workers read files themselves: bytes never travel as messages. */
-async function withFile(provider: Provider, job: LayerJob, options: { readonly signal?: AbortSignal }): Promise<LayerJob> {
+async function withFile(
+  provider: Provider,
+  job: LayerJob,
+  options: { readonly signal?: AbortSignal },
+): Promise<LayerJob> {
   await using content = await provider.read(job.descriptor, options);
   return content.file === undefined ? job : { ...job, file: content.file };
 }

@@ -5,7 +5,7 @@ import { decompressor } from "../compression/decompress.ts";
 import { fileContent } from "../content/source.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { TreeApplier } from "./apply.ts";
-import { type LayerJob, LayerConsumer } from "./job.ts";
+import { LayerConsumer, type LayerJob } from "./job.ts";
 import { Ring, type RingHandle, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
 
 /** What a worker is started with. */

@@ -1,7 +1,13 @@
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
-import { type RegistryCapabilities, registryContract, type TestRegistryOptions, startTestRegistry, withoutLeaks } from "../testing/index.ts";
+import {
+  type RegistryCapabilities,
+  registryContract,
+  startTestRegistry,
+  type TestRegistryOptions,
+  withoutLeaks,
+} from "../testing/index.ts";
 import { LayoutRegistry } from "./layout/layout.ts";
 import { MemoryRegistry } from "./memory/memory.ts";
 import type { Registry } from "./registry.ts";
@@ -28,17 +34,19 @@ function contract(name: string, make: Make, capabilities?: RegistryCapabilities)
   });
 }
 
-const remoteTo = (options: TestRegistryOptions, behind?: () => Promise<Registry>): Make => async () => {
-  const back = await behind?.();
-  const server = await startTestRegistry({ ...options, ...(back && { registry: back }) });
-  return {
-    registry: new RemoteRegistry(server.host, { backoff: 1 }),
-    async close() {
-      await server.close();
-      await back?.close();
-    },
+const remoteTo =
+  (options: TestRegistryOptions, behind?: () => Promise<Registry>): Make =>
+  async () => {
+    const back = await behind?.();
+    const server = await startTestRegistry({ ...options, ...(back && { registry: back }) });
+    return {
+      registry: new RemoteRegistry(server.host, { backoff: 1 }),
+      async close() {
+        await server.close();
+        await back?.close();
+      },
+    };
   };
-};
 
 const layout = async (): Promise<Registry> => new LayoutRegistry(join(await temporary(), "layout"), { create: true });
 
@@ -47,7 +55,10 @@ contract("layout", async () => ({ registry: await layout() }), { isolated: false
 contract("remote -> server -> memory", remoteTo({}));
 contract("remote -> server -> layout", remoteTo({}, layout), { isolated: false });
 contract("remote -> server with absolute Locations", remoteTo({ faults: [{ on: { kind: "absoluteLocation" } }] }));
-contract("remote -> server that breaks every blob once", remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }));
+contract(
+  "remote -> server that breaks every blob once",
+  remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }),
+);
 contract(
   "remote -> server that breaks and knows no ranges",
   // The one case that asks for a range itself is told that there are none.

@@ -1,4 +1,4 @@
-export { LayoutRegistry, type LayoutOptions } from "./layout/layout.ts";
+export { type LayoutOptions, LayoutRegistry } from "./layout/layout.ts";
 export { MemoryRegistry } from "./memory/memory.ts";
 export {
   type BlobUpload,
@@ -15,4 +15,4 @@ export {
   type UploadSession,
   unsupported,
 } from "./registry.ts";
-export { RemoteRegistry, type RemoteOptions } from "./remote/remote.ts";
+export { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";

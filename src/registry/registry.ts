@@ -1,11 +1,11 @@
 import { GantryError } from "../base/error.ts";
 import type { Body, Content, Expected } from "../content/content.ts";
 import type { BlobSource, Provider } from "../content/source.ts";
+import { bytesContent } from "../content/source.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
-import { bytesContent } from "../content/source.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal;

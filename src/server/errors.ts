@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { ErrorCode } from "../base/codes.ts";
-import { GantryError, isGantryError } from "../base/error.ts";
+import { type GantryError, isGantryError } from "../base/error.ts";
 
 /** Status and wire code (distribution-spec, "Error Codes") for each of our codes; others are 500. */
 const statuses: Partial<Record<ErrorCode, readonly [status: number, wire: string]>> = {

@@ -129,7 +129,10 @@ class Api {
     const document = decodeDocument(bytes, mediaType, "the manifest", this.#limits);
     if (isDigest(reference)) requireDigest(digestOf(bytes, algorithmOf(reference)), reference, "the manifest");
     const tags = isDigest(reference) ? [] : [reference as Tag];
-    const descriptor = await this.#registry.pushManifest(repo, bytes, document.mediaType, { tags, signal: call.signal });
+    const descriptor = await this.#registry.pushManifest(repo, bytes, document.mediaType, {
+      tags,
+      signal: call.signal,
+    });
     const subject = (document.kind === "index" ? document.index : document.manifest).subject;
     call.response.writeHead(201, {
       location: `/v2/${repo}/manifests/${descriptor.digest}`,
@@ -173,7 +176,11 @@ class Api {
     }
     const content = await this.#registry.getBlob(repo, { digest, size }, call);
     response.writeHead(200, { ...headers, "content-length": size });
-    await pumpTo({ pump: (write, signal) => content.pipe(write, { signal }), close: () => content.cancel() }, response, call.signal);
+    await pumpTo(
+      { pump: (write, signal) => content.pipe(write, { signal }), close: () => content.cancel() },
+      response,
+      call.signal,
+    );
   }
 
   async #startUpload(call: Call, repo: RepoName): Promise<void> {
@@ -263,7 +270,10 @@ class Api {
     const manifests: Descriptor[] = [];
     const options = { ...(artifactType && { artifactType }), signal: call.signal };
     for await (const descriptor of this.#registry.referrers(repo, digest, options)) manifests.push(descriptor);
-    const headers = { "content-type": mediaTypes.index, ...(artifactType && { "oci-filters-applied": "artifactType" }) };
+    const headers = {
+      "content-type": mediaTypes.index,
+      ...(artifactType && { "oci-filters-applied": "artifactType" }),
+    };
     json(call, { schemaVersion: 2, mediaType: mediaTypes.index, manifests }, headers);
   }
 }
@@ -317,7 +327,10 @@ function requestBody(request: IncomingMessage): Body {
 }
 
 /** RFC 9110 section 14: one range is served; several, or another unit, are answered with the whole. */
-function parseRange(header: string | undefined, size: number): { start: number; end: number } | "unsatisfiable" | undefined {
+function parseRange(
+  header: string | undefined,
+  size: number,
+): { start: number; end: number } | "unsatisfiable" | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? "");
   if (!match || (match[1] === "" && match[2] === "")) return undefined;
   if (match[1] === "") {
@@ -350,4 +363,3 @@ async function pumpTo(body: Body, response: ServerResponse, signal: AbortSignal)
     await body.close();
   }
 }
-

@@ -26,7 +26,10 @@ export async function serve(registry: Registry, options: ServeOptions = {}): Pro
 }
 
 /** Starts any HTTP server the way {@link serve} does. */
-export async function listen(server: Server, options: { readonly host?: string; readonly port?: number } = {}): Promise<Service> {
+export async function listen(
+  server: Server,
+  options: { readonly host?: string; readonly port?: number } = {},
+): Promise<Service> {
   const host = options.host ?? "127.0.0.1";
   server.headersTimeout = 30_000;
   server.requestTimeout = 0;

@@ -29,6 +29,7 @@ export {
   manifestAccept,
   mediaTypes,
 } from "./media-types.ts";
+export { type ManifestSummary, summarizeManifest } from "./sniff.ts";
 export type {
   Descriptor,
   History,
@@ -39,4 +40,3 @@ export type {
   Manifest,
   Platform,
 } from "./types.ts";
-export { type ManifestSummary, summarizeManifest } from "./sniff.ts";

@@ -12,7 +12,11 @@ export interface ManifestSummary {
   readonly subject?: Digest;
   readonly annotations?: Readonly<Record<string, string>>;
   /** Digests of the children: manifests, or config and layers. */
-  readonly children: readonly { readonly digest: string; readonly kind: "manifest" | "blob"; readonly foreign: boolean }[];
+  readonly children: readonly {
+    readonly digest: string;
+    readonly kind: "manifest" | "blob";
+    readonly foreign: boolean;
+  }[];
 }
 
 export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
@@ -25,7 +29,9 @@ export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
   if (typeof value !== "object" || value === null) return { children: [] };
   const text = (from: unknown): string | undefined => (typeof from === "string" && from !== "" ? from : undefined);
   const descriptors = (from: unknown): Partial<Descriptor>[] =>
-    (Array.isArray(from) ? from : [from]).filter((item) => typeof item === "object" && item !== null && "digest" in item);
+    (Array.isArray(from) ? from : [from]).filter(
+      (item) => typeof item === "object" && item !== null && "digest" in item,
+    );
   const config = descriptors(value["config"])[0];
   const mediaType =
     text(value["mediaType"]) ??

@@ -47,7 +47,9 @@ export class IndexImageStore implements ImageStore {
 
   async list(): Promise<readonly StoredImage[]> {
     const { manifests } = await this.#index.read();
-    return manifests.flatMap((entry) => toImage(entry) ?? []).sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+    return manifests
+      .flatMap((entry) => toImage(entry) ?? [])
+      .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   }
 
   create(name: string, target: Descriptor): Promise<StoredImage> {
@@ -89,9 +91,13 @@ export class IndexImageStore implements ImageStore {
   }
 
   #notFound(name: string): GantryError<"IMAGE_NOT_FOUND"> {
-    return new GantryError("IMAGE_NOT_FOUND", `the store ${this.#index.root} has no image ${name}; get it with \`gantry pull\``, {
-      details: { name },
-    });
+    return new GantryError(
+      "IMAGE_NOT_FOUND",
+      `the store ${this.#index.root} has no image ${name}; get it with \`gantry pull\``,
+      {
+        details: { name },
+      },
+    );
   }
 }
 

@@ -27,7 +27,12 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
 
   constructor(
     name: string,
-    parts: { readonly blobs: BlobDirectory; readonly images: ImageStore; readonly limits: Limits; readonly prepare: () => Promise<void> },
+    parts: {
+      readonly blobs: BlobDirectory;
+      readonly images: ImageStore;
+      readonly limits: Limits;
+      readonly prepare: () => Promise<void>;
+    },
   ) {
     super(parts.blobs, parts.limits);
     this.name = name;
@@ -67,7 +72,11 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   ): Promise<Descriptor> {
     await this.prepareWrite();
     const descriptor: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
-    await this.blobs.write(descriptor, async () => bytesContent(descriptor, bytes, `manifest ${descriptor.digest}`), options);
+    await this.blobs.write(
+      descriptor,
+      async () => bytesContent(descriptor, bytes, `manifest ${descriptor.digest}`),
+      options,
+    );
     if (options.tags?.length) await this.blobs.sync();
     for (const tag of options.tags ?? []) await this.#images.set(`${repo}:${tag}`, descriptor);
     return descriptor;

@@ -48,7 +48,12 @@ export class Store {
     this.blobs = new BlobDirectory(this.directory, { limits, name: `store ${this.directory}` });
     const prepare = (): Promise<void> => this.prepare();
     this.images = new GuardedImageStore(new IndexImageStore(this.#index), this);
-    this.registry = new StoreRegistry(`store ${this.directory}`, { blobs: this.blobs, images: this.images, limits, prepare });
+    this.registry = new StoreRegistry(`store ${this.directory}`, {
+      blobs: this.blobs,
+      images: this.images,
+      limits,
+      prepare,
+    });
   }
 
   /** Makes the directory, or checks that it is a store of a version that is known. */
@@ -65,7 +70,8 @@ export class Store {
     await this.#index.create();
     try {
       await chmod(this.directory, 0o700);
-      for (const name of ["layers", "leases", "tmp"]) await mkdir(join(this.directory, name), { recursive: true, mode: 0o700 });
+      for (const name of ["layers", "leases", "tmp"])
+        await mkdir(join(this.directory, name), { recursive: true, mode: 0o700 });
       const path = join(this.directory, "version.json");
       await writeFile(`${path}.new`, JSON.stringify({ version: STORE_VERSION }), { mode: 0o600 });
       await rename(`${path}.new`, path);
@@ -122,7 +128,10 @@ class GuardedImageStore implements ImageStore {
     await this.#store.exists();
     return this.#inner.get(...args).catch((error: unknown) => {
       if (!isGantryError(error, "NAME_UNKNOWN")) throw error;
-      throw new GantryError("IMAGE_NOT_FOUND", `the store ${this.#store.directory} is empty; get ${args[0]} with \`gantry pull\``);
+      throw new GantryError(
+        "IMAGE_NOT_FOUND",
+        `the store ${this.#store.directory} is empty; get ${args[0]} with \`gantry pull\``,
+      );
     });
   }
 

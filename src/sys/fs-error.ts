@@ -12,7 +12,10 @@ export async function fileSystemError(error: unknown, action: string, path: stri
   const errno = errnoOf(error);
   if (isGantryError(error) || errno === undefined || !/^E[A-Z0-9]+$/.test(errno)) return error;
   if (!noSpace.has(errno)) {
-    return new GantryError("FILE_SYSTEM", `${action} ${path}: ${messageOf(error)}`, { cause: error, details: { path, errno } });
+    return new GantryError("FILE_SYSTEM", `${action} ${path}: ${messageOf(error)}`, {
+      cause: error,
+      details: { path, errno },
+    });
   }
   const free = await statfs(path).then(
     (stat) => stat.bavail * stat.bsize,

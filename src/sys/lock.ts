@@ -26,7 +26,11 @@ export interface Lock {
  * no part, as they mean nothing across containers.
  * @throws LOCK_TIMEOUT, LOCK_LOST, the signal's reason
  */
-export async function withLock<T>(path: string, work: (lock: Lock) => Promise<T>, options: LockOptions = {}): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  work: (lock: Lock) => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
   const owner = randomUUID();
   await acquire(path, owner, options);
   const heartbeat = setInterval(() => {

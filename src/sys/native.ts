@@ -126,7 +126,8 @@ function load(): Native {
     lutimens(path, seconds, nanoseconds) {
       const time = [seconds, BigInt(nanoseconds)] as const;
       // AT_FDCWD, AT_SYMLINK_NOFOLLOW
-      if (c.utimensat(-100, cString(path), BigInt64Array.of(...time, ...time), 0x100) < 0) throw failed("utimensat", path);
+      if (c.utimensat(-100, cString(path), BigInt64Array.of(...time, ...time), 0x100) < 0)
+        throw failed("utimensat", path);
     },
   };
 }

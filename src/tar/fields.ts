@@ -60,7 +60,8 @@ export function checksumMatches(block: Buffer): boolean {
 export function paxInteger(value: Buffer, key: string): number {
   const text = value.toString("latin1");
   const number = Number(text);
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(number)) throw invalidTar(`the pax record ${key} is not a whole number`);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(number))
+    throw invalidTar(`the pax record ${key} is not a whole number`);
   return number;
 }
 

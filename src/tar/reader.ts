@@ -117,7 +117,8 @@ export class TarReader {
     if (block[0] === 0 && isZero(block)) {
       this.#zeroBlocks += 1;
       if (this.#zeroBlocks === 2) {
-        if (this.#pax || this.#longName || this.#longLink) throw invalidTar("an extended header is followed by no entry");
+        if (this.#pax || this.#longName || this.#longLink)
+          throw invalidTar("an extended header is followed by no entry");
         this.#state = "end";
       }
       return;
@@ -132,7 +133,12 @@ export class TarReader {
   }
 
   #beginExtended(flag: string, size: number): void {
-    checkLimit(this.#limits, "tarHeaderBytes", size, `an extended header (type ${flag}) of ${size} bytes in an archive`);
+    checkLimit(
+      this.#limits,
+      "tarHeaderBytes",
+      size,
+      `an extended header (type ${flag}) of ${size} bytes in an archive`,
+    );
     this.#extendedType = flag;
     this.#extended = [];
     this.#left = size;
@@ -174,10 +180,17 @@ export class TarReader {
       return value && value.length > 0 ? value : undefined;
     };
     if (flag === "S" || [...(pax?.keys() ?? []), ...this.#global.keys()].some((key) => key.startsWith("GNU.sparse."))) {
-      throw new GantryError("UNSUPPORTED_TAR", "the archive holds a sparse file in a GNU format, which layers must not; pack it without --sparse");
+      throw new GantryError(
+        "UNSUPPORTED_TAR",
+        "the archive holds a sparse file in a GNU format, which layers must not; pack it without --sparse",
+      );
     }
     let type = types[flag];
-    if (!type) throw new GantryError("UNSUPPORTED_TAR", `the archive holds an entry of the unknown type ${JSON.stringify(flag)}`);
+    if (!type)
+      throw new GantryError(
+        "UNSUPPORTED_TAR",
+        `the archive holds an entry of the unknown type ${JSON.stringify(flag)}`,
+      );
     const name = this.#name(block, records("path"), this.#longName, 0, 100, true);
     const linkname = this.#name(block, records("linkpath"), this.#longLink, 157, 100, false);
     const paxSize = records("size");
@@ -187,7 +200,9 @@ export class TarReader {
     if (flag === "\0" && name.at(-1) === 0x2f) type = "directory";
     if (type === "hardlink") size = 0;
     else if (type !== "file" && size > 0) {
-      throw invalidTar(`an entry of type ${type} declares ${size} bytes of data, which some readers skip and others take for entries`);
+      throw invalidTar(
+        `an entry of type ${type} declares ${size} bytes of data, which some readers skip and others take for entries`,
+      );
     }
     const integer = (key: string, start: number, length: number): number => {
       const value = records(key);
@@ -218,7 +233,14 @@ export class TarReader {
   }
 
   /** A name from the pax record, the GNU long name or the header; where two extended ones differ, nobody knows which. */
-  #name(block: Buffer, pax: Buffer | undefined, long: Buffer | undefined, start: number, length: number, prefixed: boolean): Buffer {
+  #name(
+    block: Buffer,
+    pax: Buffer | undefined,
+    long: Buffer | undefined,
+    start: number,
+    length: number,
+    prefixed: boolean,
+  ): Buffer {
     if (pax && long && !pax.equals(long)) throw invalidTar("a pax header and a GNU long name give one entry two names");
     if (pax ?? long) return Buffer.from((pax ?? long)!);
     const name = textField(block, start, length);

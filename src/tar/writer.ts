@@ -36,7 +36,10 @@ function bytes(value: string | Buffer | Uint8Array): Buffer {
 export function encodeEntry(entry: TarEntry): Buffer {
   const type = entry.type ?? "file";
   const data = type === "file" ? bytes(entry.data ?? "") : Buffer.alloc(0);
-  const mtime = typeof entry.mtime === "number" ? { seconds: entry.mtime, nanoseconds: 0 } : (entry.mtime ?? { seconds: 0, nanoseconds: 0 });
+  const mtime =
+    typeof entry.mtime === "number"
+      ? { seconds: entry.mtime, nanoseconds: 0 }
+      : (entry.mtime ?? { seconds: 0, nanoseconds: 0 });
   const header: TarHeader = {
     type,
     name: bytes(entry.name),
@@ -54,8 +57,19 @@ export function encodeEntry(entry: TarEntry): Buffer {
   const parts = [encodeHeader(header, flags[type]), data, padding(data.length)];
   if (pax.length > 0) {
     const records = Buffer.concat(pax);
-    const extended = { ...header, name: Buffer.from("PaxHeader"), linkname: Buffer.alloc(0), size: records.length, uid: 0, gid: 0 };
-    parts.unshift(encodeHeader({ ...extended, mtime: { seconds: 0, nanoseconds: 0 } }, "x"), records, padding(records.length));
+    const extended = {
+      ...header,
+      name: Buffer.from("PaxHeader"),
+      linkname: Buffer.alloc(0),
+      size: records.length,
+      uid: 0,
+      gid: 0,
+    };
+    parts.unshift(
+      encodeHeader({ ...extended, mtime: { seconds: 0, nanoseconds: 0 } }, "x"),
+      records,
+      padding(records.length),
+    );
   }
   return Buffer.concat(parts);
 }
@@ -83,7 +97,8 @@ function paxOf(header: TarHeader): Buffer[] {
   if (header.uid > MAX_OCTAL_7) records.set("uid", Buffer.from(String(header.uid)));
   if (header.gid > MAX_OCTAL_7) records.set("gid", Buffer.from(String(header.gid)));
   const { seconds, nanoseconds } = header.mtime;
-  if (nanoseconds !== 0 || seconds < 0 || seconds > MAX_OCTAL_11) records.set("mtime", Buffer.from(formatTime(header.mtime)));
+  if (nanoseconds !== 0 || seconds < 0 || seconds > MAX_OCTAL_11)
+    records.set("mtime", Buffer.from(formatTime(header.mtime)));
   for (const [name, value] of header.xattrs) records.set(`SCHILY.xattr.${name}`, value);
   return [...records.keys()].sort().map((key) => paxRecord(key, records.get(key)!));
 }
@@ -107,7 +122,13 @@ export function encodeHeader(header: TarHeader, flag: string): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, length: number): void => {
     const max = 8 ** (length - 1) - 1;
-    block.write(Math.max(0, Math.min(value, max)).toString(8).padStart(length - 1, "0"), at, "latin1");
+    block.write(
+      Math.max(0, Math.min(value, max))
+        .toString(8)
+        .padStart(length - 1, "0"),
+      at,
+      "latin1",
+    );
   };
   header.name.copy(block, 0, 0, 100);
   octal(header.mode, 100, 8);

@@ -162,12 +162,18 @@ export function registryContract(capabilities: RegistryCapabilities = {}): Contr
   add("a manifest whose children are missing is refused", async (registry) => {
     const image = randomImage();
     const { bytes, descriptor } = image.documents[0]!;
-    await rejects(registry.pushManifest(repo, bytes, descriptor.mediaType, { tags: [parseTag("v1")] }), "MANIFEST_BLOB_UNKNOWN");
+    await rejects(
+      registry.pushManifest(repo, bytes, descriptor.mediaType, { tags: [parseTag("v1")] }),
+      "MANIFEST_BLOB_UNKNOWN",
+    );
     await rejects(registry.resolveManifest(repo, parseTag("v1")), "MANIFEST_UNKNOWN");
   });
 
   add("an index leads to its images", async (registry) => {
-    const image = testIndex([randomImage({ seed: 3 }), randomImage({ seed: 9, platform: { os: "linux", architecture: "arm64" } })]);
+    const image = testIndex([
+      randomImage({ seed: 3 }),
+      randomImage({ seed: 9, platform: { os: "linux", architecture: "arm64" } }),
+    ]);
     await pushImage(registry, repo, image, "multi");
     assert.equal((await registry.getManifest(repo, parseTag("multi"))).descriptor.mediaType, mediaTypes.index);
     for (const { descriptor, bytes } of image.documents) {
@@ -262,7 +268,10 @@ export function registryContract(capabilities: RegistryCapabilities = {}): Contr
     assert.equal(found?.digest, artifact.descriptor.digest);
     assert.equal(found?.artifactType, "application/vnd.example");
     assert.deepEqual(found?.annotations, { note: "n" });
-    assert.equal((await all(registry.referrers(repo, subject.digest, { artifactType: "application/other" }))).length, 0);
+    assert.equal(
+      (await all(registry.referrers(repo, subject.digest, { artifactType: "application/other" }))).length,
+      0,
+    );
     assert.equal((await all(registry.referrers(repo, absent))).length, 0);
   });
 
@@ -275,7 +284,10 @@ function openDescriptors(): number {
     return readdirSync("/proc/self/fd").filter((fd) => {
       try {
         const target = readlinkSync(`/proc/self/fd/${fd}`);
-        return target.startsWith("socket:") || (target.startsWith("/") && !target.startsWith("/dev/") && !target.startsWith("/proc/"));
+        return (
+          target.startsWith("socket:") ||
+          (target.startsWith("/") && !target.startsWith("/dev/") && !target.startsWith("/proc/"))
+        );
       } catch {
         return false;
       }

@@ -80,7 +80,11 @@ export function testImage(layers: readonly TestLayer[], options: TestImageOption
 
 /** An index over images, in their order. */
 export function testIndex(images: readonly TestImage[]): TestImage {
-  const index: Index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: images.map((image) => image.descriptor) };
+  const index: Index = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.index,
+    manifests: images.map((image) => image.descriptor),
+  };
   const document = testBlob(JSON.stringify(index), mediaTypes.index);
   return {
     blobs: images.flatMap((image) => image.blobs),
@@ -90,9 +94,13 @@ export function testIndex(images: readonly TestImage[]): TestImage {
 }
 
 /** An image with layers of seeded bytes, `sizes` long. */
-export function randomImage(options: TestImageOptions & { readonly sizes?: readonly number[]; readonly seed?: number } = {}): TestImage {
+export function randomImage(
+  options: TestImageOptions & { readonly sizes?: readonly number[]; readonly seed?: number } = {},
+): TestImage {
   const sizes = options.sizes ?? [2_000, 30_000];
-  const layers = sizes.map((size, at) => testLayer([{ name: `layer-${at}`, data: seededBytes(size, (options.seed ?? 1) + at) }]));
+  const layers = sizes.map((size, at) =>
+    testLayer([{ name: `layer-${at}`, data: seededBytes(size, (options.seed ?? 1) + at) }]),
+  );
   return testImage(layers, options);
 }
 
@@ -104,7 +112,8 @@ export async function pushImage(
   tag?: Tag | string,
 ): Promise<Descriptor> {
   const name = parseRepoName(repo);
-  for (const { descriptor, bytes } of image.blobs) await registry.pushBlob(name, descriptor, bytesSource(descriptor, bytes));
+  for (const { descriptor, bytes } of image.blobs)
+    await registry.pushBlob(name, descriptor, bytesSource(descriptor, bytes));
   for (const [at, { descriptor, bytes }] of image.documents.entries()) {
     const top = at === image.documents.length - 1;
     await registry.pushManifest(name, bytes, descriptor.mediaType, top && tag ? { tags: [parseTag(tag)] } : {});

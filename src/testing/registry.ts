@@ -148,12 +148,17 @@ function bendHeaders(response: ServerResponse, bend: (headers: OutgoingHttpHeade
 }
 
 /** Passes each piece of the body through `take`, which says what of it is sent. */
-function bendBody(response: ServerResponse, bend: (headers: OutgoingHttpHeaders) => void, take: (chunk: Buffer) => Buffer): void {
+function bendBody(
+  response: ServerResponse,
+  bend: (headers: OutgoingHttpHeaders) => void,
+  take: (chunk: Buffer) => Buffer,
+): void {
   bendHeaders(response, bend);
   const write = response.write.bind(response) as (chunk: Buffer) => boolean;
   const end = response.end.bind(response) as (chunk?: Buffer) => ServerResponse;
   response.write = ((chunk: Buffer) => write(take(Buffer.from(chunk)))) as typeof response.write;
-  response.end = ((chunk?: Buffer | string) => end(chunk === undefined ? undefined : take(Buffer.from(chunk as Buffer)))) as typeof response.end;
+  response.end = ((chunk?: Buffer | string) =>
+    end(chunk === undefined ? undefined : take(Buffer.from(chunk as Buffer)))) as typeof response.end;
 }
 
 function cutAfter(after: number, close: boolean, response: ServerResponse): (chunk: Buffer) => Buffer {

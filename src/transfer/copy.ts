@@ -3,8 +3,8 @@ import { GantryError, isGantryError, withOrigin } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { BlobSource } from "../content/source.ts";
-import { type PlatformChoice, selectManifests } from "../images/select.ts";
 import { type ReadDocument, walkDocuments } from "../images/graph.ts";
+import { type PlatformChoice, selectManifests } from "../images/select.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import { providerOf, type Registry } from "../registry/registry.ts";
 import { type Digest, isDigest, shortDigest } from "../spec/digest.ts";
@@ -49,7 +49,11 @@ export interface CopyResult {
  * Copies an image, byte for byte: blobs first, then manifests from the leaves up, the name last. What the destination
  * has is not sent; within one registry blobs are mounted. Errors carry the side they came from.
  */
-export async function copyImage(source: ImageLocation, destination: ImageLocation, options: CopyOptions = {}): Promise<CopyResult> {
+export async function copyImage(
+  source: ImageLocation,
+  destination: ImageLocation,
+  options: CopyOptions = {},
+): Promise<CopyResult> {
   const { signal } = options;
   const call = signal ? { signal } : {};
   if (source.reference === undefined) throw new GantryError("USAGE", `${source.name}: name a tag or a digest`);
@@ -62,7 +66,8 @@ export async function copyImage(source: ImageLocation, destination: ImageLocatio
   let bytes = 0;
   // Largest first: the longest download decides when all are done.
   const blobs = [...plan.blobs.values()].sort((a, b) => b.size - a.size);
-  for (const blob of blobs) options.progress?.({ type: "start", id: blob.digest, label: shortDigest(blob.digest), total: blob.size });
+  for (const blob of blobs)
+    options.progress?.({ type: "start", id: blob.digest, label: shortDigest(blob.digest), total: blob.size });
   await forEachParallel(
     blobs,
     options.parallel ?? 3,
@@ -115,7 +120,10 @@ async function collect(source: ImageLocation, root: Descriptor, options: CopyOpt
     }
   }
   if (alone && plan.documents.length > 1) {
-    throw new GantryError("USAGE", `${source.name}: more than one platform was chosen, but the destination takes a single image`);
+    throw new GantryError(
+      "USAGE",
+      `${source.name}: more than one platform was chosen, but the destination takes a single image`,
+    );
   }
   return plan;
 }

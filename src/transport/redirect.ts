@@ -20,7 +20,9 @@ export function isPrivateAddress(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
   if (isIP(host) === 4) {
     const [a, b] = host.split(".").map(Number) as [number, number];
-    return a === 10 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254);
+    return (
+      a === 10 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254)
+    );
   }
   if (isIP(host) !== 6) return false;
   const address = canonicalIPv6(host);
@@ -42,7 +44,10 @@ export function nextHop(from: URL, location: string | undefined): URL {
   if (!location) throw new GantryError("INVALID_RESPONSE", `${redactUrl(from)} redirects, but names no Location`);
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   if (!to || (to.protocol !== "http:" && to.protocol !== "https:")) {
-    throw new GantryError("REDIRECT_REFUSED", `${redactUrl(from)} redirects to an address that is no http or https URL`);
+    throw new GantryError(
+      "REDIRECT_REFUSED",
+      `${redactUrl(from)} redirects to an address that is no http or https URL`,
+    );
   }
   if (from.protocol === "https:" && to.protocol === "http:") {
     if (to.hostname !== from.hostname) {

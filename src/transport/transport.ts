@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, type IncomingMessage, type RequestOptions, request as httpRequest } from "node:http";
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
 import { Semaphore, sleep } from "../base/async.ts";
 import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
@@ -6,8 +6,8 @@ import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Progress } from "../base/progress.ts";
 import { version } from "../base/version.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
-import { nextHop } from "./redirect.ts";
 import { redactUrl } from "./redact.ts";
+import { nextHop } from "./redirect.ts";
 
 /** Some registries send 20 KB of headers; Node's default is 16 KiB. */
 const MAX_HEADER_SIZE = 64 << 10;
@@ -42,7 +42,9 @@ export interface HttpRequest {
   /** Sent only to the origin of `url`; never to where a redirect leads. */
   readonly authorization?: string;
   /** The body: bytes, or a pump with its length in bytes (chunked where the length is unknown). */
-  readonly body?: Uint8Array | { readonly size?: number; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> };
+  readonly body?:
+    | Uint8Array
+    | { readonly size?: number; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> };
   /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
   readonly repeatable?: boolean;
   readonly signal?: AbortSignal;
@@ -144,7 +146,8 @@ export class Transport {
     let url = request.url;
     for (let hops = 0; ; hops += 1) {
       const response = await this.#once({ ...request, url }, url.origin === request.url.origin);
-      if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD")) return response;
+      if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
+        return response;
       await response.discard();
       checkLimit(this.limits, "redirects", hops + 1, `${redactUrl(request.url)}: the chain of redirects`);
       url = nextHop(url, response.headers["location"]);
@@ -275,7 +278,9 @@ function connectionError(error: Error, asked: string): unknown {
   if (isGantryError(error)) return error;
   const code = errnoOf(error) ?? "";
   if (code.startsWith("HPE_")) {
-    return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${messageOf(error)})`, { cause: error });
+    return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${messageOf(error)})`, {
+      cause: error,
+    });
   }
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) {
     return new GantryError(

@@ -60,7 +60,8 @@ export interface PushOptions extends Omit<CopyVerbOptions, "store" | "source"> {
  */
 export async function push(name: string, to: string | undefined, options: PushOptions): Promise<CopyResult> {
   const target = to ?? name;
-  if (!isRegistryLocation(target)) throw new GantryError("USAGE", `push sends to a registry; for ${target} use \`gantry cp\``);
+  if (!isRegistryLocation(target))
+    throw new GantryError("USAGE", `push sends to a registry; for ${target} use \`gantry cp\``);
   const own = storeName(registryReference(name));
   if (!options.platforms) {
     const missing = await missingManifests(options.store, own);

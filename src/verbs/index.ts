@@ -3,7 +3,16 @@ export type { OperationOptions, Progress, ProgressEvent } from "../base/progress
 export { version } from "../base/version.ts";
 export { Store } from "../store/store.ts";
 export { type CopyVerbOptions, copy, type PushOptions, push } from "./copy.ts";
-export { config, type ImageSummary, type Inspection, inspect, type LookOptions, manifest, resolve, tags } from "./inspect.ts";
+export {
+  config,
+  type ImageSummary,
+  type Inspection,
+  inspect,
+  type LookOptions,
+  manifest,
+  resolve,
+  tags,
+} from "./inspect.ts";
 export { type Opened, type OpenOptions, open } from "./open.ts";
 export { type PullOptions, type PullResult, pull } from "./pull.ts";
 export { openServed } from "./serve.ts";

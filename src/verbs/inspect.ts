@@ -4,7 +4,7 @@ import { resolveImage } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Descriptor, ImageConfig, Platform } from "../spec/types.ts";
-import { type OpenOptions, type Opened, open, referenceOf } from "./open.ts";
+import { type Opened, type OpenOptions, open, referenceOf } from "./open.ts";
 
 export interface LookOptions extends OpenOptions {
   readonly signal?: AbortSignal;
@@ -35,7 +35,10 @@ async function image(opened: Opened, options: LookOptions): ReturnType<typeof re
 }
 
 /** The manifest or index itself, byte for byte. */
-export function manifest(location: string, options: LookOptions = {}): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
+export function manifest(
+  location: string,
+  options: LookOptions = {},
+): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
   return look(location, options, async (opened) => {
     if (!options.platform) return opened.registry.getManifest(opened.repo, await referenceOf(opened), options);
     const { path } = await image(opened, options);
@@ -44,7 +47,10 @@ export function manifest(location: string, options: LookOptions = {}): Promise<{
 }
 
 /** The image configuration, byte for byte. */
-export function config(location: string, options: LookOptions = {}): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
+export function config(
+  location: string,
+  options: LookOptions = {},
+): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
   return look(location, options, async (opened) => {
     const { manifest } = await image(opened, options);
     const content = await opened.registry.getBlob(opened.repo, manifest.config, options);

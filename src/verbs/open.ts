@@ -3,6 +3,7 @@ import { GantryError } from "../base/error.ts";
 import {
   formatReference,
   parseReference,
+  parseRepoName,
   parseTag,
   type Reference,
   type RepoName,
@@ -11,7 +12,7 @@ import {
 } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
-import { RemoteRegistry, type RemoteOptions } from "../registry/remote/remote.ts";
+import { type RemoteOptions, RemoteRegistry } from "../registry/remote/remote.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
 import { repositoryOf } from "../store/registry.ts";
 import { Store } from "../store/store.ts";
@@ -51,7 +52,7 @@ export function registryReference(location: string): Reference {
 }
 
 /**
- * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[:TAG|@DIGEST]`, `store:NAME`. This is the
+ * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[[:REPO]:TAG|@DIGEST]`, `store:NAME`. This is the
  * only place that knows this grammar.
  * @throws INVALID_REFERENCE, UNSUPPORTED for a kind of location that is not known
  */
@@ -71,24 +72,33 @@ export function open(location: string, options: OpenOptions = {}): Opened {
 }
 
 function openLayout(location: string, options: OpenOptions): Opened {
-  const { directory, reference } = splitLayout(location.slice(layoutPrefix.length));
+  const { directory, repo, reference } = splitLayout(location.slice(layoutPrefix.length));
   if (directory === "") throw new GantryError("INVALID_REFERENCE", `${location}: name a directory, as in oci:DIR:TAG`);
   const registry = new LayoutRegistry(directory, {
     ...(options.limits && { limits: options.limits }),
     ...(options.write && { create: true, sparse: true }),
   });
-  return opened("layout", registry, registry.defaultRepository, location, reference);
+  return opened("layout", registry, repo ?? registry.defaultRepository, location, reference);
 }
 
-/** A directory may hold colons: the last part is a tag only where it looks like one and is no part of the path. */
-function splitLayout(text: string): { directory: string; reference?: Tag | Digest } {
+/**
+ * `DIR`, `DIR:TAG`, `DIR@DIGEST`, and `DIR:REPO:TAG` where a directory holds several repositories. Directories may
+ * have colons in their names: one that exists decides.
+ */
+function splitLayout(text: string): { directory: string; repo?: RepoName; reference?: Tag | Digest } {
   const at = text.lastIndexOf("@");
   if (at > 0 && text.slice(at + 1).includes(":")) {
-    return { directory: text.slice(0, at), reference: parseDigest(text.slice(at + 1), `oci:${text}`) };
+    return { ...splitLayout(text.slice(0, at)), reference: parseDigest(text.slice(at + 1), `oci:${text}`) };
   }
-  const colon = text.lastIndexOf(":");
-  if (colon <= 0 || text.slice(colon + 1).includes("/") || existsSync(text)) return { directory: text };
-  return { directory: text.slice(0, colon), reference: parseTag(text.slice(colon + 1)) };
+  const last = text.lastIndexOf(":");
+  if (last <= 0 || existsSync(text)) return { directory: text };
+  const before = text.lastIndexOf(":", last - 1);
+  if (before > 0 && !existsSync(text.slice(0, last)) && existsSync(text.slice(0, before))) {
+    const repo = parseRepoName(text.slice(before + 1, last));
+    return { directory: text.slice(0, before), repo, reference: parseTag(text.slice(last + 1)) };
+  }
+  if (text.slice(last + 1).includes("/")) return { directory: text };
+  return { directory: text.slice(0, last), reference: parseTag(text.slice(last + 1)) };
 }
 
 function openStore(location: string, options: OpenOptions): Opened {
@@ -123,4 +133,3 @@ export async function referenceOf(location: Opened): Promise<Tag | Digest> {
   if (location.registry instanceof LayoutRegistry) return (await location.registry.onlyManifest()).digest;
   throw new GantryError("USAGE", `${location.name}: name a tag or a digest`);
 }
-

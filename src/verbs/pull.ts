@@ -62,7 +62,11 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
 }
 
 /** True where the store has a name and, for one platform, everything that it stands for. */
-export async function isComplete(store: Store, name: string, options: { platform?: Platform; limits?: Limits } = {}): Promise<boolean> {
+export async function isComplete(
+  store: Store,
+  name: string,
+  options: { platform?: Platform; limits?: Limits } = {},
+): Promise<boolean> {
   try {
     const { target } = await store.images.get(name);
     const provider = providerOf(store.registry, repositoryOf(name));
@@ -70,7 +74,10 @@ export async function isComplete(store: Store, name: string, options: { platform
     for (const blob of [manifest.config, ...manifest.layers]) if (!(await store.blobs.has(blob))) return false;
     return true;
   } catch (error) {
-    if (isGantryError(error, "IMAGE_NOT_FOUND", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "SIZE_MISMATCH", "PLATFORM_NOT_FOUND")) return false;
+    if (
+      isGantryError(error, "IMAGE_NOT_FOUND", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "SIZE_MISMATCH", "PLATFORM_NOT_FOUND")
+    )
+      return false;
     throw error;
   }
 }

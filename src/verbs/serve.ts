@@ -9,7 +9,8 @@ import { Store } from "../store/store.ts";
  * @throws USAGE
  */
 export function openServed(location: string, options: { readonly store?: string } = {}): Registry {
-  if (location.startsWith("oci:") && location.length > 4) return new LayoutRegistry(location.slice(4), { create: true });
+  if (location.startsWith("oci:") && location.length > 4)
+    return new LayoutRegistry(location.slice(4), { create: true });
   if (location === "store:") return new Store(options.store).registry;
   if (location === "memory:") return new MemoryRegistry();
   throw new GantryError("USAGE", `cannot serve ${location}; expected oci:DIR, store: or memory:`);

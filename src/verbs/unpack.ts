@@ -64,8 +64,18 @@ async function bring(location: string, options: UnpackVerbOptions): Promise<stri
   const call = { ...(limits && { limits }) };
   if (policy !== "Always" && (await isComplete(store, name, { platform, ...call }))) return name;
   if (policy === "Never") {
-    throw new GantryError("IMAGE_NOT_FOUND", `the store ${store.directory} does not have ${name} in full, and the policy Never forbids to pull it`);
+    throw new GantryError(
+      "IMAGE_NOT_FOUND",
+      `the store ${store.directory} does not have ${name} in full, and the policy Never forbids to pull it`,
+    );
   }
-  await pull(location, { store, platforms: [platform], ...call, ...(signal && { signal }), ...(progress && { progress }), ...(remote && { remote }) });
+  await pull(location, {
+    store,
+    platforms: [platform],
+    ...call,
+    ...(signal && { signal }),
+    ...(progress && { progress }),
+    ...(remote && { remote }),
+  });
   return name;
 }

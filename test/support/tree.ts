@@ -18,12 +18,12 @@ export interface TreeNode {
 }
 
 const types: Readonly<Record<number, string>> = {
-  0o100000: "file",
-  0o040000: "directory",
-  0o120000: "symlink",
-  0o020000: "char",
-  0o060000: "block",
-  0o010000: "fifo",
+  16807: "file",
+  9604: "directory",
+  21609: "symlink",
+  4802: "char",
+  14406: "block",
+  2401: "fifo",
 };
 
 /** Reads a whole tree from the kernel, and its extended attributes with getfattr. Paths are latin1. */
@@ -52,7 +52,8 @@ export function readTree(root: string): Map<string, TreeNode> {
       ...(found && { xattrs: found }),
     });
     if (type !== "directory") return;
-    for (const name of readdirSync(full, "buffer")) visit(path === "" ? name.toString("latin1") : `${path}/${name.toString("latin1")}`);
+    for (const name of readdirSync(full, "buffer"))
+      visit(path === "" ? name.toString("latin1") : `${path}/${name.toString("latin1")}`);
   };
   visit("");
   for (const paths of inodes.values()) {
@@ -66,24 +67,31 @@ function hash(path: Buffer): string {
   const fd = openSync(path, "r");
   const digest = createHash("sha256");
   const buffer = Buffer.allocUnsafe(1 << 20);
-  for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer)) digest.update(buffer.subarray(0, count));
+  for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer))
+    digest.update(buffer.subarray(0, count));
   closeSync(fd);
   return digest.digest("hex");
 }
 
 /** getfattr's dump, path to lines; it writes bytes outside ASCII as octal escapes. */
 function readXattrs(root: string): Map<string, string> {
-  const dump = execFileSync("getfattr", ["--no-dereference", "--recursive", "--dump", "--match=-", "--encoding=hex", "."], {
-    cwd: root,
-    encoding: "latin1",
-    maxBuffer: 1 << 28,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const dump = execFileSync(
+    "getfattr",
+    ["--no-dereference", "--recursive", "--dump", "--match=-", "--encoding=hex", "."],
+    {
+      cwd: root,
+      encoding: "latin1",
+      maxBuffer: 1 << 28,
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
   const found = new Map<string, string>();
   for (const block of dump.split("\n\n")) {
     const [head, ...lines] = block.trim().split("\n");
     if (!head?.startsWith("# file: ")) continue;
-    const path = head.slice(8).replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const path = head
+      .slice(8)
+      .replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
     found.set(path, lines.sort().join("\n"));
   }
   return found;
@@ -106,7 +114,8 @@ export function compareTrees(ours: ReadonlyMap<string, TreeNode>, theirs: Readon
       continue;
     }
     for (const attribute of new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof TreeNode>) {
-      if (a[attribute] !== b[attribute]) differences.push({ path, attribute, ours: a[attribute], theirs: b[attribute] });
+      if (a[attribute] !== b[attribute])
+        differences.push({ path, attribute, ours: a[attribute], theirs: b[attribute] });
     }
   }
   return differences;

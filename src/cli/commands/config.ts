@@ -7,7 +7,8 @@ import { session } from "../session.ts";
 export const configCommand: Command<Context> = buildCommand({
   docs: {
     brief: "Print the image configuration, byte for byte",
-    fullDescription: "Of the image for --platform, by default for this machine. With --json: the same, with its descriptor.",
+    fullDescription:
+      "Of the image for --platform, by default for this machine. With --json: the same, with its descriptor.",
   },
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: string) {

@@ -1,7 +1,16 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import { debugFlag, insecureFlag, jsonFlag, parallelFlag, platformFlag, platformsOf, progressFlag, storeFlag } from "../flags.ts";
+import {
+  debugFlag,
+  insecureFlag,
+  jsonFlag,
+  parallelFlag,
+  platformFlag,
+  platformsOf,
+  progressFlag,
+  storeFlag,
+} from "../flags.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 

@@ -7,7 +7,8 @@ import { session } from "../session.ts";
 export const digestCommand: Command<Context> = buildCommand({
   docs: {
     brief: "Print the digest that a name stands for",
-    fullDescription: "Asks by HEAD, which counts against no pull quota. With --platform: the digest of that image of an index.",
+    fullDescription:
+      "Asks by HEAD, which counts against no pull quota. With --platform: the digest of that image of an index.",
   },
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: string) {

@@ -22,12 +22,14 @@ function describe({ name, descriptor, images, artifacts, missing }: Inspection):
   const lines = [printable(name), `  digest  ${descriptor.digest}`, `  type    ${printable(descriptor.mediaType)}`];
   for (const image of images) lines.push(...describeImage(image));
   for (const { digest, mediaType } of artifacts) lines.push(`  artifact  ${digest}  ${printable(mediaType)}`);
-  for (const { digest, platform } of missing) lines.push(`  missing  ${digest}  ${platform ? printable(formatPlatform(platform)) : ""}`);
+  for (const { digest, platform } of missing)
+    lines.push(`  missing  ${digest}  ${platform ? printable(formatPlatform(platform)) : ""}`);
   return `${lines.join("\n")}\n`;
 }
 
 function describeImage({ descriptor, platform, created, config, layers, size }: ImageSummary): string[] {
-  const row = (label: string, value: string | undefined): string[] => (value ? [`    ${label.padEnd(12)}${printable(value)}`] : []);
+  const row = (label: string, value: string | undefined): string[] =>
+    value ? [`    ${label.padEnd(12)}${printable(value)}`] : [];
   const list = (values: readonly string[] | undefined): string | undefined =>
     values?.length ? JSON.stringify(values) : undefined;
   return [

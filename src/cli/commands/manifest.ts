@@ -7,7 +7,8 @@ import { session } from "../session.ts";
 export const manifestCommand: Command<Context> = buildCommand({
   docs: {
     brief: "Print the manifest or index, byte for byte",
-    fullDescription: "With --platform: the manifest of that image of an index. With --json: the same, with its descriptor.",
+    fullDescription:
+      "With --platform: the manifest of that image of an index. With --json: the same, with its descriptor.",
   },
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: string) {

@@ -66,7 +66,10 @@ export const pullCommand: Command<Context> = buildCommand({
         if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
         else {
           const { moved, existing } = result.blobs;
-          if (progress) this.process.stderr.write(`${result.name}: ${moved} blobs (${formatBytes(result.bytes)}) pulled, ${existing} were there\n`);
+          if (progress)
+            this.process.stderr.write(
+              `${result.name}: ${moved} blobs (${formatBytes(result.bytes)}) pulled, ${existing} were there\n`,
+            );
           print(`${result.descriptor.digest}\n`);
         }
       } finally {

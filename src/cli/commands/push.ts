@@ -2,7 +2,16 @@ import { buildCommand, type Command } from "@stricli/core";
 import { Store } from "../../store/store.ts";
 import { push } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import { debugFlag, insecureFlag, jsonFlag, parallelFlag, platformFlag, platformsOf, progressFlag, storeFlag } from "../flags.ts";
+import {
+  debugFlag,
+  insecureFlag,
+  jsonFlag,
+  parallelFlag,
+  platformFlag,
+  platformsOf,
+  progressFlag,
+  storeFlag,
+} from "../flags.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 

@@ -15,7 +15,8 @@ interface Flags {
 function parseListen(text: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]*)):(\d+)$/.exec(text);
   const port = Number(match?.[3]);
-  if (!match || port > 65_535) throw new GantryError("USAGE", `--listen ${text}: expected HOST:PORT, such as 127.0.0.1:5000`);
+  if (!match || port > 65_535)
+    throw new GantryError("USAGE", `--listen ${text}: expected HOST:PORT, such as 127.0.0.1:5000`);
   return { host: match[1] ?? (match[2] || "127.0.0.1"), port };
 }
 
@@ -28,7 +29,13 @@ export const serveCommand: Command<Context> = buildCommand({
   parameters: {
     flags: {
       store: storeFlag,
-      listen: { kind: "parsed", parse: String, brief: "Address and port; port 0 is any free one", placeholder: "HOST:PORT", default: "127.0.0.1:5000" },
+      listen: {
+        kind: "parsed",
+        parse: String,
+        brief: "Address and port; port 0 is any free one",
+        placeholder: "HOST:PORT",
+        default: "127.0.0.1:5000",
+      },
       allowDelete: { kind: "boolean", brief: "Allow clients to delete", default: false, withNegated: false },
     },
     positional: {

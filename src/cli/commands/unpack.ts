@@ -3,7 +3,17 @@ import { formatBytes, printable } from "../../base/text.ts";
 import { Store } from "../../store/store.ts";
 import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
 import type { Context } from "../context.ts";
-import { debugFlag, insecureFlag, jsonFlag, limitFlag, limitsOf, onePlatformFlag, platformOf, progressFlag, storeFlag } from "../flags.ts";
+import {
+  debugFlag,
+  insecureFlag,
+  jsonFlag,
+  limitFlag,
+  limitsOf,
+  onePlatformFlag,
+  platformOf,
+  progressFlag,
+  storeFlag,
+} from "../flags.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 
@@ -28,7 +38,12 @@ export const unpackCommand: Command<Context> = buildCommand({
     flags: {
       store: storeFlag,
       platform: onePlatformFlag,
-      policy: { kind: "enum", values: ["IfNotPresent", "Always", "Never"], brief: "Whether to ask the registry", default: "IfNotPresent" },
+      policy: {
+        kind: "enum",
+        values: ["IfNotPresent", "Always", "Never"],
+        brief: "Whether to ask the registry",
+        default: "IfNotPresent",
+      },
       limit: limitFlag,
       insecure: insecureFlag,
       json: jsonFlag,
@@ -60,7 +75,8 @@ export const unpackCommand: Command<Context> = buildCommand({
         for (const warning of result.warnings) this.process.stderr.write(`warning: ${printable(warning)}\n`);
         if (flags.json) json(result);
         else {
-          if (progress) this.process.stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
+          if (progress)
+            this.process.stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
           print(`${result.digest}\n`);
         }
       } finally {

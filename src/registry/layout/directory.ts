@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { GantryError } from "../../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../../base/limits.ts";
-import { type BlobDirectory, type BlobUploadFile } from "../../content/blob-directory.ts";
+import type { BlobDirectory, BlobUploadFile } from "../../content/blob-directory.ts";
 import type { Body, Content, Expected } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
 import type { RepoName } from "../../reference/reference.ts";
@@ -82,7 +82,9 @@ export abstract class DirectoryRegistry {
       throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
     }
     const session = { repo, location: randomUUID() };
-    const upload = new DirectoryUpload(session, await this.blobs.upload(), () => this.#uploads.delete(session.location));
+    const upload = new DirectoryUpload(session, await this.blobs.upload(), () =>
+      this.#uploads.delete(session.location),
+    );
     this.#uploads.set(session.location, upload);
     return upload;
   }

@@ -47,7 +47,11 @@ export class IndexFile {
       if (await this.#exists("oci-layout")) return;
       const names = await readdir(this.root);
       const foreign = names.filter((name) => !["tmp", "blobs", "version.json", "leases", "layers"].includes(name));
-      if (foreign.length > 0 && !names.includes("index.json") && !foreign.every((name) => name.startsWith("index.json"))) {
+      if (
+        foreign.length > 0 &&
+        !names.includes("index.json") &&
+        !foreign.every((name) => name.startsWith("index.json"))
+      ) {
         throw new GantryError(
           "TARGET_NOT_EMPTY",
           `${this.root} is neither empty nor an image layout (it holds ${foreign.slice(0, 3).join(", ")}); name a new directory`,

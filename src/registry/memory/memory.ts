@@ -160,7 +160,8 @@ export class MemoryRegistry implements Registry {
   ): Promise<Descriptor> {
     const repository = this.#open(repo);
     const missing = summarizeManifest(bytes).children.filter(
-      ({ digest, kind, foreign }) => !foreign && !repository[kind === "blob" ? "blobs" : "manifests"].has(digest as Digest),
+      ({ digest, kind, foreign }) =>
+        !foreign && !repository[kind === "blob" ? "blobs" : "manifests"].has(digest as Digest),
     );
     if (missing.length > 0) {
       throw new GantryError(

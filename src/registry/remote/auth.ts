@@ -1,7 +1,7 @@
 import { GantryError, messageOf } from "../../base/error.ts";
 import { parseJsonObject } from "../../spec/json.ts";
-import { isPrivateAddress } from "../../transport/redirect.ts";
 import { redactUrl } from "../../transport/redact.ts";
+import { isPrivateAddress } from "../../transport/redirect.ts";
 import type { HttpResponse, Transport } from "../../transport/transport.ts";
 import { parseChallenges } from "./challenge.ts";
 

@@ -50,7 +50,9 @@ export async function responseError(
     .join("; ");
   const url = redactUrl(response.url);
   const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
-  return new GantryError(code, message, { details: { status: response.status, url, codes: errors.map((e) => String(e.code)) } });
+  return new GantryError(code, message, {
+    details: { status: response.status, url, codes: errors.map((e) => String(e.code)) },
+  });
 }
 
 function codeOf(response: HttpResponse, first: WireError | undefined, missing: ErrorCode): ErrorCode {

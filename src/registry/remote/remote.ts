@@ -126,7 +126,12 @@ export class RemoteRegistry implements Registry {
     const limit = this.#transport.limits.metadataBytes;
     // A manifest is small: where the connection breaks, it is asked for again as a whole.
     for (let attempt = 1; ; attempt += 1) {
-      const response = await this.#pull(repo, { method: "GET", url, headers, ...options }, `getting ${what}`, "MANIFEST_UNKNOWN");
+      const response = await this.#pull(
+        repo,
+        { method: "GET", url, headers, ...options },
+        `getting ${what}`,
+        "MANIFEST_UNKNOWN",
+      );
       try {
         const declared = Number(response.headers["content-length"]);
         if (declared > limit) checkLimit(this.#transport.limits, "metadataBytes", declared, what);
@@ -161,7 +166,10 @@ export class RemoteRegistry implements Registry {
     }
     const size = expected.size ?? declared;
     const body = new ResumingBody(first, request, this.#transport, what);
-    return new Content({ ...expected, ...(size !== undefined && { size }) }, body, { what, limits: this.#transport.limits });
+    return new Content({ ...expected, ...(size !== undefined && { size }) }, body, {
+      what,
+      limits: this.#transport.limits,
+    });
   }
 
   async getBlobRange(
@@ -176,14 +184,23 @@ export class RemoteRegistry implements Registry {
     const url = await this.#url(repo, `blobs/${blob.digest}`);
     const headers = { range: `bytes=${start}-${end - 1}` };
     const asked = `getting a range of ${what}`;
-    const response = await this.#pull(repo, { method: "GET", url, headers, ...options }, asked, "BLOB_UNKNOWN", [200, 206]);
+    const response = await this.#pull(
+      repo,
+      { method: "GET", url, headers, ...options },
+      asked,
+      "BLOB_UNKNOWN",
+      [200, 206],
+    );
     if (response.status === 206 && (response.headers["content-range"] ?? "").startsWith(`bytes ${start}-${end - 1}/`)) {
       const { body } = response;
       return { start, end, pump: (write, signal) => body.pump(write, signal), close: () => body.close() };
     }
     await response.body.close();
     if (response.status === 206) {
-      throw new GantryError("INVALID_RESPONSE", `${asked}: ${this.name} answered with another range than ${headers.range}`);
+      throw new GantryError(
+        "INVALID_RESPONSE",
+        `${asked}: ${this.name} answered with another range than ${headers.range}`,
+      );
     }
     throw unsupported(this.name, "ranges of blobs");
   }
@@ -192,13 +209,19 @@ export class RemoteRegistry implements Registry {
     const what = `manifest ${reference} of ${this.name}/${repo}`;
     const url = await this.#url(repo, `manifests/${reference}`);
     const headers = { accept: manifestAccept.join(", ") };
-    const response = await this.#pull(repo, { method: "HEAD", url, headers, ...options }, `resolving ${what}`, "MANIFEST_UNKNOWN");
+    const response = await this.#pull(
+      repo,
+      { method: "HEAD", url, headers, ...options },
+      `resolving ${what}`,
+      "MANIFEST_UNKNOWN",
+    );
     await response.discard();
     const claimed = response.headers["docker-content-digest"];
     const size = contentLength(response);
     const mediaType = response.headers["content-type"]?.split(";")[0]?.trim();
     // A HEAD that does not tell everything is of no use; the document itself does.
-    if (!claimed || size === undefined || !mediaType) return (await this.getManifest(repo, reference, options)).descriptor;
+    if (!claimed || size === undefined || !mediaType)
+      return (await this.getManifest(repo, reference, options)).descriptor;
     const digest = parseDigest(claimed, `the Docker-Content-Digest of ${what}`);
     if (isDigest(reference)) requireDigest(digest, reference, what);
     return { mediaType, digest, size };
@@ -214,7 +237,12 @@ export class RemoteRegistry implements Registry {
     return { mediaType: mediaTypes.octetStream, digest, size };
   }
 
-  async #startUpload(repo: RepoName, query: Record<string, string>, asked: string, options: CallOptions): Promise<HttpResponse> {
+  async #startUpload(
+    repo: RepoName,
+    query: Record<string, string>,
+    asked: string,
+    options: CallOptions,
+  ): Promise<HttpResponse> {
     const url = await this.#url(repo, "blobs/uploads/");
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
     const post = { method: "POST", url, body: Buffer.alloc(0), ...options } as const;
@@ -260,7 +288,10 @@ export class RemoteRegistry implements Registry {
       const { url } = await this.#connect();
       const location = new URL(session.location, url);
       if (location.origin !== url.origin || session.repo !== repo) {
-        throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${what}: the saved session belongs to another registry or repository`);
+        throw new GantryError(
+          "BLOB_UPLOAD_UNKNOWN",
+          `${what}: the saved session belongs to another registry or repository`,
+        );
       }
       const response = await exchange({ method: "GET", url: location, ...call }, [204], `resuming ${what}`);
       await response.discard();
@@ -326,7 +357,13 @@ export class RemoteRegistry implements Registry {
   async *repositories(options: CallOptions = {}): AsyncGenerator<RepoName> {
     const { url } = await this.#connect();
     const get = (page: URL): Promise<HttpResponse> =>
-      this.#send("registry:catalog:*", { method: "GET", url: page, ...options }, [200], `listing ${this.name}`, "NAME_UNKNOWN");
+      this.#send(
+        "registry:catalog:*",
+        { method: "GET", url: page, ...options },
+        [200],
+        `listing ${this.name}`,
+        "NAME_UNKNOWN",
+      );
     for await (const page of pages(new URL("_catalog?n=1000", url), get, this.#transport)) {
       for (const name of names(page["repositories"], "repositories")) yield parseRepoName(name);
     }
@@ -351,7 +388,8 @@ export class RemoteRegistry implements Registry {
     const first = await this.#url(repo, `referrers/${digest}`);
     if (artifactType) first.searchParams.set("artifactType", artifactType);
     const asked = `listing the referrers of ${digest} in ${this.name}/${repo}`;
-    const get = (url: URL): Promise<HttpResponse> => this.#pull(repo, { method: "GET", url, ...call }, asked, "MANIFEST_UNKNOWN");
+    const get = (url: URL): Promise<HttpResponse> =>
+      this.#pull(repo, { method: "GET", url, ...call }, asked, "MANIFEST_UNKNOWN");
     try {
       for await (const page of pages(first, get, this.#transport)) {
         for (const item of (page["manifests"] as unknown[] | null) ?? []) {
@@ -375,7 +413,13 @@ function contentLength(response: HttpResponse): number | undefined {
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
 }
 
-const generic: ReadonlySet<string> = new Set(["", "application/json", "text/plain", "text/html", mediaTypes.octetStream]);
+const generic: ReadonlySet<string> = new Set([
+  "",
+  "application/json",
+  "text/plain",
+  "text/html",
+  mediaTypes.octetStream,
+]);
 
 /** What the header calls a manifest; where that says nothing, what the manifest calls itself. */
 function manifestType(response: HttpResponse, bytes: Buffer): string {
@@ -390,4 +434,3 @@ function names(value: unknown, path: string): string[] {
   }
   return value as string[];
 }
-

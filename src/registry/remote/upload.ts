@@ -4,8 +4,8 @@ import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import type { HttpRequest, HttpResponse } from "../../transport/transport.ts";
 import { nextHop } from "../../transport/redirect.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/transport.ts";
 import type { BlobUpload, CallOptions, UploadSession } from "../registry.ts";
 
 /** Sends one request in the name of the client and refuses every status but those expected. */
@@ -99,7 +99,11 @@ export class RemoteUpload implements BlobUpload {
   }
 
   async cancel(): Promise<void> {
-    const response = await this.#exchange({ method: "DELETE", url: this.#location }, [200, 202, 204, 404, 405], `cancelling ${this.#what}`);
+    const response = await this.#exchange(
+      { method: "DELETE", url: this.#location },
+      [200, 202, 204, 404, 405],
+      `cancelling ${this.#what}`,
+    );
     await response.discard();
   }
 }
