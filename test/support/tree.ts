@@ -17,14 +17,14 @@ export interface TreeNode {
   readonly xattrs?: string;
 }
 
-const types: Readonly<Record<number, string>> = {
-  16807: "file",
-  9604: "directory",
-  21609: "symlink",
-  4802: "char",
-  14406: "block",
-  2401: "fifo",
-};
+const types: ReadonlyMap<number, string> = new Map([
+  [0o100000, "file"],
+  [0o040000, "directory"],
+  [0o120000, "symlink"],
+  [0o020000, "char"],
+  [0o060000, "block"],
+  [0o010000, "fifo"],
+]);
 
 /** Reads a whole tree from the kernel, and its extended attributes with getfattr. Paths are latin1. */
 export function readTree(root: string): Map<string, TreeNode> {
@@ -34,7 +34,7 @@ export function readTree(root: string): Map<string, TreeNode> {
   const visit = (path: string): void => {
     const full = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, "latin1")]);
     const stat = lstatSync(full, { bigint: true });
-    const type = types[Number(stat.mode) & 0o170000] ?? "unknown";
+    const type = types.get(Number(stat.mode) & 0o170000) ?? "unknown";
     const key = path === "" ? "." : path;
     if (type !== "directory" && stat.nlink > 1n) {
       const inode = String(stat.ino);

@@ -1,0 +1,107 @@
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+
+export const main: string = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+const has = (program: string): boolean =>
+  ["/usr/bin", "/usr/sbin", "/bin", "/sbin"].some((path) => existsSync(join(path, program)));
+
+/** Why a test that needs these programs, or root, cannot run here; undefined where it can. */
+export function missing(options: { programs?: readonly string[]; root?: boolean }): string | undefined {
+  const absent = (options.programs ?? []).filter((program) => !has(program));
+  if (absent.length > 0) return `needs ${absent.join(", ")}: npm test -- --setup installs it`;
+  if (options.root && process.getuid?.() !== 0) return "needs root";
+  return process.platform === "linux" ? undefined : "needs Linux";
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command as a user would. */
+export function gantry(args: readonly string[], options: { env?: NodeJS.ProcessEnv; timeout?: number } = {}): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...options.env } });
+    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 120_000);
+    const output = { stdout: "", stderr: "" };
+    child.stdout.on("data", (data: Buffer) => {
+      output.stdout += data.toString();
+    });
+    child.stderr.on("data", (data: Buffer) => {
+      output.stderr += data.toString();
+    });
+    child.on("error", reject).on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? (signal === "SIGKILL" ? 137 : 1), ...output });
+    });
+  });
+}
+
+/** Runs a peer; throws with what it said where it fails. */
+export function peer(program: string, args: readonly string[], cwd?: string): string {
+  const done = spawnSync(program, args, { encoding: "utf8", cwd, maxBuffer: 1 << 28 });
+  if (done.status !== 0) throw new Error(`${program} ${args.join(" ")} failed: ${done.stderr || done.error}`);
+  return done.stdout;
+}
+
+export const skopeo = (...args: string[]): string => peer("skopeo", ["--insecure-policy", ...args]);
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Debian's docker-registry on a free port, until the test ends. */
+export async function dockerRegistry(directory: string): Promise<string> {
+  const host = `127.0.0.1:${await freePort()}`;
+  await mkdir(directory, { recursive: true });
+  const config = join(directory, "config.yml");
+  await writeFile(
+    config,
+    [
+      "version: 0.1",
+      "log: { level: error, accesslog: { disabled: true } }",
+      `storage: { filesystem: { rootdirectory: ${directory}/data }, delete: { enabled: true } }`,
+      `http: { addr: "${host}" }`,
+    ].join("\n"),
+  );
+  const child = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await answers(host);
+  return host;
+}
+
+export async function answers(host: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const ok = await fetch(`http://${host}/v2/`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ok) return;
+    await sleep(50);
+  }
+  throw new Error(`nothing answers at ${host}`);
+}
+
+/** A small real image: the files of Debian packages of this machine, and one layer of everything that layers can hold. */
+export async function debianImage(directory: string): Promise<string> {
+  const script = fileURLToPath(new URL("../fixtures/make-image.sh", import.meta.url));
+  execFileSync("bash", [script, directory], { stdio: ["ignore", "ignore", "inherit"] });
+  return directory;
+}
+
+/** The index.json of a layout. */
+export function readIndex(layout: string): { manifests: { digest: string; annotations?: Record<string, string> }[] } {
+  return JSON.parse(readFileSync(join(layout, "index.json"), "utf8"));
+}
