@@ -164,6 +164,7 @@ function bendBody(
 function cutAfter(after: number, close: boolean, response: ServerResponse): (chunk: Buffer) => Buffer {
   let sent = 0;
   let over = false;
+  const { socket } = response;
   return (chunk) => {
     const room = Math.max(0, after - sent);
     sent += Math.min(room, chunk.length);
@@ -171,7 +172,7 @@ function cutAfter(after: number, close: boolean, response: ServerResponse): (chu
       over = true;
       // What was allowed must arrive before the connection goes.
       setTimeout(() => {
-        if (close) response.destroy();
+        if (close) socket?.destroy();
       }, 20);
       response.end = (() => response) as typeof response.end;
       response.write = (() => true) as typeof response.write;

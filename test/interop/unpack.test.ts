@@ -23,14 +23,14 @@ function unexplained(image: string, differences: readonly Difference[]): Differe
 /** From skopeo into Debian's registry, from there with gantry into a store and a tree; umoci's tree beside it. */
 async function both(layout: string, work: string): Promise<{ ours: string; theirs: string }> {
   const host = await dockerRegistry(join(work, "registry"));
-  skopeo("copy", "-q", "--dest-tls-verify=false", `oci:${layout}:latest`, `docker://${host}/image:latest`);
+  await skopeo("copy", "-q", "--dest-tls-verify=false", `oci:${layout}:latest`, `docker://${host}/image:latest`);
   const store = join(work, "store");
   const pulled = await gantry(["pull", "--store", store, "--progress", "none", `${host}/image:latest`]);
   expect(pulled).toMatchObject({ code: 0, stderr: "" });
   const ours = join(work, "ours");
   const unpacked = await gantry(["unpack", "--store", store, "--progress", "none", `${host}/image:latest`, ours]);
   expect(unpacked).toMatchObject({ code: 0, stderr: "" });
-  peer("umoci", ["unpack", "--image", `${layout}:latest`, join(work, "theirs")]);
+  await peer("umoci", ["unpack", "--image", `${layout}:latest`, join(work, "theirs")]);
   return { ours, theirs: join(work, "theirs/rootfs") };
 }
 

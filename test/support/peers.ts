@@ -1,10 +1,11 @@
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
 
 export const main: string = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -27,7 +28,10 @@ export interface Ran {
 }
 
 /** Runs the built command as a user would. */
-export function gantry(args: readonly string[], options: { env?: NodeJS.ProcessEnv; timeout?: number } = {}): Promise<Ran> {
+export function gantry(
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; timeout?: number } = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...options.env } });
     const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 120_000);
@@ -45,14 +49,12 @@ export function gantry(args: readonly string[], options: { env?: NodeJS.ProcessE
   });
 }
 
-/** Runs a peer; throws with what it said where it fails. */
-export function peer(program: string, args: readonly string[], cwd?: string): string {
-  const done = spawnSync(program, args, { encoding: "utf8", cwd, maxBuffer: 1 << 28 });
-  if (done.status !== 0) throw new Error(`${program} ${args.join(" ")} failed: ${done.stderr || done.error}`);
-  return done.stdout;
+/** Runs a peer, beside this process: a test may well be the server it talks to. Throws what it said where it fails. */
+export async function peer(program: string, args: readonly string[], cwd?: string): Promise<string> {
+  return (await promisify(execFile)(program, args, { cwd, maxBuffer: 1 << 28, timeout: 120_000 })).stdout;
 }
 
-export const skopeo = (...args: string[]): string => peer("skopeo", ["--insecure-policy", ...args]);
+export const skopeo = (...args: string[]): Promise<string> => peer("skopeo", ["--insecure-policy", ...args]);
 
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -97,7 +99,7 @@ export async function answers(host: string): Promise<void> {
 /** A small real image: the files of Debian packages of this machine, and one layer of everything that layers can hold. */
 export async function debianImage(directory: string): Promise<string> {
   const script = fileURLToPath(new URL("../fixtures/make-image.sh", import.meta.url));
-  execFileSync("bash", [script, directory], { stdio: ["ignore", "ignore", "inherit"] });
+  await peer("bash", [script, directory]);
   return directory;
 }
 
