@@ -145,7 +145,7 @@ function decideMediaType(value: JsonObject, claimed: string | undefined, what: s
   }
   const known = (type: string | undefined): type is string =>
     type !== undefined && (isIndexType(type) || isManifestType(type));
-  if (known(claimed) && embedded && embedded !== claimed) {
+  if (claimed && (known(claimed) || isSchema1Type(claimed)) && embedded && embedded !== claimed) {
     throw new GantryError("AMBIGUOUS_DOCUMENT", `${what} calls itself ${embedded}, but was announced as ${claimed}`, {
       details: { embedded, claimed },
     });
