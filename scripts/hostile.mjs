@@ -6,14 +6,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
-const ids = [1, 2, 3, 5, 6, 12, 13, 15].map((number) => `M${number}`).concat(Array.from({ length: 14 }, (_, at) => `T${at + 1}`));
+const ids = [1, 2, 3, 5, 6, 12, 13, 15]
+  .map((number) => `M${number}`)
+  .concat(Array.from({ length: 14 }, (_, at) => `T${at + 1}`));
 
 ensureInstalled();
 ensureBuilt();
 const output = join(mkdtempSync(join(tmpdir(), "gantry-hostile-")), "results.json");
-spawnSync(process.execPath, ["node_modules/vitest/vitest.mjs", "run", "hostile", "--reporter=json", `--outputFile=${output}`], {
-  stdio: ["ignore", "ignore", "inherit"],
-});
+spawnSync(
+  process.execPath,
+  ["node_modules/vitest/vitest.mjs", "run", "hostile", "--reporter=json", `--outputFile=${output}`],
+  {
+    stdio: ["ignore", "ignore", "inherit"],
+  },
+);
 const results = JSON.parse(readFileSync(output, "utf8")).testResults.flatMap((file) => file.assertionResults);
 let faults = 0;
 for (const id of ids) {

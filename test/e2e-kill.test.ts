@@ -13,7 +13,9 @@ import { temporary } from "./support/temporary.ts";
 const scale = Number(process.env["GANTRY_TEST_SCALE"] ?? 1);
 const KILLS = Math.max(10, Math.round(50 * scale));
 
-const image = testImage([1, 2, 3, 4].map((seed) => testLayer([{ name: `file-${seed}`, data: seededBytes(12 << 20, seed) }], { gzip: false })));
+const image = testImage(
+  [1, 2, 3, 4].map((seed) => testLayer([{ name: `file-${seed}`, data: seededBytes(12 << 20, seed) }], { gzip: false })),
+);
 
 /** The bytes of an unfinished blob below tmp/: those of every session that is there. */
 function unfinished(store: string): number {
@@ -27,10 +29,16 @@ function unfinished(store: string): number {
 
 function expectRight(store: string, names: readonly string[]): void {
   for (const name of readdirSync(join(store, "blobs/sha256"))) {
-    expect(createHash("sha256").update(readFileSync(join(store, "blobs/sha256", name))).digest("hex")).toBe(name);
+    expect(
+      createHash("sha256")
+        .update(readFileSync(join(store, "blobs/sha256", name)))
+        .digest("hex"),
+    ).toBe(name);
   }
   const { manifests } = JSON.parse(readFileSync(join(store, "index.json"), "utf8"));
-  const found = manifests.map((entry: { annotations: Record<string, string> }) => entry.annotations["org.opencontainers.image.ref.name"]);
+  const found = manifests.map(
+    (entry: { annotations: Record<string, string> }) => entry.annotations["org.opencontainers.image.ref.name"],
+  );
   expect(found).toEqual(names);
 }
 
@@ -40,7 +48,8 @@ test(`a pull killed at ${KILLS} moments leaves a store that the next pull makes 
   await pushImage(server.registry, "app", image, "v1");
   const name = `${server.host}/app:v1`;
   const store = join(work, "store");
-  const start = () => spawn(process.execPath, [main, "pull", "--progress", "none", "--store", store, name], { stdio: "ignore" });
+  const start = () =>
+    spawn(process.execPath, [main, "pull", "--progress", "none", "--store", store, name], { stdio: "ignore" });
   /** From the start of the process to the moment where all is done. */
   const measure = async (): Promise<number> => {
     await rm(store, { recursive: true, force: true });
@@ -49,15 +58,17 @@ test(`a pull killed at ${KILLS} moments leaves a store that the next pull makes 
     expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
     return performance.now() - started;
   };
-  await measure();
-  const whole = await measure();
+  // The shortest of a few: a slow one, on a busy machine, would place kills after the end.
+  const whole = Math.min(await measure(), await measure(), await measure(), await measure());
   await cp(store, join(work, "right"), { recursive: true });
   let live = 0;
   let partial = 0;
   for (let at = 0; at < KILLS; at += 1) {
     await rm(store, { recursive: true, force: true });
     const child = start();
-    const exited = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_code, signal) => resolve(signal)));
+    const exited = new Promise<NodeJS.Signals | null>((resolve) =>
+      child.once("exit", (_code, signal) => resolve(signal)),
+    );
     await sleep((whole * (at + 0.5)) / KILLS);
     child.kill("SIGKILL");
     if ((await exited) === "SIGKILL") live += 1;
@@ -69,12 +80,16 @@ test(`a pull killed at ${KILLS} moments leaves a store that the next pull makes 
     expect(await gantry(["pull", "--progress", "none", "--store", store, name])).toMatchObject({ code: 0 });
     expectRight(store, [name]);
     const rootfs = join(work, "rootfs");
-    expect(await gantry(["unpack", "--progress", "none", "--policy", "Never", "--store", store, name, rootfs])).toMatchObject({ code: 0 });
+    expect(
+      await gantry(["unpack", "--progress", "none", "--policy", "Never", "--store", store, name, rootfs]),
+    ).toMatchObject({ code: 0 });
     expect(readdirSync(rootfs)).toHaveLength(4);
     await rm(rootfs, { recursive: true });
     expect(unfinished(store)).toBeLessThanOrEqual(4 * (13 << 20));
   }
-  process.stdout.write(`kills: ${KILLS}, of a live process: ${live}, with an unfinished blob: ${partial}, unkilled ${Math.round(whole)} ms\n`);
+  process.stdout.write(
+    `kills: ${KILLS}, of a live process: ${live}, with an unfinished blob: ${partial}, unkilled ${Math.round(whole)} ms\n`,
+  );
   expect(live).toBeGreaterThanOrEqual(0.8 * KILLS);
   expect(partial).toBeGreaterThanOrEqual(0.2 * KILLS);
 }, 600_000);

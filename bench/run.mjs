@@ -1,0 +1,243 @@
+// npm run bench [-- --images DIR] [--rounds N] [--only WORD]: gantry beside skopeo, umoci and tar, in one run.
+//
+// How a disk benchmark lies, and what is done about it: everything is written to a fresh ext4 in a loop file, each run
+// into a new directory, nothing is deleted in between, the disk is synced before each run, and the runs of a round
+// alternate between the programs. Numbers are medians of whole-process wall times; only ratios within a run count.
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { ensureBuilt, ensureInstalled, root } from "../scripts/setup.mjs";
+
+const { values: flags } = parseArgs({
+  options: {
+    images: { type: "string" },
+    rounds: { type: "string", default: "3" },
+    only: { type: "string" },
+    json: { type: "string" },
+  },
+});
+ensureInstalled();
+ensureBuilt();
+const rounds = Number(flags.rounds);
+const gantry = [process.execPath, join(root, "dist/cli/main.js")];
+const quiet = ["--progress", "none"];
+const sh = (script, ...args) =>
+  execFileSync("bash", ["-euo", "pipefail", "-c", script, "bash", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+  });
+
+if (process.getuid?.() !== 0) throw new Error("the benchmark mounts a file system of its own: run it as root");
+for (const program of ["skopeo", "umoci", "docker-registry", "mkfs.ext4"])
+  sh('command -v "$1" >/dev/null || { echo "missing: $1" >&2; exit 1; }', program);
+
+const images = flags.images ?? "/var/tmp/gantry-bench-images";
+const maker = join(root, "../shared/images/mkimages.sh");
+for (const name of ["tiny", "debian", "node-app", "fat"]) {
+  if (existsSync(join(images, name, "index.json"))) continue;
+  if (!existsSync(maker))
+    throw new Error(
+      `no ${name} below ${images}: --images names a directory with the layouts tiny, debian, node-app and fat, tagged latest`,
+    );
+  sh('bash "$1" "$2" "$3" >&2', maker, images, name);
+}
+
+const work = mkdtempSync(join(tmpdir(), "gantry-bench-"));
+const disk = join(work, "disk");
+mkdirSync(disk);
+sh(
+  'truncate -s 60G "$1.img"; mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$1.img"; mount -o loop "$1.img" "$1"',
+  disk,
+);
+const children = [];
+let fresh = 0;
+const newPath = (name) => join(disk, `${name}-${(fresh += 1)}`);
+
+/** Wall seconds, CPU seconds and peak memory (MiB, VmHWM of the process, workers included) of one command. */
+async function time(command) {
+  sh("sync");
+  const started = performance.now();
+  const child = spawn(command[0], command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (data) => {
+    said += data;
+  });
+  let peak = 0;
+  const watch = setInterval(() => {
+    try {
+      peak = Math.max(
+        peak,
+        Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? 0) / 1024,
+      );
+    } catch {}
+  }, 5);
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  clearInterval(watch);
+  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}: ${said}`);
+  return { wall: (performance.now() - started) / 1000, peak };
+}
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+const report = [];
+
+/** Runs each program in turn, `count` times; every target is a ratio of ours to one of theirs. */
+async function compare(name, programs, targets, count = rounds) {
+  if (flags.only && !name.includes(flags.only)) return;
+  const runs = Object.fromEntries(Object.keys(programs).map((key) => [key, []]));
+  for (let round = 0; round < count; round += 1) {
+    for (const [key, command] of Object.entries(programs)) runs[key].push(await time(command()));
+  }
+  const walls = Object.fromEntries(
+    Object.entries(runs).map(([key, list]) => [key, median(list.map((run) => run.wall))]),
+  );
+  const peak = Math.max(...runs.gantry.map((run) => run.peak));
+  const ratios = Object.entries(targets).map(([key, max]) => ({ to: key, ratio: walls.gantry / walls[key], max }));
+  report.push({ name, walls, peak, ratios });
+  const shown = Object.entries(walls).map(([key, wall]) => `${key} ${wall.toFixed(3)}`);
+  const verdicts = ratios.map(
+    ({ to, ratio, max }) =>
+      `${ratio.toFixed(2)} of ${to}${max ? ` (target ${max}: ${ratio <= max ? "met" : "MISSED"})` : ""}`,
+  );
+  console.log(`${name.padEnd(18)} ${shown.join("  ")}  | ${verdicts.join(", ")} | peak ${peak.toFixed(0)} MiB`);
+}
+
+async function memory(name, command, max) {
+  if (flags.only && !name.includes(flags.only) && flags.only !== "memory") return;
+  const { wall, peak } = await time(command());
+  report.push({ name, peak, wall, max });
+  console.log(
+    `${name.padEnd(18)} peak ${peak.toFixed(0)} MiB (target ${max}: ${peak <= max ? "met" : "MISSED"}), ${wall.toFixed(2)} s`,
+  );
+}
+
+/** A layout of one layer, 2 GiB compressed. */
+function bigImage() {
+  const layout = join(images, "big");
+  if (existsSync(join(layout, "index.json"))) return;
+  const bytes = "head -c 2147483648 /dev/zero | openssl enc -aes-128-ctr -nosalt -pass pass:x 2>/dev/null";
+  sh(
+    `mkdir -p "$1/b/opt" "$1/${"blobs/sha256"}"; ${bytes} >"$1/b/opt/big"; cd "$1"; tar -C b -cf l.tar .; rm -r b; gzip -1 -n <l.tar >l.gz
+    d=$(sha256sum <l.tar | cut -d' ' -f1); rm l.tar; h=$(sha256sum <l.gz | cut -d' ' -f1); s=$(stat -c %s l.gz); mv l.gz blobs/sha256/$h
+    put() { printf %s "$1" >doc; h2=$(sha256sum <doc | cut -d' ' -f1); s2=$(stat -c %s doc); mv doc blobs/sha256/$h2; }
+    put "{\\"architecture\\":\\"amd64\\",\\"os\\":\\"linux\\",\\"rootfs\\":{\\"type\\":\\"layers\\",\\"diff_ids\\":[\\"sha256:$d\\"]}}"
+    put "{\\"schemaVersion\\":2,\\"mediaType\\":\\"application/vnd.oci.image.manifest.v1+json\\",\\"config\\":{\\"mediaType\\":\\"application/vnd.oci.image.config.v1+json\\",\\"digest\\":\\"sha256:$h2\\",\\"size\\":$s2},\\"layers\\":[{\\"mediaType\\":\\"application/vnd.oci.image.layer.v1.tar+gzip\\",\\"digest\\":\\"sha256:$h\\",\\"size\\":$s}]}"
+    printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"org.opencontainers.image.ref.name":"latest"}}]}' $h2 $s2 >index.json
+    printf '{"imageLayoutVersion":"1.0.0"}' >oci-layout`,
+    layout,
+  );
+}
+
+/** gzip and GNU tar over the layers in turn: no digests, no whiteouts. */
+const tarPipe = (layout) => {
+  const target = newPath("tar");
+  const blobs = join(layout, "blobs/sha256");
+  const top = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")).manifests[0].digest.slice(7);
+  const layers = JSON.parse(readFileSync(join(blobs, top), "utf8")).layers.map((layer) =>
+    join(blobs, layer.digest.slice(7)),
+  );
+  return [
+    "bash",
+    "-c",
+    `mkdir ${target}; for l in ${layers.join(" ")}; do gzip -dc $l | tar -C ${target} --xattrs --xattrs-include='*' -xpf -; done`,
+  ];
+};
+
+async function registry() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const host = `127.0.0.1:${probe.address().port}`;
+  await new Promise((resolve) => probe.close(resolve));
+  const config = join(work, "registry.yml");
+  writeFileSync(
+    config,
+    `version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: ${work}/registry}}\nhttp: {addr: "${host}"}\n`,
+  );
+  children.push(spawn("docker-registry", ["serve", config], { stdio: "ignore" }));
+  while (
+    !(await fetch(`http://${host}/v2/`).then(
+      (r) => r.ok,
+      () => false,
+    ))
+  )
+    await sleep(50);
+  return host;
+}
+
+try {
+  const node = () => [process.execPath, "-e", "0"];
+  await compare(
+    "version",
+    { gantry: () => [...gantry, "--version"], node, skopeo: () => ["skopeo", "--version"] },
+    { node: 1.2 },
+    15,
+  );
+  bigImage();
+  const host = await registry();
+  for (const name of ["tiny", "debian", "node-app", "fat", "big"]) {
+    sh(
+      'skopeo --insecure-policy copy -q --dest-tls-verify=false "oci:$1:latest" "docker://$2"',
+      join(images, name),
+      `${host}/${name}:latest`,
+    );
+    sh('cat "$1"/blobs/sha256/* >/dev/null', join(images, name));
+  }
+  await compare("digest", { gantry: () => [...gantry, "digest", `${host}/tiny`], node }, { node: 1.5 }, 15);
+  for (const [name, max] of [
+    ["tiny", 3],
+    ["debian", undefined],
+    ["node-app", undefined],
+    ["fat", 1],
+  ]) {
+    const pull = () => [...gantry, "pull", ...quiet, "--store", newPath("store"), `${host}/${name}`];
+    const skopeo = () => [
+      "skopeo",
+      "--insecure-policy",
+      "copy",
+      "-q",
+      "--src-tls-verify=false",
+      `docker://${host}/${name}:latest`,
+      `oci:${newPath("layout")}:latest`,
+    ];
+    await compare(`pull ${name}`, { gantry: pull, skopeo }, { skopeo: max }, Math.max(rounds, 3));
+  }
+  for (const [name, max] of [
+    ["tiny", undefined],
+    ["debian", undefined],
+    ["fat", undefined],
+    ["node-app", 0.35],
+  ]) {
+    const layout = join(images, name);
+    const programs = {
+      gantry: () => [...gantry, "unpack", ...quiet, `oci:${layout}:latest`, newPath("gantry")],
+      umoci: () => ["umoci", "unpack", "--image", `${layout}:latest`, newPath("umoci")],
+      raw: () => ["umoci", "raw", "unpack", "--image", `${layout}:latest`, newPath("raw")],
+      tar: () => tarPipe(layout),
+    };
+    await compare(`unpack ${name}`, programs, { umoci: max, raw: undefined, tar: undefined });
+  }
+  for (const [name, size] of [
+    ["debian", "50 MB"],
+    ["fat", "460 MB"],
+    ["big", "2 GB"],
+  ]) {
+    await memory(
+      `memory pull ${size}`,
+      () => [...gantry, "pull", ...quiet, "--store", newPath("store"), `${host}/${name}`],
+      150,
+    );
+    await memory(
+      `memory unpack ${size}`,
+      () => [...gantry, "unpack", ...quiet, `oci:${join(images, name)}:latest`, newPath("gantry")],
+      150,
+    );
+  }
+  if (flags.json) writeFileSync(flags.json, JSON.stringify(report, null, 2));
+} finally {
+  for (const child of children) child.kill("SIGKILL");
+  sh('umount "$1" || umount -l "$1"', disk);
+  rmSync(work, { recursive: true, force: true });
+}
