@@ -55,7 +55,10 @@ sh(
 );
 const children = [];
 let fresh = 0;
-const newPath = (name) => join(disk, `${name}-${(fresh += 1)}`);
+const newPath = (name) => {
+  fresh += 1;
+  return join(disk, `${name}-${fresh}`);
+};
 
 /** Wall seconds, CPU seconds and peak memory (MiB, VmHWM of the process, workers included) of one command. */
 async function time(command) {
