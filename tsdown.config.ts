@@ -24,7 +24,8 @@ const config: UserConfig = defineConfig({
   outputOptions: {
     advancedChunks: {
       groups: [
-        { name: "model", test: /src\/(?:base\/(?!version)|spec\/|reference\/|sys\/(?!native)).*(?<!\.d)\.ts$/ },
+        { name: "version", test: /src\/base\/version\.ts$/, priority: 1 },
+        { name: "model", test: /src\/(?:base\/|spec\/|reference\/|sys\/(?!native)).*(?<!\.d)\.ts$/ },
         { name: "archive", test: /src\/(?:(?:tar|compression|layer)\/(?!worker|index)|sys\/native).*(?<!\.d)\.ts$/ },
         {
           name: "engine",

@@ -10,7 +10,7 @@ import type { ImageConfig, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import type { LayerJob } from "./job.ts";
 import { type ApplyReport, applyInThread, applyInWorkers } from "./pipeline.ts";
-import { copyRootMetadata } from "./root-metadata.ts";
+import { rootMetadata } from "./root-metadata.ts";
 
 export interface UnpackOptions extends OperationOptions {
   readonly limits?: Limits;
@@ -56,19 +56,31 @@ export async function unpackImage(
   try {
     const report = await applyLayers(image.provider, tree, jobs, { ...options, limits });
     options.signal?.throwIfAborted();
-    if (place === "mount") {
-      for (const name of await readdir(tree, { encoding: "buffer" })) {
-        await rename(under(tree, name), under(target, name));
-      }
-      await copyRootMetadata(tree, target);
-    } else {
-      await rename(tree, target);
-    }
+    if (place === "mount") await fillMountPoint(tree, staging, target);
+    else await rename(tree, target);
     return report;
   } catch (error) {
     throw await fileSystemError(error, "unpacking to", target);
   } finally {
     await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Moves the entries of a tree to a mount point, or none: what was moved before a failure goes again. */
+async function fillMountPoint(tree: string, staging: string, target: string): Promise<void> {
+  const setMetadata = await rootMetadata(tree);
+  const moved: Buffer[] = [];
+  try {
+    for (const name of await readdir(tree, { encoding: "buffer" })) {
+      await rename(under(tree, name), under(target, name));
+      moved.push(name);
+    }
+    // Taking the staging directory away changes the times of the one it is in, which are set last.
+    await rm(staging, { recursive: true, force: true });
+    await setMetadata(target);
+  } catch (error) {
+    for (const name of moved) await rm(join(target, name.toString()), { recursive: true, force: true });
+    throw error;
   }
 }
 
