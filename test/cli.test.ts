@@ -17,7 +17,11 @@ function loadedModules(...args: string[]): string[] {
     import { register } from "node:module";
     register("data:text/javascript," + encodeURIComponent('export async function load(url, context, next) { process._rawDebug("LOADED " + url); return next(url, context); }'));
     process.on("exit", () => { for (const name of process.moduleLoadList) process._rawDebug("LOADED " + name); });`;
-  const run = spawnSync(process.execPath, ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, main, ...args], { encoding: "utf8" });
+  const run = spawnSync(
+    process.execPath,
+    ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, main, ...args],
+    { encoding: "utf8" },
+  );
   expect(run.status).toBe(0);
   return run.stderr.split("\n").flatMap((line) => (line.startsWith("LOADED ") ? [line.slice(7)] : []));
 }
@@ -54,7 +58,14 @@ describe("the command", () => {
     }
     expect(await gantry(["pul"])).toMatchObject({ code: 2 });
     expect((await gantry(["pul"])).stderr).toContain("pull");
-    for (const args of [["pull"], ["pull", "--nope", "x"], ["pull", "app/UPPER"], ["unpack", "--platform", "what", "a", "b"], ["pull", "--limit", "x=1", "a"], ["serve", "nothing:"]]) {
+    for (const args of [
+      ["pull"],
+      ["pull", "--nope", "x"],
+      ["pull", "app/UPPER"],
+      ["unpack", "--platform", "what", "a", "b"],
+      ["pull", "--limit", "x=1", "a"],
+      ["serve", "nothing:"],
+    ]) {
       const ran = await gantry([...args, ...(args[0] === "pull" ? ["--store", "/nonexistent/x"] : [])]);
       expect([args, ran.code, ran.stdout]).toEqual([args, 2, ""]);
       expect(ran.stderr.trim().split("\n").length).toBeLessThan(4);
@@ -65,20 +76,36 @@ describe("the command", () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", randomImage(), "v1");
     const store = await temporary();
-    for (const args of [["digest", `${server.host}/app:v2`], ["pull", "--store", store, `${server.host}/none:v1`], ["ls", `${server.host}/none`], ["digest", "--store", store, "store:app"]]) {
+    for (const args of [
+      ["digest", `${server.host}/app:v2`],
+      ["pull", "--store", store, `${server.host}/none:v1`],
+      ["ls", `${server.host}/none`],
+      ["digest", "--store", store, "store:app"],
+    ]) {
       const ran = await gantry(args);
       expect([args, ran.code, ran.stdout]).toEqual([args, 3, ""]);
     }
     const platform = await gantry(["pull", "--store", store, "--platform", "linux/riscv64", `${server.host}/app:v1`]);
     expect(platform.code).toBe(0);
-    const unpacked = await gantry(["unpack", "--store", store, "--platform", "linux/riscv64", `${server.host}/app:v1`, join(store, "r")]);
+    const unpacked = await gantry([
+      "unpack",
+      "--store",
+      store,
+      "--platform",
+      "linux/riscv64",
+      `${server.host}/app:v1`,
+      join(store, "r"),
+    ]);
     expect(unpacked.code).toBe(3);
     expect(unpacked.stderr).toContain("linux/amd64");
   });
 
   test("shows an image of two platforms, and pulls the one that is asked for", async () => {
     await using server = await startTestRegistry();
-    const image = testIndex([randomImage(), randomImage({ seed: 5, platform: { os: "linux", architecture: "arm64", variant: "v8" } })]);
+    const image = testIndex([
+      randomImage(),
+      randomImage({ seed: 5, platform: { os: "linux", architecture: "arm64", variant: "v8" } }),
+    ]);
     await pushImage(server.registry, "app", image, "v1");
     const name = `${server.host}/app:v1`;
     const inspected = JSON.parse((await gantry(["inspect", "--json", name])).stdout);
@@ -87,28 +114,64 @@ describe("the command", () => {
       { os: "linux", architecture: "arm64", variant: "v8" },
     ]);
     const store = join(await temporary(), "store");
-    const pulled = await gantry(["pull", "--json", "--progress", "json", "--store", store, "--platform", "linux/arm64", name]);
+    const pulled = await gantry([
+      "pull",
+      "--json",
+      "--progress",
+      "json",
+      "--store",
+      store,
+      "--platform",
+      "linux/arm64",
+      name,
+    ]);
     expect(JSON.parse(pulled.stdout)).toMatchObject({ name, digest: image.descriptor.digest, blobs: { moved: 3 } });
-    const events = pulled.stderr.trim().split("\n").map((line) => JSON.parse(line));
+    const events = pulled.stderr
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     expect(events.filter((event) => event.type === "start")).toHaveLength(3);
-    expect(events.filter((event) => event.type === "end").map((event) => event.result)).toEqual(["done", "done", "done"]);
+    expect(events.filter((event) => event.type === "end").map((event) => event.result)).toEqual([
+      "done",
+      "done",
+      "done",
+    ]);
     const manifest = await gantry(["manifest", "--store", store, `store:${name}`]);
     expect(manifest.stdout).toBe(image.documents.at(-1)!.bytes.toString());
-    expect((await gantry(["config", "--store", store, "--platform", "linux/arm64", `store:${name}`])).stdout).toContain("arm64");
+    expect((await gantry(["config", "--store", store, "--platform", "linux/arm64", `store:${name}`])).stdout).toContain(
+      "arm64",
+    );
     expect((await gantry(["inspect", "--store", store, `store:${name}`])).stdout).toContain("missing");
     const push = await gantry(["push", "--store", store, name, `${server.host}/copy:v1`]);
     expect(push.code).toBe(1);
     expect(push.stderr).toMatch(/linux\/amd64 missing.*--platform all/);
-    const one = await gantry(["push", "--progress", "none", "--store", store, "--platform", "linux/arm64", name, `${server.host}/copy:v1`]);
+    const one = await gantry([
+      "push",
+      "--progress",
+      "none",
+      "--store",
+      store,
+      "--platform",
+      "linux/arm64",
+      name,
+      `${server.host}/copy:v1`,
+    ]);
     expect(one).toMatchObject({ code: 0, stdout: `${image.documents[1]!.descriptor.digest}\n` });
   });
 
   test("stops on SIGINT with 130 and leaves nothing but tmp/", async () => {
-    await using server = await startTestRegistry({ faults: [{ on: { kind: "stall", after: 100 }, path: /blobs\/sha256/, method: "GET" }] });
+    await using server = await startTestRegistry({
+      faults: [{ on: { kind: "stall", after: 100 }, path: /blobs\/sha256/, method: "GET" }],
+    });
     await pushImage(server.registry, "app", randomImage({ sizes: [200_000] }), "v1");
     const store = join(await temporary(), "store");
-    const child = spawn(process.execPath, [main, "pull", "--progress", "none", "--store", store, `${server.host}/app:v1`], { stdio: "ignore" });
-    while (!server.requests.some(({ path, method }) => method === "GET" && path.includes("/blobs/"))) await new Promise((resolve) => setTimeout(resolve, 20));
+    const child = spawn(
+      process.execPath,
+      [main, "pull", "--progress", "none", "--store", store, `${server.host}/app:v1`],
+      { stdio: "ignore" },
+    );
+    while (!server.requests.some(({ path, method }) => method === "GET" && path.includes("/blobs/")))
+      await new Promise((resolve) => setTimeout(resolve, 20));
     const exited = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
     child.kill("SIGINT");
     expect(await exited).toBe(130);
@@ -118,7 +181,9 @@ describe("the command", () => {
   });
 
   test("waits as long as a 429 asks, says so, and gives up on a wait that is too long", async () => {
-    await using server = await startTestRegistry({ faults: [{ on: { kind: "status", status: 429, retryAfter: "1" }, path: /manifests/, times: 1 }] });
+    await using server = await startTestRegistry({
+      faults: [{ on: { kind: "status", status: 429, retryAfter: "1" }, path: /manifests/, times: 1 }],
+    });
     await pushImage(server.registry, "app", randomImage(), "v1");
     const store = join(await temporary(), "store");
     const started = performance.now();
@@ -159,11 +224,26 @@ describe("the command", () => {
     mkdirSync(join(work, "small"));
     spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", join(work, "small")]);
     try {
-      const pulled = await gantry(["pull", "--progress", "none", "--store", join(work, "small/store"), `${server.host}/app:v1`]);
+      const pulled = await gantry([
+        "pull",
+        "--progress",
+        "none",
+        "--store",
+        join(work, "small/store"),
+        `${server.host}/app:v1`,
+      ]);
       expect(pulled.stderr).toMatch(/no space left.*free.*NO_SPACE/);
       expect(pulled.code).toBe(1);
       expect(readdirSync(join(work, "small/store/blobs/sha256")).length).toBeLessThanOrEqual(1);
-      const unpacked = await gantry(["unpack", "--progress", "none", "--store", join(work, "store"), `${server.host}/app:v1`, join(work, "small/rootfs")]);
+      const unpacked = await gantry([
+        "unpack",
+        "--progress",
+        "none",
+        "--store",
+        join(work, "store"),
+        `${server.host}/app:v1`,
+        join(work, "small/rootfs"),
+      ]);
       expect(unpacked.stderr).toContain("NO_SPACE");
       expect(readdirSync(join(work, "small"))).toEqual(["store"]);
     } finally {
@@ -171,24 +251,38 @@ describe("the command", () => {
     }
   });
 
-  test.skipIf(reason)(`fills a mount point, whose root gets what the image's root has${reason ? ` (${reason})` : ""}`, async () => {
-    const work = await temporary();
-    await using server = await startTestRegistry();
-    const layer = testLayer([{ name: ".", type: "directory", mode: 0o710, uid: 4, gid: 5, mtime: 1_000_000_000 }, { name: "d/f", data: "x" }]);
-    await pushImage(server.registry, "app", testImage([layer]), "v1");
-    const target = join(work, "mounted");
-    mkdirSync(target);
-    spawnSync("mount", ["-t", "tmpfs", "none", target]);
-    try {
-      const ran = await gantry(["unpack", "--progress", "none", "--store", join(work, "store"), `${server.host}/app:v1`, target]);
-      expect(ran).toMatchObject({ code: 0 });
-      const { mode, uid, gid, mtimeMs } = statSync(target);
-      expect([mode & 0o7777, uid, gid, mtimeMs]).toEqual([0o710, 4, 5, 1e12]);
-      expect(readdirSync(target)).toEqual(["d"]);
-    } finally {
-      spawnSync("umount", [target]);
-    }
-  });
+  test.skipIf(reason)(
+    `fills a mount point, whose root gets what the image's root has${reason ? ` (${reason})` : ""}`,
+    async () => {
+      const work = await temporary();
+      await using server = await startTestRegistry();
+      const layer = testLayer([
+        { name: ".", type: "directory", mode: 0o710, uid: 4, gid: 5, mtime: 1_000_000_000 },
+        { name: "d/f", data: "x" },
+      ]);
+      await pushImage(server.registry, "app", testImage([layer]), "v1");
+      const target = join(work, "mounted");
+      mkdirSync(target);
+      spawnSync("mount", ["-t", "tmpfs", "none", target]);
+      try {
+        const ran = await gantry([
+          "unpack",
+          "--progress",
+          "none",
+          "--store",
+          join(work, "store"),
+          `${server.host}/app:v1`,
+          target,
+        ]);
+        expect(ran).toMatchObject({ code: 0 });
+        const { mode, uid, gid, mtimeMs } = statSync(target);
+        expect([mode & 0o7777, uid, gid, mtimeMs]).toEqual([0o710, 4, 5, 1e12]);
+        expect(readdirSync(target)).toEqual(["d"]);
+      } finally {
+        spawnSync("umount", [target]);
+      }
+    },
+  );
 
   test("has an exit code from 1 to 6 for every error", () => {
     expect(Object.values(exitCodes).every((code) => code >= 1 && code <= 6)).toBe(true);

@@ -1,0 +1,71 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { rejects, seededBytes } from "../testing/index.ts";
+import { type Decompress, decompressor, gunzipByStream } from "./index.ts";
+import { handleWorks } from "./zlib-handle.ts";
+
+/** What comes out, in a sink of small buffers. */
+async function inflate(decompress: Decompress, input: Buffer, step: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(1000);
+  const parts: Buffer[] = [];
+  const source = async (write: (chunk: Uint8Array) => void | Promise<void>): Promise<void> => {
+    for (let at = 0; at < input.length; at += step) {
+      const lent = Buffer.from(input.subarray(at, at + step));
+      await write(lent);
+      lent.fill(0xee);
+    }
+  };
+  await decompress(source, {
+    next: () => buffer,
+    commit: (length) => void parts.push(Buffer.from(buffer.subarray(0, length))),
+  });
+  return Buffer.concat(parts);
+}
+
+const plain = Buffer.concat([seededBytes(70_000), Buffer.alloc(200_000, "a")]);
+const members = Buffer.concat([
+  gzipSync(plain.subarray(0, 100)),
+  gzipSync(plain.subarray(100)),
+  gzipSync(Buffer.alloc(0)),
+]);
+
+describe("gzip", () => {
+  test("is inflated by Node's private handle on this Node", () => expect(handleWorks()).toBe(true));
+
+  for (const [name, decompress] of [
+    ["handle", decompressor("gzip")],
+    ["stream", gunzipByStream],
+  ] as const) {
+    test(`by ${name}: any number of members, in pieces of any length, with zeros behind`, async () => {
+      for (const step of [1 << 20, 4096, 777])
+        expect((await inflate(decompress, members, step)).equals(plain)).toBe(true);
+      const padded = Buffer.concat([members, Buffer.alloc(2000)]);
+      expect((await inflate(decompress, padded, 512)).equals(plain)).toBe(true);
+    });
+
+    test(`by ${name}: what is cut, changed, empty or followed by garbage is refused`, async () => {
+      const changed = Buffer.from(members);
+      changed[members.length - 500] = changed[members.length - 500]! ^ 0x10;
+      const bad = [
+        members.subarray(0, -1),
+        members.subarray(0, 15),
+        changed,
+        Buffer.alloc(0),
+        Buffer.from("not gzip at all"),
+        Buffer.concat([members, Buffer.from("garbage")]),
+      ];
+      for (const input of bad)
+        for (const step of [1 << 20, 100]) await rejects(inflate(decompress, input, step), "INVALID_COMPRESSION");
+    });
+
+    test(`by ${name}: an error of the source is thrown as it is`, async () => {
+      const broken = new Error("source");
+      const failing = decompress(() => Promise.reject(broken), { next: () => Buffer.alloc(10), commit() {} });
+      await expect(failing).rejects.toBe(broken);
+    });
+  }
+
+  test("zstd is refused by code", () => {
+    expect(() => decompressor("zstd")).toThrow(expect.objectContaining({ code: "UNSUPPORTED_COMPRESSION" }));
+  });
+});

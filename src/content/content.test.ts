@@ -1,0 +1,232 @@
+import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { digestOf } from "../spec/index.ts";
+import { rejects, seededBytes, testBlob, withoutLeaks } from "../testing/index.ts";
+import { BlobDirectory, type Body, bytesContent, Content, GrowingFile, GrowingFileReader } from "./index.ts";
+
+/** A body that counts how often it was closed. */
+function counted(chunks: readonly Uint8Array[]): { body: Body; closed: () => number } {
+  let closed = 0;
+  const body: Body = {
+    async pump(write, signal) {
+      for (const chunk of chunks) {
+        signal?.throwIfAborted();
+        await write(chunk);
+      }
+    },
+    close() {
+      closed += 1;
+    },
+  };
+  return { body, closed: () => closed };
+}
+
+describe("Content", () => {
+  const blob = testBlob(seededBytes(3000));
+  const thirds = [0, 1000, 2000].map((at) => blob.bytes.subarray(at, at + 1000));
+
+  test("withholds the final chunk of wrong bytes, and delivers the others", async () => {
+    const wrong = [...thirds.slice(0, 2), Buffer.alloc(1000)];
+    const received: number[] = [];
+    const { body, closed } = counted(wrong);
+    const content = new Content(blob.descriptor, body, { what: "blob" });
+    await rejects(
+      content.pipe((chunk) => void received.push(chunk.length)),
+      "DIGEST_MISMATCH",
+    );
+    expect(received).toEqual([1000, 1000]);
+    expect(closed()).toBeGreaterThan(0);
+  });
+
+  test("of an unknown size holds the newest chunk back until the end", async () => {
+    const { digest } = blob.descriptor;
+    const received: number[] = [];
+    const good = new Content({ digest }, counted(thirds).body, { what: "blob" });
+    await good.pipe((chunk) => void received.push(chunk.length));
+    expect(received).toEqual([1000, 1000, 1000]);
+    received.length = 0;
+    const cut = new Content({ digest }, counted(thirds.slice(0, 2)).body, { what: "blob" });
+    await rejects(
+      cut.pipe((chunk) => void received.push(chunk.length)),
+      "DIGEST_MISMATCH",
+    );
+    expect(received).toEqual([1000]);
+  });
+
+  test("closes its body when it is iterated to the end, left early, cancelled or disposed of", async () => {
+    const uses: ((content: Content) => Promise<unknown>)[] = [
+      async (content) => {
+        for await (const _ of content);
+      },
+      async (content) => {
+        for await (const _ of content) break;
+      },
+      (content) => content.cancel(),
+      async (content) => {
+        await using _ = content;
+      },
+    ];
+    for (const use of uses) {
+      const { body, closed } = counted(thirds);
+      await use(new Content(blob.descriptor, body, { what: "blob" }));
+      expect(closed()).toBeGreaterThan(0);
+    }
+  });
+
+  test("chunks of an iteration stay the consumer's own", async () => {
+    const buffer = Buffer.alloc(1000);
+    const reusing: Body = {
+      async pump(write) {
+        for (const part of thirds) {
+          part.copy(buffer);
+          await write(buffer);
+        }
+      },
+      close() {},
+    };
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of new Content(blob.descriptor, reusing, { what: "blob" })) chunks.push(chunk);
+    expect(Buffer.concat(chunks).equals(blob.bytes)).toBe(true);
+  });
+});
+
+describe("GrowingFile", () => {
+  test("is read behind its watermark while it grows, also by a worker", async () => {
+    const path = join(await temporary(), "growing");
+    const bytes = seededBytes(3_500_000);
+    const file = await GrowingFile.create(path);
+    const script = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      const fs = require("node:fs");
+      import(workerData.module).then(({ GrowingFileReader }) => {
+        const reader = new GrowingFileReader(workerData.handle);
+        const hash = require("node:crypto").createHash("sha256");
+        const fd = fs.openSync(reader.path);
+        let at = 0, steps = 0;
+        for (;;) {
+          const { end, ended } = reader.waitSync(at);
+          const part = Buffer.alloc(end - at);
+          at += fs.readSync(fd, part, 0, part.length, at);
+          hash.update(part);
+          steps += 1;
+          if (ended) break;
+        }
+        parentPort.postMessage({ digest: "sha256:" + hash.digest("hex"), steps });
+      });`;
+    const module = new URL("../../dist/content/index.js", import.meta.url).href;
+    const worker = new Worker(script, { eval: true, workerData: { module, handle: file.handle } });
+    const result = new Promise<{ digest: string; steps: number }>((resolve, reject) =>
+      worker.once("message", resolve).once("error", reject),
+    );
+    const reader = new GrowingFileReader(file.handle);
+    for (let at = 0; at < bytes.length; at += 100_000) {
+      await file.append(bytes.subarray(at, at + 100_000));
+      if (at % 1_000_000 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const first = await reader.wait(0);
+    expect(first.end).toBeGreaterThan(0);
+    await file.finish();
+    expect((await reader.wait(0)).ended).toBe(false);
+    file.complete();
+    expect(await reader.wait(bytes.length)).toEqual({ end: bytes.length, ended: true });
+    const { digest, steps } = await result;
+    expect(digest).toBe(digestOf(bytes));
+    expect(steps).toBeGreaterThan(1);
+    await worker.terminate();
+  });
+
+  test("tells its readers when it fails, and the writer when the disk does", async () => {
+    const path = join(await temporary(), "growing");
+    const file = await GrowingFile.create(path);
+    const reader = new GrowingFileReader(file.handle);
+    const waiting = rejects(reader.wait(0), "TRANSFER_INTERRUPTED");
+    await file.fail();
+    await waiting;
+    expect(() => reader.waitSync(0)).toThrow(/failed/);
+    await expect(GrowingFile.create(path)).rejects.toThrow("EEXIST");
+  });
+});
+
+describe("BlobDirectory", () => {
+  const blob = testBlob(seededBytes(2_000_000));
+
+  test("shares one download between those who ask at the same time", () =>
+    withoutLeaks(async () => {
+      const directory = new BlobDirectory(await temporary());
+      let opened = 0;
+      const open = async (): Promise<Content> => {
+        opened += 1;
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        return bytesContent(blob.descriptor, blob.bytes, "blob");
+      };
+      const moved = await Promise.all([1, 2, 3].map(() => directory.write(blob.descriptor, open)));
+      expect(opened).toBe(1);
+      expect(moved.filter(Boolean)).toHaveLength(1);
+      expect(await directory.write(blob.descriptor, open)).toBe(false);
+      expect((await (await directory.read(blob.descriptor)).bytes({ limit: 1 << 30 })).equals(blob.bytes)).toBe(true);
+      await directory.close();
+    }));
+
+  test("goes on for the others when the one who leads is stopped", async () => {
+    const directory = new BlobDirectory(await temporary());
+    const stop = new AbortController();
+    let opened = 0;
+    const open = async (): Promise<Content> => {
+      opened += 1;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return bytesContent(blob.descriptor, blob.bytes, "blob");
+    };
+    const leader = directory.write(blob.descriptor, open, { signal: stop.signal });
+    const follower = directory.write(blob.descriptor, open);
+    stop.abort(new Error("not me"));
+    await expect(leader).rejects.toThrow("not me");
+    expect(await follower).toBe(true);
+    expect(opened).toBe(2);
+    expect(directory.growing(blob.descriptor.digest)).toBeUndefined();
+    await directory.close();
+  });
+
+  test("publishes nothing that fails, and leaves no temporary file", async () => {
+    const root = await temporary();
+    const directory = new BlobDirectory(root);
+    const wrong = async (): Promise<Content> =>
+      bytesContent(blob.descriptor, Buffer.concat([blob.bytes.subarray(1), Buffer.from("x")]), "blob");
+    await rejects(directory.write(blob.descriptor, wrong), "DIGEST_MISMATCH");
+    expect(existsSync(directory.path(blob.descriptor.digest))).toBe(false);
+    const [session] = readdirSync(join(root, "tmp"));
+    expect(readdirSync(join(root, "tmp", session!))).toEqual([]);
+    await directory.close();
+    expect(existsSync(join(root, "tmp"))).toBe(false);
+  });
+
+  test("removes what dead processes left in tmp/, and spares the living", async () => {
+    const root = await temporary();
+    for (const name of ["dead", "alive"]) {
+      await mkdir(join(root, "tmp", name), { recursive: true });
+      await writeFile(join(root, "tmp", name, "part"), "x");
+    }
+    utimesSync(join(root, "tmp/dead"), 1, 1);
+    const directory = new BlobDirectory(root);
+    await (await directory.upload()).cancel();
+    expect(readdirSync(join(root, "tmp"))).toContain("alive");
+    expect(readdirSync(join(root, "tmp"))).not.toContain("dead");
+    await directory.close();
+  });
+
+  test("keeps a store's files to its owner, and a layout's to the umask", async () => {
+    for (const [shared, mode] of [
+      [false, 0o600],
+      [true, 0o666 & ~process.umask()],
+    ] as const) {
+      const directory = new BlobDirectory(await temporary(), { shared });
+      await directory.write(blob.descriptor, async () => bytesContent(blob.descriptor, blob.bytes, "blob"));
+      expect(statSync(directory.path(blob.descriptor.digest)).mode & 0o777).toBe(mode);
+      expect((await readFile(directory.path(blob.descriptor.digest))).equals(blob.bytes)).toBe(true);
+      await directory.close();
+    }
+  });
+});
