@@ -22,7 +22,7 @@ const config: UserConfig = defineConfig({
   // Rooms that are always used together share a file: finding and reading fifty small ones costs more than running
   // them. What the entry file needs stays alone.
   outputOptions: {
-    advancedChunks: {
+    codeSplitting: {
       groups: [
         { name: "version", test: /src\/base\/version\.ts$/, priority: 1 },
         { name: "model", test: /src\/(?:base\/|spec\/|reference\/|sys\/(?!native)).*(?<!\.d)\.ts$/ },

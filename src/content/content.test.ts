@@ -113,20 +113,25 @@ describe("GrowingFile", () => {
           at += fs.readSync(fd, part, 0, part.length, at);
           hash.update(part);
           steps += 1;
+          if (steps === 1) parentPort.postMessage("reading");
           if (ended) break;
         }
         parentPort.postMessage({ digest: "sha256:" + hash.digest("hex"), steps });
       });`;
     const module = new URL("../../dist/content/index.js", import.meta.url).href;
     const worker = new Worker(script, { eval: true, workerData: { module, handle: file.handle } });
-    const result = new Promise<{ digest: string; steps: number }>((resolve, reject) =>
-      worker.once("message", resolve).once("error", reject),
-    );
+    const message = <T>(): Promise<T> =>
+      new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
     const reader = new GrowingFileReader(file.handle);
-    for (let at = 0; at < bytes.length; at += 100_000) {
-      await file.append(bytes.subarray(at, at + 100_000));
-      if (at % 1_000_000 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const fill = async (from: number, to: number): Promise<void> => {
+      for (let at = from; at < to; at += 100_000) await file.append(bytes.subarray(at, Math.min(at + 100_000, to)));
+    };
+    // The worker reads what is there while most is still to come.
+    const reading = message();
+    await fill(0, 1_200_000);
+    expect(await reading).toBe("reading");
+    const result = message<{ digest: string; steps: number }>();
+    await fill(1_200_000, bytes.length);
     const first = await reader.wait(0);
     expect(first.end).toBeGreaterThan(0);
     await file.finish();

@@ -59,8 +59,15 @@ contract(
   "remote -> server that breaks every blob once",
   remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }),
 );
-contract(
-  "remote -> server that breaks and knows no ranges",
-  // The one case that asks for a range itself is told that there are none.
-  remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }),
-);
+contract("remote -> server -> remote -> server -> memory: a proxy", async () => {
+  const back = await startTestRegistry();
+  const front = await startTestRegistry({ registry: new RemoteRegistry(back.host, { backoff: 1 }) });
+  return {
+    registry: new RemoteRegistry(front.host, { backoff: 1 }),
+    async close() {
+      await front.close();
+      await front.registry.close();
+      await back.close();
+    },
+  };
+});

@@ -75,7 +75,10 @@ class Api {
       case "base":
         return on({ GET: async () => json(call, {}) });
       case "catalog":
-        return on({ GET: () => this.#list(call, "repositories", this.#registry.repositories(call), "/v2/_catalog") });
+        return on({
+          GET: () =>
+            this.#list(call, "repositories", this.#registry.repositories({ signal: call.signal }), "/v2/_catalog"),
+        });
       case "tags":
         return on({ GET: () => this.#tags(call, route.repo) });
       case "manifest":
@@ -88,7 +91,7 @@ class Api {
         return on({
           GET: () => this.#getBlob(call, route.repo, parseDigest(route.id)),
           DELETE: async () => {
-            await this.#registry.deleteBlob(route.repo, parseDigest(route.id), call);
+            await this.#registry.deleteBlob(route.repo, parseDigest(route.id), { signal: call.signal });
             response.writeHead(202).end();
           },
         });
@@ -113,7 +116,7 @@ class Api {
   }
 
   async #getManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
-    const { descriptor, bytes } = await this.#registry.getManifest(repo, reference, call);
+    const { descriptor, bytes } = await this.#registry.getManifest(repo, reference, { signal: call.signal });
     call.response.writeHead(200, {
       "content-type": descriptor.mediaType,
       "content-length": bytes.length,
@@ -143,8 +146,8 @@ class Api {
   }
 
   async #deleteManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
-    if (isDigest(reference)) await this.#registry.deleteManifest(repo, reference, call);
-    else await this.#registry.deleteTag(repo, reference as Tag, call);
+    if (isDigest(reference)) await this.#registry.deleteManifest(repo, reference, { signal: call.signal });
+    else await this.#registry.deleteTag(repo, reference as Tag, { signal: call.signal });
     call.response.writeHead(202).end();
   }
 
@@ -157,7 +160,7 @@ class Api {
       "accept-ranges": "bytes",
       "cache-control": "max-age=31536000, immutable",
     };
-    const { size } = await this.#registry.resolveBlob(repo, digest, call);
+    const { size } = await this.#registry.resolveBlob(repo, digest, { signal: call.signal });
     if (request.method === "HEAD") {
       response.writeHead(200, { ...headers, "content-length": size }).end();
       return;
@@ -168,13 +171,13 @@ class Api {
       return;
     }
     if (range) {
-      const part = await this.#registry.getBlobRange(repo, { digest, size }, range, call);
+      const part = await this.#registry.getBlobRange(repo, { digest, size }, range, { signal: call.signal });
       const contentRange = `bytes ${range.start}-${range.end - 1}/${size}`;
       response.writeHead(206, { ...headers, "content-length": range.end - range.start, "content-range": contentRange });
       await pumpTo(part, response, call.signal);
       return;
     }
-    const content = await this.#registry.getBlob(repo, { digest, size }, call);
+    const content = await this.#registry.getBlob(repo, { digest, size }, { signal: call.signal });
     response.writeHead(200, { ...headers, "content-length": size });
     await pumpTo(
       { pump: (write, signal) => content.pipe(write, { signal }), close: () => content.cancel() },
@@ -189,7 +192,9 @@ class Api {
     const from = searchParams.get("from");
     if (mount && from) {
       try {
-        const mounted = await this.#registry.mountBlob(parseRepoName(from), repo, parseDigest(mount), call);
+        const mounted = await this.#registry.mountBlob(parseRepoName(from), repo, parseDigest(mount), {
+          signal: call.signal,
+        });
         return created(call, repo, mounted);
       } catch (error) {
         // What cannot be mounted is uploaded.
@@ -229,20 +234,22 @@ class Api {
       call.response.writeHead(416, where).end();
       return;
     }
-    await upload.append(requestBody(call.request), call);
+    await upload.append(requestBody(call.request), { signal: call.signal });
     this.#uploadStatus(call, repo, id, 202);
   }
 
   async #finishUpload(call: Call, repo: RepoName, id: string): Promise<void> {
     const upload = this.#upload(repo, id);
     const digest = parseDigest(call.url.searchParams.get("digest"), "the digest parameter");
-    await upload.append(requestBody(call.request), call);
+    await upload.append(requestBody(call.request), { signal: call.signal });
     this.#uploads.delete(id);
-    created(call, repo, await upload.commit(digest, call));
+    created(call, repo, await upload.commit(digest, { signal: call.signal }));
   }
 
   async #tags(call: Call, repo: RepoName): Promise<void> {
-    await this.#list(call, "tags", this.#registry.tags(repo, call), `/v2/${repo}/tags/list`, { name: repo });
+    await this.#list(call, "tags", this.#registry.tags(repo, { signal: call.signal }), `/v2/${repo}/tags/list`, {
+      name: repo,
+    });
   }
 
   /** distribution-spec, "Listing Tags": `n` is clamped, never refused; `last` is exclusive. */

@@ -128,7 +128,7 @@ export class RemoteRegistry implements Registry {
     for (let attempt = 1; ; attempt += 1) {
       const response = await this.#pull(
         repo,
-        { method: "GET", url, headers, ...options },
+        { method: "GET", url, headers, ...signalOf(options) },
         `getting ${what}`,
         "MANIFEST_UNKNOWN",
       );
@@ -186,7 +186,7 @@ export class RemoteRegistry implements Registry {
     const asked = `getting a range of ${what}`;
     const response = await this.#pull(
       repo,
-      { method: "GET", url, headers, ...options },
+      { method: "GET", url, headers, ...signalOf(options) },
       asked,
       "BLOB_UNKNOWN",
       [200, 206],
@@ -211,7 +211,7 @@ export class RemoteRegistry implements Registry {
     const headers = { accept: manifestAccept.join(", ") };
     const response = await this.#pull(
       repo,
-      { method: "HEAD", url, headers, ...options },
+      { method: "HEAD", url, headers, ...signalOf(options) },
       `resolving ${what}`,
       "MANIFEST_UNKNOWN",
     );
@@ -230,7 +230,12 @@ export class RemoteRegistry implements Registry {
   async resolveBlob(repo: RepoName, digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
     const what = `blob ${digest} of ${this.name}/${repo}`;
     const url = await this.#url(repo, `blobs/${digest}`);
-    const response = await this.#pull(repo, { method: "HEAD", url, ...options }, `resolving ${what}`, "BLOB_UNKNOWN");
+    const response = await this.#pull(
+      repo,
+      { method: "HEAD", url, ...signalOf(options) },
+      `resolving ${what}`,
+      "BLOB_UNKNOWN",
+    );
     await response.discard();
     const size = contentLength(response);
     if (size === undefined) throw new GantryError("INVALID_RESPONSE", `${what}: ${this.name} did not tell its size`);
@@ -245,7 +250,7 @@ export class RemoteRegistry implements Registry {
   ): Promise<HttpResponse> {
     const url = await this.#url(repo, "blobs/uploads/");
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
-    const post = { method: "POST", url, body: Buffer.alloc(0), ...options } as const;
+    const post = { method: "POST", url, body: Buffer.alloc(0), ...signalOf(options) } as const;
     const expected = query["mount"] ? [201, 202] : [202];
     return this.#exchange(repo, "NAME_UNKNOWN")(post, expected, asked);
   }
@@ -268,7 +273,7 @@ export class RemoteRegistry implements Registry {
         url,
         headers: { "content-type": mediaTypes.octetStream },
         body: { size: descriptor.size, pump: (write, signal) => content.pipe(write, signal ? { signal } : {}) },
-        ...options,
+        ...signalOf(options),
       },
       [201],
       `pushing ${what}`,
@@ -293,7 +298,7 @@ export class RemoteRegistry implements Registry {
           `${what}: the saved session belongs to another registry or repository`,
         );
       }
-      const response = await exchange({ method: "GET", url: location, ...call }, [204], `resuming ${what}`);
+      const response = await exchange({ method: "GET", url: location, ...signalOf(call) }, [204], `resuming ${what}`);
       await response.discard();
       const next = response.headers["location"] ? uploadLocation(response) : location;
       return new RemoteUpload(repo, next, uploadedBytes(response) ?? 0, exchange, what);
@@ -325,7 +330,14 @@ export class RemoteRegistry implements Registry {
     for (const reference of tags?.length ? tags : [digest]) {
       const url = await this.#url(repo, `manifests/${reference}`);
       const response = await this.#exchange(repo, "NAME_UNKNOWN")(
-        { method: "PUT", url, headers: { "content-type": mediaType }, body: bytes, repeatable: true, ...call },
+        {
+          method: "PUT",
+          url,
+          headers: { "content-type": mediaType },
+          body: bytes,
+          repeatable: true,
+          ...signalOf(call),
+        },
         [201],
         `pushing manifest ${reference} to ${this.name}/${repo}`,
       );
@@ -337,7 +349,7 @@ export class RemoteRegistry implements Registry {
   async #delete(repo: RepoName, path: string, missing: MissingCode, options: CallOptions): Promise<void> {
     const url = await this.#url(repo, path);
     const asked = `deleting ${path} of ${this.name}/${repo}`;
-    const request = { method: "DELETE", url, ...options } as const;
+    const request = { method: "DELETE", url, ...signalOf(options) } as const;
     const response = await this.#send(`repository:${repo}:delete`, request, [200, 202, 204], asked, missing);
     await response.discard();
   }
@@ -359,7 +371,7 @@ export class RemoteRegistry implements Registry {
     const get = (page: URL): Promise<HttpResponse> =>
       this.#send(
         "registry:catalog:*",
-        { method: "GET", url: page, ...options },
+        { method: "GET", url: page, ...signalOf(options) },
         [200],
         `listing ${this.name}`,
         "NAME_UNKNOWN",
@@ -373,7 +385,7 @@ export class RemoteRegistry implements Registry {
     const first = await this.#url(repo, "tags/list?n=1000");
     const asked = `listing the tags of ${this.name}/${repo}`;
     const get = (url: URL): Promise<HttpResponse> =>
-      this.#pull(repo, { method: "GET", url, ...options }, asked, "NAME_UNKNOWN");
+      this.#pull(repo, { method: "GET", url, ...signalOf(options) }, asked, "NAME_UNKNOWN");
     for await (const page of pages(first, get, this.#transport)) {
       for (const name of names(page["tags"], "tags")) if (isTag(name)) yield name;
     }
@@ -389,7 +401,7 @@ export class RemoteRegistry implements Registry {
     if (artifactType) first.searchParams.set("artifactType", artifactType);
     const asked = `listing the referrers of ${digest} in ${this.name}/${repo}`;
     const get = (url: URL): Promise<HttpResponse> =>
-      this.#pull(repo, { method: "GET", url, ...call }, asked, "MANIFEST_UNKNOWN");
+      this.#pull(repo, { method: "GET", url, ...signalOf(call) }, asked, "MANIFEST_UNKNOWN");
     try {
       for await (const page of pages(first, get, this.#transport)) {
         for (const item of (page["manifests"] as unknown[] | null) ?? []) {
@@ -406,6 +418,11 @@ export class RemoteRegistry implements Registry {
   async close(): Promise<void> {
     await this.#transport.close();
   }
+}
+
+/** Callers may hand over more than the interface asks for; a request takes the signal and nothing else. */
+function signalOf({ signal }: CallOptions): CallOptions {
+  return signal ? { signal } : {};
 }
 
 function contentLength(response: HttpResponse): number | undefined {

@@ -1,0 +1,13 @@
+// node examples/copy.mjs SRC DST: copies an image, all platforms, byte for byte.
+import { copy, isGantryError } from "gantry";
+
+const [from, to] = process.argv.slice(2);
+try {
+  const { descriptor, blobs } = await copy(from, to, { signal: AbortSignal.timeout(60_000) });
+  console.log(`${to} is ${descriptor.digest}: ${blobs.moved} moved, ${blobs.mounted} mounted, ${blobs.existing} there`);
+} catch (error) {
+  // Codes are stable, and `origin` says which side failed.
+  if (!isGantryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw error;
+  console.error(`not there (${error.origin}): ${error.message}`);
+  process.exitCode = 3;
+}

@@ -1,0 +1,12 @@
+// node examples/mirror.mjs HOST: because a client and a server are one interface, this is a proxy for a registry.
+import { RemoteRegistry } from "gantry/registry";
+import { serve } from "gantry/server";
+
+const [host] = process.argv.slice(2);
+const upstream = new RemoteRegistry(host);
+const service = await serve(upstream, { onError: console.error });
+console.log(service.host);
+process.once("SIGTERM", async () => {
+  await service.close();
+  await upstream.close();
+});

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { pushImage, randomImage, startTestRegistry } from "../src/testing/index.ts";
+import { gantry } from "./support/peers.ts";
+import { temporary } from "./support/temporary.ts";
+
+const examples = fileURLToPath(new URL("../examples", import.meta.url));
+
+function start(name: string, args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [join(examples, name), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+async function run(name: string, ...args: string[]): Promise<string> {
+  const child = start(name, args);
+  let output = "";
+  child.stdout!.on("data", (data) => {
+    output += data;
+  });
+  expect(await new Promise((resolve) => child.once("close", resolve))).toBe(0);
+  return output;
+}
+
+test("every example does what it says", async () => {
+  const work = await temporary();
+  await using server = await startTestRegistry();
+  const { digest } = await pushImage(server.registry, "app", randomImage(), "v1");
+  const name = `${server.host}/app:v1`;
+  const store = join(work, "store");
+  const ran: Record<string, string> = {
+    "pull.mjs": await run("pull.mjs", name, store),
+    "unpack.mjs": await run("unpack.mjs", name, store, join(work, "rootfs")),
+    "copy.mjs": await run("copy.mjs", name, `oci:${work}/layout:v1`),
+    "push.mjs": await run("push.mjs", name, store, `${server.host}/other:v2`),
+    "look.mjs": await run("look.mjs", name),
+  };
+  const mirror = start("mirror.mjs", [server.host]);
+  const host = String(await new Promise((resolve) => mirror.stdout!.once("data", resolve))).trim();
+  ran["mirror.mjs"] = (await gantry(["digest", `${host}/app:v1`])).stdout;
+  for (const [example, output] of Object.entries(ran))
+    expect([example, output]).toEqual([example, expect.stringContaining(digest)]);
+  expect(
+    readdirSync(examples)
+      .filter((entry) => entry.endsWith(".mjs"))
+      .sort(),
+  ).toEqual(Object.keys(ran).sort());
+  expect(readdirSync(join(work, "rootfs"))).toEqual(["layer-0", "layer-1"]);
+});
+
+test("the README names every command and every import", () => {
+  const readme = readFileSync(join(examples, "../README.md"), "utf8");
+  const { exports } = JSON.parse(readFileSync(join(examples, "../package.json"), "utf8"));
+  for (const path of Object.keys(exports)) {
+    if (path !== "./package.json" && path !== "./base") expect(readme).toContain(`\`gantry${path.slice(1)}\``);
+  }
+});
