@@ -174,11 +174,18 @@ export class BlobDirectory implements Provider {
 
   /** A blob whose digest is not known before its bytes are. */
   async upload(): Promise<BlobUploadFile> {
-    const path = join(await this.#sessionDirectory(), randomUUID());
-    const file = await GrowingFile.create(path, this.#modes.file).catch(async (error: unknown) => {
-      throw await fileSystemError(error, "creating", path);
-    });
-    return new BlobUploadFile(file, (digest) => this.#publish(path, digest));
+    for (let attempt = 1; ; attempt += 1) {
+      const path = join(await this.#sessionDirectory(), randomUUID());
+      try {
+        const file = await GrowingFile.create(path, this.#modes.file);
+        return new BlobUploadFile(file, (digest) => this.#publish(path, digest));
+      } catch (error) {
+        // After a sleep of this machine another process may have taken our session for dead.
+        if (errnoOf(error) !== "ENOENT" || attempt > 1) throw await fileSystemError(error, "creating", path);
+        clearInterval(this.#heartbeat);
+        this.#session = undefined;
+      }
+    }
   }
 
   async #publish(temporary: string, digest: Digest): Promise<void> {
@@ -226,7 +233,11 @@ export class BlobDirectory implements Provider {
   /** This process's own directory below `tmp/`, kept alive by a heartbeat; made at the first write. */
   #sessionDirectory(): Promise<string> {
     this.#session ??= this.#startSession();
-    return this.#session;
+    const session = this.#session;
+    session.catch(() => {
+      if (this.#session === session) this.#session = undefined;
+    });
+    return session;
   }
 
   async #startSession(): Promise<string> {
@@ -276,6 +287,7 @@ export class BlobUploadFile {
   readonly #publish: (digest: Digest) => Promise<void>;
   readonly #hasher = new Hasher();
   #offset = 0;
+  #closed = false;
 
   constructor(file: GrowingFile, publish: (digest: Digest) => Promise<void>) {
     this.file = file;
@@ -288,6 +300,7 @@ export class BlobUploadFile {
   }
 
   append(chunk: Uint8Array): void | Promise<void> {
+    if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended; it takes no more bytes");
     this.#hasher.update(chunk);
     this.#offset += chunk.byteLength;
     return this.file.append(chunk);
@@ -298,14 +311,15 @@ export class BlobUploadFile {
    * @throws DIGEST_MISMATCH
    */
   async commit(digest: Digest): Promise<void> {
+    if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended already");
+    this.#closed = true;
+    // From here on nothing can be added, so what was hashed is what is in the file.
+    const sha256 = this.#hasher.digest();
     try {
       await this.file.finish();
       const what = `the uploaded blob of ${this.#offset} bytes`;
-      requireDigest(
-        algorithmOf(digest) === "sha256" ? this.#hasher.digest() : await hashFile(this.file.path, digest),
-        digest,
-        what,
-      );
+      const computed = algorithmOf(digest) === "sha256" ? sha256 : await hashFile(this.file.path, digest);
+      requireDigest(computed, digest, what);
       await this.#publish(digest);
       this.file.complete();
     } catch (error) {
@@ -322,6 +336,7 @@ export class BlobUploadFile {
   }
 
   async cancel(): Promise<void> {
+    this.#closed = true;
     await this.file.fail();
     await rm(this.file.path, { force: true }).catch((error: unknown) => {
       throw new GantryError("FILE_SYSTEM", `removing ${this.file.path}: ${messageOf(error)}`, { cause: error });

@@ -29,6 +29,8 @@ export class GrowingFile {
   #filled = 0;
   #position = 0;
   #writing: Promise<void> = Promise.resolve();
+  /** Appends that wait for the disk, in their order. */
+  #queue: Promise<void> | undefined;
 
   private constructor(path: string, file: FileHandle) {
     this.path = path;
@@ -47,9 +49,23 @@ export class GrowingFile {
 
   /** Takes a copy of the chunk. A promise is returned only where the disk has fallen behind. */
   append(chunk: Uint8Array): void | Promise<void> {
+    if (!this.#queue) return this.#take(chunk);
+    return this.#enqueue(this.#queue.then(() => this.#take(chunk)));
+  }
+
+  #enqueue(appended: Promise<void>): Promise<void> {
+    this.#queue = appended;
+    const done = (): void => {
+      if (this.#queue === appended) this.#queue = undefined;
+    };
+    appended.then(done, done);
+    return appended;
+  }
+
+  #take(chunk: Uint8Array): void | Promise<void> {
     for (let at = 0; at < chunk.byteLength; ) {
       this.#filling ??= this.#free.pop();
-      if (!this.#filling) return this.#writing.then(() => this.append(chunk.subarray(at)));
+      if (!this.#filling) return this.#enqueue(this.#writing.then(() => this.#take(chunk.subarray(at))));
       const count = Math.min(BUFFER_SIZE - this.#filled, chunk.byteLength - at);
       this.#filling.set(chunk.subarray(at, at + count), this.#filled);
       this.#filled += count;
@@ -80,6 +96,7 @@ export class GrowingFile {
 
   /** Writes out what is buffered and, unless told not to, waits until the disk has it (fdatasync). */
   async finish(options: { readonly sync?: boolean } = {}): Promise<void> {
+    while (this.#queue) await this.#queue;
     this.#flush();
     await this.#writing;
     if (options.sync !== false) await this.#file.datasync();
@@ -94,6 +111,7 @@ export class GrowingFile {
   /** Tells readers that no more will come, and closes the file. Removing it is the writer's business. */
   async fail(): Promise<void> {
     this.#view.end(FAILED);
+    await this.#queue?.catch(() => {});
     await this.#writing.catch(() => {});
     await this.#file.close().catch(() => {});
   }

@@ -202,8 +202,8 @@ export class TreeApplier implements TarHandler {
     const directory = this.#directories.get(path)!;
     this.#metadata.clearXattrs(this.#at(path), directory.xattrs);
     const { mode, uid, gid, mtime } = header;
-    Object.assign(directory, { mode, uid, gid, mtime, xattrs: [...header.xattrs.keys()] });
-    this.#metadata.xattrs(this.#at(path), header.xattrs, shown(path));
+    const xattrs = this.#metadata.xattrs(this.#at(path), header.xattrs, shown(path));
+    Object.assign(directory, { mode, uid, gid, mtime, xattrs });
   }
 
   /** The target stands in the archive's own terms and is resolved like any path; its last component is not followed. */
@@ -322,20 +322,14 @@ export class TreeApplier implements TarHandler {
   /** Sets the metadata of all directories, deepest first, when all layers are in. The root's is left to the caller. */
   finish(): void {
     for (const [path, directory] of [...this.#directories].reverse()) {
-      if (path !== "") this.#finishDirectory(this.#at(path), directory);
+      if (path !== "") setDirectoryMetadata(this.#at(path), directory, this.#metadata);
     }
   }
 
-  /** The root's mode, owner and times, set on `path`, where the tree may have been moved to. */
-  finishRoot(path: string = this.#root): void {
-    this.#finishDirectory(path, this.#directories.get("")!);
-  }
-
-  #finishDirectory(path: FsPath, directory: Directory): void {
-    const { mode, uid, gid, mtime } = directory;
-    if (uid !== 0 || gid !== 0) this.#metadata.chown(path, uid, gid);
-    chmodSync(path, mode);
-    this.#metadata.times(path, mtime);
+  /** What the root is to have when it is where it belongs. */
+  get root(): RootMetadata {
+    const { mode, uid, gid, mtime } = this.#directories.get("")!;
+    return { mode, uid, gid, mtime };
   }
 
   /** Closes what a failure left open. */
@@ -343,6 +337,21 @@ export class TreeApplier implements TarHandler {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
+}
+
+/** Mode, owner and times of a tree's root. Its attributes are on it already. */
+export type RootMetadata = Pick<Directory, "mode" | "uid" | "gid" | "mtime">;
+
+/** Sets what a directory is to have; nothing may change in it afterwards. */
+export function setDirectoryMetadata(
+  path: FsPath,
+  directory: RootMetadata,
+  metadata: MetadataWriter = new MetadataWriter(),
+): void {
+  const { mode, uid, gid, mtime } = directory;
+  if (uid !== 0 || gid !== 0) metadata.chown(path, uid, gid);
+  chmodSync(path, mode);
+  metadata.times(path, mtime);
 }
 
 const join = (directory: string, name: string): string => (directory === "" ? name : `${directory}/${name}`);

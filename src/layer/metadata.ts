@@ -48,9 +48,10 @@ export class MetadataWriter {
 
   /**
    * Sets the attributes of an entry. Those that steer the host's overlayfs, or that its security module owns, are left
-   * out; those that the file system does not know are reported once.
+   * out; those that the file system does not know are reported once. Returns the names that were set.
    */
-  xattrs(path: FsPath, xattrs: ReadonlyMap<string, Buffer>, name: string): void {
+  xattrs(path: FsPath, xattrs: ReadonlyMap<string, Buffer>, name: string): string[] {
+    const set: string[] = [];
     for (const [key, value] of xattrs) {
       if (isHostAttribute(key)) {
         this.warn(key, `${name}: the extended attribute ${key} was left out: it would steer this host`);
@@ -61,16 +62,18 @@ export class MetadataWriter {
           "xattr",
           `${name}: extended attributes were left out: they need Linux and the optional package koffi`,
         );
-        return;
+        return set;
       }
       try {
         native("").lsetxattr(path, key, value);
+        set.push(key);
       } catch (error) {
         const errno = errnoOf(error) ?? "";
         if (!["ENOTSUP", "EPERM", "EACCES"].includes(errno)) throw error;
         this.warn(`${errno} ${key}`, `${name}: the extended attribute ${key} could not be set (${errno})`);
       }
     }
+    return set;
   }
 
   /** Takes away what an entry of a lower layer had set. */
@@ -79,7 +82,7 @@ export class MetadataWriter {
       try {
         native("").lremovexattr(path, name);
       } catch (error) {
-        if (errnoOf(error) !== "ENODATA") throw error;
+        if (!["ENODATA", "ENOTSUP", "EPERM", "EACCES"].includes(errnoOf(error) ?? "")) throw error;
       }
     }
   }

@@ -5,7 +5,7 @@ import type { Limits } from "../base/limits.ts";
 import { decompressor } from "../compression/decompress.ts";
 import type { Content } from "../content/content.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { TreeApplier } from "./apply.ts";
+import { type RootMetadata, TreeApplier } from "./apply.ts";
 import { LayerConsumer, type LayerJob } from "./job.ts";
 import { Ring, SLOT_SIZE } from "./ring.ts";
 import type { WorkerData, WorkerResult } from "./worker.ts";
@@ -17,6 +17,11 @@ export interface ApplyReport {
   readonly bytes: number;
   /** What could not be kept: owners without root, attributes that the file system does not know. */
   readonly warnings: readonly string[];
+}
+
+/** A tree that lacks only what its root is to have, which is set when it is in its place. */
+export interface AppliedTree extends ApplyReport {
+  readonly root: RootMetadata;
 }
 
 export interface PipelineOptions {
@@ -38,7 +43,7 @@ export async function applyInThread(
   jobs: readonly LayerJob[],
   open: (job: LayerJob) => Promise<Content>,
   options: PipelineOptions,
-): Promise<ApplyReport> {
+): Promise<AppliedTree> {
   const { limits, signal } = options;
   const applier = new TreeApplier(root, { limits, check: () => signal?.throwIfAborted() });
   const consumer = new LayerConsumer(applier, jobs, limits);
@@ -57,13 +62,12 @@ export async function applyInThread(
       consumer.endLayer();
     }
     applier.finish();
-    applier.finishRoot();
   } catch (error) {
     throw await fileSystemError(error, "unpacking to", root);
   } finally {
     applier.abandon();
   }
-  return { entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings };
+  return { entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings, root: applier.root };
 }
 
 /**
@@ -74,7 +78,7 @@ export async function applyInWorkers(
   root: string,
   jobs: readonly LayerJob[],
   options: PipelineOptions,
-): Promise<ApplyReport> {
+): Promise<AppliedTree> {
   const { Worker } = await import("node:worker_threads");
   const { limits, signal } = options;
   const ring = new Ring({ slots: RING_SLOTS });

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
@@ -8,9 +8,10 @@ import type { Provider } from "../content/source.ts";
 import { layerCompression } from "../spec/media-types.ts";
 import type { ImageConfig, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { hasNative, native } from "../sys/native.ts";
+import { type RootMetadata, setDirectoryMetadata } from "./apply.ts";
 import type { LayerJob } from "./job.ts";
-import { type ApplyReport, applyInThread, applyInWorkers } from "./pipeline.ts";
-import { rootMetadata } from "./root-metadata.ts";
+import { type AppliedTree, type ApplyReport, applyInThread, applyInWorkers } from "./pipeline.ts";
 
 export interface UnpackOptions extends OperationOptions {
   readonly limits?: Limits;
@@ -54,21 +55,46 @@ export async function unpackImage(
     throw await fileSystemError(error, "creating", staging);
   }
   try {
-    const report = await applyLayers(image.provider, tree, jobs, { ...options, limits });
+    const { root, ...report } = await applyLayers(image.provider, tree, jobs, { ...options, limits });
     options.signal?.throwIfAborted();
-    if (place === "mount") await fillMountPoint(tree, staging, target);
-    else await rename(tree, target);
+    if (place === "mount") await fillMountPoint(tree, staging, target, root);
+    else await moveTree(tree, target, root);
     return report;
   } catch (error) {
     throw await fileSystemError(error, "unpacking to", target);
   } finally {
-    await rm(staging, { recursive: true, force: true });
+    await removeTree(staging);
   }
 }
 
+/** The root gets its mode last: a directory that cannot be written to cannot be moved either, unless by root. */
+async function moveTree(tree: string, target: string, root: RootMetadata): Promise<void> {
+  await rename(tree, target);
+  try {
+    setDirectoryMetadata(target, root);
+  } catch (error) {
+    await removeTree(target);
+    throw error;
+  }
+}
+
+/** Removes a tree of ours. Its directories may have modes by now that keep us out; a failure must not hide another. */
+async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(async () => {
+    const open = async (directory: string): Promise<void> => {
+      await chmod(directory, 0o700);
+      for (const entry of await readdir(directory, { withFileTypes: true })) {
+        if (entry.isDirectory()) await open(join(directory, entry.name));
+      }
+    };
+    await open(path)
+      .then(() => rm(path, { recursive: true, force: true }))
+      .catch(() => {});
+  });
+}
+
 /** Moves the entries of a tree to a mount point, or none: what was moved before a failure goes again. */
-async function fillMountPoint(tree: string, staging: string, target: string): Promise<void> {
-  const setMetadata = await rootMetadata(tree);
+async function fillMountPoint(tree: string, staging: string, target: string, root: RootMetadata): Promise<void> {
   const moved: Buffer[] = [];
   try {
     for (const name of await readdir(tree, { encoding: "buffer" })) {
@@ -76,11 +102,24 @@ async function fillMountPoint(tree: string, staging: string, target: string): Pr
       moved.push(name);
     }
     // Taking the staging directory away changes the times of the one it is in, which are set last.
-    await rm(staging, { recursive: true, force: true });
-    await setMetadata(target);
+    if (hasNative()) copyXattrs(tree, target);
+    await removeTree(staging);
+    setDirectoryMetadata(target, root);
   } catch (error) {
     for (const name of moved) await rm(join(target, name.toString()), { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** What the file system of the mount point does not know is left out. */
+function copyXattrs(from: string, to: string): void {
+  const system = native("");
+  for (const name of system.llistxattr(from)) {
+    try {
+      system.lsetxattr(to, name, system.lgetxattr(from, name) ?? Buffer.alloc(0));
+    } catch (error) {
+      if (!["ENOTSUP", "EPERM"].includes(errnoOf(error) ?? "")) throw error;
+    }
   }
 }
 
@@ -134,7 +173,7 @@ async function applyLayers(
   tree: string,
   jobs: readonly LayerJob[],
   options: UnpackOptions & { readonly limits: Limits },
-): Promise<ApplyReport> {
+): Promise<AppliedTree> {
   const { signal, progress, limits } = options;
   const id = "unpack";
   progress?.({ type: "start", id, label: "unpacking" });
@@ -159,7 +198,7 @@ async function run(
   jobs: readonly LayerJob[],
   { workers, signal }: UnpackOptions,
   pipeline: Parameters<typeof applyInWorkers>[2],
-): Promise<ApplyReport> {
+): Promise<AppliedTree> {
   const total = jobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   const call = signal ? { signal } : {};
   if (workers !== 0 && total >= SMALL_IMAGE) {

@@ -6,6 +6,7 @@ import { fileContent } from "../content/source.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { TreeApplier } from "./apply.ts";
 import { LayerConsumer, type LayerJob } from "./job.ts";
+import type { AppliedTree } from "./pipeline.ts";
 import { Ring, type RingHandle, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
 
 /** What a worker is started with. */
@@ -22,7 +23,8 @@ export interface WorkerData {
 
 /** What a worker says before it ends. */
 export type WorkerResult =
-  | { readonly type: "done"; readonly entries: number; readonly bytes: number; readonly warnings: readonly string[] }
+  | (AppliedTree & { readonly type: "done" })
+  | { readonly type: "read" }
   | { readonly type: "stopped" }
   | { readonly type: "failed"; readonly error: ErrorRecord };
 
@@ -37,7 +39,7 @@ async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<Worker
     ring.mark(SLOT_LAYER_END);
   }
   ring.mark(SLOT_END);
-  return { type: "done", entries: 0, bytes: 0, warnings: [] };
+  return { type: "read" };
 }
 
 /** Hashes, parses and writes what comes through the ring. */
@@ -58,11 +60,16 @@ function apply({ jobs, limits, root, counter }: WorkerData, ring: Ring): WorkerR
       });
     }
     applier.finish();
-    applier.finishRoot();
   } finally {
     applier.abandon();
   }
-  return { type: "done", entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings };
+  return {
+    type: "done",
+    entries: applier.entries,
+    bytes: consumer.bytes,
+    warnings: applier.warnings,
+    root: applier.root,
+  };
 }
 
 async function main(data: WorkerData): Promise<WorkerResult> {

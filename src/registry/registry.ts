@@ -1,9 +1,9 @@
 import { GantryError } from "../base/error.ts";
-import type { Body, Content, Expected } from "../content/content.ts";
+import { type Body, type Content, type Expected, requireDigest } from "../content/content.ts";
 import type { BlobSource, Provider } from "../content/source.ts";
 import { bytesContent } from "../content/source.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
-import type { Digest } from "../spec/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 
@@ -44,6 +44,8 @@ export interface BlobUpload {
 export interface PushManifestOptions extends CallOptions {
   /** Names for the manifest. Without one it is known by its digest alone. */
   readonly tags?: readonly Tag[];
+  /** The digest that the bytes must have, and will be known by; sha256 of them where it is left out. */
+  readonly digest?: Digest;
 }
 
 /**
@@ -110,6 +112,13 @@ export interface Registry {
 
   /** Releases connections and what is half done. */
   close(): Promise<void>;
+}
+
+/** The digest of manifest bytes that are pushed. @throws DIGEST_MISMATCH where they are not what they should be */
+export function manifestDigest(bytes: Uint8Array, { digest }: PushManifestOptions): Digest {
+  if (digest === undefined) return digestOf(bytes);
+  requireDigest(digestOf(bytes, algorithmOf(digest)), digest, "the manifest");
+  return digest;
 }
 
 export function unsupported(registry: string, what: string): GantryError<"UNSUPPORTED"> {

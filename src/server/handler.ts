@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
-import { type Body, requireDigest } from "../content/content.ts";
+import type { Body } from "../content/content.ts";
 import { iterableBody } from "../content/source.ts";
 import { parseRepoName, parseTagOrDigest, type RepoName, type Tag } from "../reference/reference.ts";
 import type { BlobUpload, Registry } from "../registry/registry.ts";
 import { decodeDocument } from "../spec/decode.ts";
-import { algorithmOf, type Digest, digestOf, isDigest, parseDigest } from "../spec/digest.ts";
+import { type Digest, isDigest, parseDigest } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { sendError } from "./errors.ts";
@@ -44,12 +44,25 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
   };
 }
 
+/** An upload under way. Only one request at a time may add to it. */
+interface OpenUpload {
+  readonly repo: RepoName;
+  readonly upload: BlobUpload;
+  busy: boolean;
+  usedAt: number;
+}
+
+/** Uploads that nobody added to for this long are dropped. Milliseconds. */
+const UPLOAD_IDLE_MS = 15 * 60_000;
+/** Uploads open at once: each keeps a file and buffers. */
+const MAX_UPLOADS = 256;
+
 class Api {
   readonly #registry: Registry;
   readonly #limits: Limits;
   readonly #allowDelete: boolean;
   /** Uploads under way, by an id that means something in one repository only. */
-  readonly #uploads = new Map<string, { readonly repo: RepoName; readonly upload: BlobUpload }>();
+  readonly #uploads = new Map<string, OpenUpload>();
 
   constructor(registry: Registry, options: HandlerOptions) {
     this.#registry = registry;
@@ -58,7 +71,9 @@ class Api {
   }
 
   async handle(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://registry.invalid");
+    const url = URL.canParse(request.url ?? "", "http://registry.invalid/")
+      ? new URL(request.url!, "http://registry.invalid/")
+      : new URL("http://registry.invalid/");
     const call: Call = { request, response, url, signal };
     const route = parseRoute(url.pathname);
     const method = request.method ?? "GET";
@@ -103,8 +118,9 @@ class Api {
           PATCH: () => this.#appendUpload(call, route.repo, route.id),
           PUT: () => this.#finishUpload(call, route.repo, route.id),
           DELETE: async () => {
-            await this.#upload(route.repo, route.id).cancel();
+            const { upload } = this.#upload(route.repo, route.id);
             this.#uploads.delete(route.id);
+            await upload.cancel();
             response.writeHead(204).end();
           },
         });
@@ -130,10 +146,9 @@ class Api {
     const bytes = await readAll(call, this.#limits);
     const mediaType = call.request.headers["content-type"]?.split(";")[0]?.trim();
     const document = decodeDocument(bytes, mediaType, "the manifest", this.#limits);
-    if (isDigest(reference)) requireDigest(digestOf(bytes, algorithmOf(reference)), reference, "the manifest");
-    const tags = isDigest(reference) ? [] : [reference as Tag];
+    const names = isDigest(reference) ? { digest: reference } : { tags: [reference as Tag] };
     const descriptor = await this.#registry.pushManifest(repo, bytes, document.mediaType, {
-      tags,
+      ...names,
       signal: call.signal,
     });
     const subject = (document.kind === "index" ? document.index : document.manifest).subject;
@@ -201,23 +216,58 @@ class Api {
         if (!isGantryError(error, "BLOB_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED", "DENIED")) throw error;
       }
     }
+    await this.#dropIdleUploads();
     const upload = await this.#registry.openUpload(repo, { signal: call.signal });
     const id = randomUUID();
-    this.#uploads.set(id, { repo, upload });
-    if (searchParams.has("digest")) return this.#finishUpload(call, repo, id);
+    this.#uploads.set(id, { repo, upload, busy: false, usedAt: Date.now() });
+    if (searchParams.has("digest")) {
+      try {
+        return await this.#finishUpload(call, repo, id);
+      } catch (error) {
+        // The client never learned the id, so it cannot go on with it.
+        this.#uploads.delete(id);
+        await upload.cancel().catch(() => {});
+        throw error;
+      }
+    }
     return this.#uploadStatus(call, repo, id, 202);
   }
 
-  #upload(repo: RepoName, id: string): BlobUpload {
+  async #dropIdleUploads(): Promise<void> {
+    for (const [id, { upload, busy, usedAt }] of this.#uploads) {
+      if (busy || Date.now() - usedAt < UPLOAD_IDLE_MS) continue;
+      this.#uploads.delete(id);
+      await upload.cancel().catch(() => {});
+    }
+    if (this.#uploads.size < MAX_UPLOADS) return;
+    throw new GantryError(
+      "TOO_MANY_REQUESTS",
+      `${MAX_UPLOADS} uploads are open; finish or delete some, then try again`,
+    );
+  }
+
+  /** Runs one request that adds to an upload; a second one at the same time is refused. */
+  async #adding(open: OpenUpload, work: () => Promise<void>): Promise<void> {
+    if (open.busy) throw new GantryError("BLOB_UPLOAD_INVALID", "another request is adding to this upload");
+    open.busy = true;
+    try {
+      await work();
+    } finally {
+      open.busy = false;
+      open.usedAt = Date.now();
+    }
+  }
+
+  #upload(repo: RepoName, id: string): OpenUpload {
     const found = this.#uploads.get(id);
     if (found?.repo !== repo) {
       throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${repo}: there is no such upload; start again with POST`);
     }
-    return found.upload;
+    return found;
   }
 
   #uploadStatus(call: Call, repo: RepoName, id: string, status: number): void {
-    const { offset } = this.#upload(repo, id);
+    const { offset } = this.#upload(repo, id).upload;
     call.response.writeHead(status, {
       location: `/v2/${repo}/blobs/uploads/${id}`,
       range: `0-${Math.max(0, offset - 1)}`,
@@ -227,23 +277,28 @@ class Api {
   }
 
   async #appendUpload(call: Call, repo: RepoName, id: string): Promise<void> {
-    const upload = this.#upload(repo, id);
-    const range = /^(?:bytes )?(\d+)-(\d+)/.exec(call.request.headers["content-range"] ?? "");
-    if (range && Number(range[1]) !== upload.offset) {
-      const where = { location: `/v2/${repo}/blobs/uploads/${id}`, range: `0-${Math.max(0, upload.offset - 1)}` };
-      call.response.writeHead(416, where).end();
-      return;
-    }
-    await upload.append(requestBody(call.request), { signal: call.signal });
-    this.#uploadStatus(call, repo, id, 202);
+    const open = this.#upload(repo, id);
+    await this.#adding(open, async () => {
+      const { upload } = open;
+      const range = /^(?:bytes )?(\d+)-(\d+)/.exec(call.request.headers["content-range"] ?? "");
+      if (range && Number(range[1]) !== upload.offset) {
+        const where = { location: `/v2/${repo}/blobs/uploads/${id}`, range: `0-${Math.max(0, upload.offset - 1)}` };
+        call.response.writeHead(416, where).end();
+        return;
+      }
+      await upload.append(requestBody(call.request), { signal: call.signal });
+      this.#uploadStatus(call, repo, id, 202);
+    });
   }
 
   async #finishUpload(call: Call, repo: RepoName, id: string): Promise<void> {
-    const upload = this.#upload(repo, id);
+    const open = this.#upload(repo, id);
     const digest = parseDigest(call.url.searchParams.get("digest"), "the digest parameter");
-    await upload.append(requestBody(call.request), { signal: call.signal });
-    this.#uploads.delete(id);
-    created(call, repo, await upload.commit(digest, { signal: call.signal }));
+    await this.#adding(open, async () => {
+      await open.upload.append(requestBody(call.request), { signal: call.signal });
+      this.#uploads.delete(id);
+      created(call, repo, await open.upload.commit(digest, { signal: call.signal }));
+    });
   }
 
   async #tags(call: Call, repo: RepoName): Promise<void> {

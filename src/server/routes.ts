@@ -1,3 +1,4 @@
+import { GantryError } from "../base/error.ts";
 import { parseRepoName, type RepoName } from "../reference/reference.ts";
 
 /** What a path of the distribution API names. `name` and `rest` are as they came, decoded once. */
@@ -5,6 +6,14 @@ export type Route =
   | { readonly kind: "base" | "catalog" | "unknown" }
   | { readonly kind: "tags" | "uploads"; readonly repo: RepoName }
   | { readonly kind: "manifest" | "blob" | "upload" | "referrers"; readonly repo: RepoName; readonly id: string };
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new GantryError("INVALID_REFERENCE", "the path is not a percent-encoded text");
+  }
+}
 
 const suffixes: readonly [RegExp, "tags" | "uploads" | "manifest" | "blob" | "upload" | "referrers"][] = [
   [/^(.+)\/tags\/list$/, "tags"],
@@ -22,7 +31,7 @@ const suffixes: readonly [RegExp, "tags" | "uploads" | "manifest" | "blob" | "up
 export function parseRoute(pathname: string): Route {
   if (pathname === "/v2" || pathname === "/v2/") return { kind: "base" };
   if (!pathname.startsWith("/v2/")) return { kind: "unknown" };
-  const path = decodeURIComponent(pathname.slice("/v2/".length));
+  const path = decode(pathname.slice("/v2/".length));
   if (path === "_catalog") return { kind: "catalog" };
   for (const [pattern, kind] of suffixes) {
     const match = pattern.exec(path);

@@ -6,13 +6,14 @@ import { parseReference, type RepoName, type Tag } from "../reference/reference.
 import { DirectoryRegistry } from "../registry/layout/directory.ts";
 import {
   type CallOptions,
+  manifestDigest,
   manifestUnknown,
   type PushManifestOptions,
   type Registry,
   type StoredManifest,
   unsupported,
 } from "../registry/registry.ts";
-import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
+import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { ImageStore } from "./images.ts";
 
@@ -71,7 +72,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
     options: PushManifestOptions = {},
   ): Promise<Descriptor> {
     await this.prepareWrite();
-    const descriptor: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+    const descriptor: Descriptor = { mediaType, digest: manifestDigest(bytes, options), size: bytes.byteLength };
     await this.blobs.write(
       descriptor,
       async () => bytesContent(descriptor, bytes, `manifest ${descriptor.digest}`),

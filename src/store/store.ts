@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
@@ -73,8 +74,10 @@ export class Store {
       for (const name of ["layers", "leases", "tmp"])
         await mkdir(join(this.directory, name), { recursive: true, mode: 0o700 });
       const path = join(this.directory, "version.json");
-      await writeFile(`${path}.new`, JSON.stringify({ version: STORE_VERSION }), { mode: 0o600 });
-      await rename(`${path}.new`, path);
+      // Under a name of its own: another process may be making the same store.
+      const temporary = `${path}.${randomUUID()}`;
+      await writeFile(temporary, JSON.stringify({ version: STORE_VERSION }), { mode: 0o600 });
+      await rename(temporary, path);
     } catch (error) {
       throw await fileSystemError(error, "creating the store", this.directory);
     }
@@ -155,7 +158,8 @@ class GuardedImageStore implements ImageStore {
   }
 
   async delete(...args: Parameters<ImageStore["delete"]>): ReturnType<ImageStore["delete"]> {
-    await this.#store.exists();
+    // Finding nothing says so better than a lock in a directory that is not there.
+    if (!(await this.#store.exists())) await this.get(args[0]);
     return this.#inner.delete(...args);
   }
 }

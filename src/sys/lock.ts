@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { open, readFile, rm, stat, utimes } from "node:fs/promises";
 import { sleep } from "../base/async.ts";
 import { errnoOf, GantryError } from "../base/error.ts";
+import { fileSystemError } from "./fs-error.ts";
 
 /** A holder that has not shown a sign of life for this long is taken for dead. */
 export const STALE_MS = 30_000;
@@ -65,13 +66,17 @@ async function create(path: string, owner: string): Promise<boolean> {
     const file = await open(path, "wx", 0o600);
     try {
       await file.writeFile(owner);
+    } catch (error) {
+      // Without its owner's name it would keep everybody out until it is stale.
+      await rm(path, { force: true });
+      throw error;
     } finally {
       await file.close();
     }
     return true;
   } catch (error) {
     if (errnoOf(error) === "EEXIST") return false;
-    throw error;
+    throw await fileSystemError(error, "locking", path);
   }
 }
 

@@ -80,8 +80,11 @@ function load(): Native {
     lremovexattr: bind("int lremovexattr(const void *path, const void *name)"),
     utimensat: bind("int utimensat(int dirfd, const void *path, const int64_t *times, int flags)"),
   };
-  const cString = (text: string | Buffer): Buffer =>
-    typeof text === "string" ? Buffer.from(`${text}\0`) : Buffer.concat([text, Buffer.alloc(1)]);
+  const cString = (text: string | Buffer): Buffer => {
+    const bytes = typeof text === "string" ? Buffer.from(text) : text;
+    if (bytes.includes(0)) throw Object.assign(new Error("EINVAL: a name with a NUL"), { code: "EINVAL" });
+    return Buffer.concat([bytes, Buffer.alloc(1)]);
+  };
   const failed = (call: string, path: string | Buffer): Error => {
     const errno = koffi.errno();
     const code = errnoNames[errno] ?? `E${errno}`;

@@ -93,7 +93,8 @@ export function paxRecords(data: Buffer): Map<string, Buffer> {
     if (equals < 0 || equals >= end) throw invalidTar("a pax header holds a record without a value");
     const key = data.toString("utf8", space + 1, equals);
     const value = data.subarray(equals + 1, end - 1);
-    if (key === "" || ((key === "path" || key === "linkpath") && value.includes(0))) {
+    // The kernel would see a name end at its NUL, and so be another one than was checked.
+    if (key === "" || key.includes("\0") || ((key === "path" || key === "linkpath") && value.includes(0))) {
       throw invalidTar(`the pax record ${JSON.stringify(key)} is malformed`);
     }
     records.set(key, Buffer.from(value));

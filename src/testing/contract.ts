@@ -152,6 +152,47 @@ export function registryContract(capabilities: RegistryCapabilities = {}): Contr
     }
   });
 
+  add("a reader that is slow gets every chunk after the one before", async (registry) => {
+    const blob = testBlob(seededBytes(700_000));
+    await registry.pushBlob(repo, blob.descriptor, source(blob));
+    const chunks: Buffer[] = [];
+    let busy = 0;
+    let most = 0;
+    await (await registry.getBlob(repo, blob.descriptor)).pipe(async (chunk) => {
+      busy += 1;
+      most = Math.max(most, busy);
+      await sleep(5);
+      chunks.push(Buffer.from(chunk));
+      busy -= 1;
+    });
+    assert.equal(most, 1);
+    assert.ok(Buffer.concat(chunks).equals(blob.bytes));
+  });
+
+  add("an upload that has ended takes no more bytes", async (registry) => {
+    if (!can.upload) return rejects(registry.openUpload(repo), "UNSUPPORTED");
+    const upload = await registry.openUpload(repo);
+    await upload.append(bytesBody(Buffer.from("good")));
+    const more = digestOf(Buffer.from("goodEVIL"));
+    const late = async (): Promise<void> => upload.append(bytesBody(Buffer.from("EVIL")));
+    const [committed] = await Promise.allSettled([upload.commit(more), late()]);
+    if (committed.status === "fulfilled") {
+      assert.equal((await (await registry.getBlob(repo, more)).bytes()).toString(), "goodEVIL");
+    } else {
+      await rejects(registry.resolveBlob(repo, more), "BLOB_UNKNOWN");
+    }
+  });
+
+  add("a manifest may be known by its sha512", async (registry) => {
+    const image = randomImage();
+    await pushImage(registry, repo, image);
+    const { bytes, descriptor } = image.documents[0]!;
+    const digest = digestOf(bytes, "sha512");
+    assert.equal((await registry.pushManifest(repo, bytes, descriptor.mediaType, { digest })).digest, digest);
+    assert.ok((await registry.getManifest(repo, digest)).bytes.equals(bytes));
+    await rejects(registry.pushManifest(repo, bytes, descriptor.mediaType, { digest: absent }), "DIGEST_MISMATCH");
+  });
+
   add("a tag moves", async (registry) => {
     await pushImage(registry, repo, randomImage({ seed: 1 }), "v1");
     const second = await pushImage(registry, repo, randomImage({ seed: 50 }), "v1");

@@ -86,7 +86,11 @@ export async function copyImage(
       if (top) await options.beforeName?.();
       const { reference } = destination;
       const tags = top && reference !== undefined && !isDigest(reference) ? [reference as Tag] : [];
-      await destination.registry.pushManifest(destination.repo, document, descriptor.mediaType, { tags, ...call });
+      await destination.registry.pushManifest(destination.repo, document, descriptor.mediaType, {
+        tags,
+        digest: descriptor.digest,
+        ...call,
+      });
     }
   });
   const { descriptor } = documents.at(-1)!;

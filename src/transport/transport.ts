@@ -209,8 +209,11 @@ export class Transport {
       const outgoing = start(request.url, options);
       const timeout = this.#options.headerTimeout ?? 30_000;
       let timer: NodeJS.Timeout | undefined;
+      let settled = false;
+      // Runs only while the peer has to do something: a slow source of the body is not its fault.
       const restart = (): void => {
         clearTimeout(timer);
+        if (settled) return;
         timer = setTimeout(() => {
           outgoing.destroy(new GantryError("TIMEOUT", `${asked}: no answer within ${timeout / 1000} s`));
         }, timeout);
@@ -218,6 +221,7 @@ export class Transport {
       const onAbort = (): void => void outgoing.destroy(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
       const settle = (): void => {
+        settled = true;
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
       };
@@ -230,17 +234,18 @@ export class Transport {
         reject(signal.aborted ? signal.reason : connectionError(error, asked));
       });
       if (signal.aborted) return onAbort();
-      restart();
-      if (!body) outgoing.end();
-      else if (!("pump" in body)) outgoing.end(body);
-      else {
+      if (!body || !("pump" in body)) {
+        restart();
+        outgoing.end(body);
+      } else {
         const write: ChunkWriter = (chunk) => {
-          restart();
           if (outgoing.destroyed) throw new BodyUnsent();
           // The chunk is only lent, while a socket keeps what it could not send yet.
           if (outgoing.write(Buffer.from(chunk))) return;
+          restart();
           return new Promise((done, fail) => {
             const finish = (): void => {
+              clearTimeout(timer);
               outgoing.off("drain", finish);
               outgoing.off("close", finish);
               if (outgoing.destroyed && !outgoing.writableFinished) fail(new BodyUnsent());
@@ -251,7 +256,10 @@ export class Transport {
           });
         };
         body.pump(write, signal).then(
-          () => outgoing.end(),
+          () => {
+            restart();
+            outgoing.end();
+          },
           (error: unknown) => {
             if (error instanceof BodyUnsent) return;
             reject(error);
@@ -323,17 +331,21 @@ class Incoming implements HttpResponse, Body {
     const message = this.#message;
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout;
-      let waiting = false;
+      let waiting: Promise<void> | undefined;
       let ended = false;
+      let settled = false;
       const settle = (error?: unknown): void => {
+        if (settled) return;
+        settled = true;
         clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
         message.off("data", onData).off("end", onEnd).off("close", onClose);
-        if (error === undefined) resolve();
-        else {
-          message.destroy();
-          reject(error);
-        }
+        if (error === undefined) return resolve();
+        message.destroy();
+        // A writer that is still busy with its chunk must be done before anybody hands it the next one.
+        const fail = (): void => reject(error);
+        if (waiting) waiting.then(fail, fail);
+        else fail();
       };
       const onAbort = (): void => settle(signal?.reason);
       const watch = (): void => {
@@ -347,15 +359,22 @@ class Incoming implements HttpResponse, Body {
         try {
           const pending = write(chunk);
           if (!pending) return;
-          waiting = true;
+          waiting = pending;
           clearTimeout(timer);
           message.pause();
-          pending.then(() => {
-            waiting = false;
-            if (ended) return onEnd();
-            watch();
-            message.resume();
-          }, settle);
+          pending.then(
+            () => {
+              waiting = undefined;
+              if (settled) return;
+              if (ended) return onEnd();
+              watch();
+              message.resume();
+            },
+            (error: unknown) => {
+              waiting = undefined;
+              settle(error);
+            },
+          );
         } catch (error) {
           settle(error);
         }

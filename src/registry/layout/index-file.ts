@@ -46,12 +46,10 @@ export class IndexFile {
       await mkdir(this.root, { recursive: true, mode: directory });
       if (await this.#exists("oci-layout")) return;
       const names = await readdir(this.root);
-      const foreign = names.filter((name) => !["tmp", "blobs", "version.json", "leases", "layers"].includes(name));
-      if (
-        foreign.length > 0 &&
-        !names.includes("index.json") &&
-        !foreign.every((name) => name.startsWith("index.json"))
-      ) {
+      const foreign = names.filter(
+        (name) => !/^(?:tmp|blobs|leases|layers|(?:version\.json|oci-layout|index\.json).*)$/.test(name),
+      );
+      if (foreign.length > 0 && !names.includes("index.json")) {
         throw new GantryError(
           "TARGET_NOT_EMPTY",
           `${this.root} is neither empty nor an image layout (it holds ${foreign.slice(0, 3).join(", ")}); name a new directory`,
@@ -62,7 +60,11 @@ export class IndexFile {
         if (!(await this.#exists("index.json"))) {
           await this.#replace({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] }, file);
         }
-        await writeFile(join(this.root, "oci-layout"), LAYOUT_HEADER, { mode: file });
+        if (await this.#exists("oci-layout")) return;
+        // What makes a directory a layout appears last, and whole.
+        const temporary = join(this.root, `oci-layout.${randomUUID()}`);
+        await writeFile(temporary, LAYOUT_HEADER, { mode: file });
+        await rename(temporary, join(this.root, "oci-layout"));
       });
     } catch (error) {
       throw await fileSystemError(error, "creating the layout", this.root);

@@ -5,12 +5,13 @@ import { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content } from "../../content/content.ts";
 import { bytesContent } from "../../content/source.ts";
 import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
-import { type Digest, digestOf, isDigest } from "../../spec/digest.ts";
+import { type Digest, isDigest } from "../../spec/digest.ts";
 import { annotationRefName } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import {
   type CallOptions,
+  manifestDigest,
   manifestUnknown,
   type PushManifestOptions,
   type Registry,
@@ -62,7 +63,11 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
   protected override async prepareWrite(): Promise<void> {
     if (!this.#options.create) return void (await this.#index.read());
     this.#created ??= this.#index.create();
-    await this.#created;
+    const created = this.#created;
+    created.catch(() => {
+      if (this.#created === created) this.#created = undefined;
+    });
+    await created;
   }
 
   #place(entry: Descriptor): Place | undefined {
@@ -141,7 +146,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     await this.prepareWrite();
     const { children } = summarizeManifest(bytes);
     if (!this.#options.sparse) await this.#requireChildren(repo, children);
-    const descriptor: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+    const descriptor: Descriptor = { mediaType, digest: manifestDigest(bytes, options), size: bytes.byteLength };
     const source = async (): Promise<Content> => bytesContent(descriptor, bytes, `manifest ${descriptor.digest}`);
     await this.blobs.write(descriptor, source, options);
     await this.blobs.sync();
@@ -186,7 +191,23 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
       elsewhere = kept.some((entry) => entry.digest === digest);
       return kept.length === entries.length ? entries : kept;
     }, options);
-    if (!elsewhere) await this.blobs.delete(digest);
+    if (!elsewhere && !(await this.#reachable()).has(digest)) await this.blobs.delete(digest);
+  }
+
+  /** Every manifest that an entry leads to. */
+  async #reachable(): Promise<ReadonlySet<string>> {
+    const seen = new Set<string>();
+    const pending: string[] = (await this.#index.read()).manifests.map((entry) => entry.digest);
+    for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {
+      if (seen.has(digest) || !isDigest(digest)) continue;
+      seen.add(digest);
+      checkLimit(this.limits, "graphNodes", seen.size, `${this.name}: the number of documents`);
+      const size = await this.blobs.size(digest);
+      if (size === undefined || size > this.limits.metadataBytes) continue;
+      const { children } = summarizeManifest(await (await this.blobs.read({ digest, size })).bytes());
+      for (const child of children) if (child.kind === "manifest") pending.push(child.digest);
+    }
+    return seen;
   }
 
   async deleteTag(repo: RepoName, tag: Tag, options: CallOptions = {}): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type BlobUpload,
   blobUnknown,
   expectedOf,
+  manifestDigest,
   manifestUnknown,
   type PushManifestOptions,
   type RangeContent,
@@ -171,7 +172,7 @@ export class MemoryRegistry implements Registry {
       );
     }
     const kept = Buffer.from(bytes);
-    const digest = digestOf(kept);
+    const digest = manifestDigest(kept, options);
     repository.manifests.set(digest, { mediaType, bytes: kept });
     for (const tag of options.tags ?? []) repository.tags.set(tag, digest);
     return { mediaType, digest, size: kept.length };

@@ -15,6 +15,7 @@ import {
   type BlobUpload,
   type CallOptions,
   expectedOf,
+  manifestDigest,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
@@ -325,9 +326,11 @@ export class RemoteRegistry implements Registry {
     mediaType: string,
     options: PushManifestOptions = {},
   ): Promise<Descriptor> {
-    const digest = digestOf(bytes);
-    const { tags, ...call } = options;
-    for (const reference of tags?.length ? tags : [digest]) {
+    const digest = manifestDigest(bytes, options);
+    const { tags } = options;
+    // By a digest of another algorithm the registry learns it only when it is asked by it.
+    const byDigest = options.digest && algorithmOf(options.digest) !== "sha256" ? [digest] : [];
+    for (const reference of tags?.length ? [...byDigest, ...tags] : [digest]) {
       const url = await this.#url(repo, `manifests/${reference}`);
       const response = await this.#exchange(repo, "NAME_UNKNOWN")(
         {
@@ -336,7 +339,7 @@ export class RemoteRegistry implements Registry {
           headers: { "content-type": mediaType },
           body: bytes,
           repeatable: true,
-          ...signalOf(call),
+          ...signalOf(options),
         },
         [201],
         `pushing manifest ${reference} to ${this.name}/${repo}`,

@@ -1,0 +1,109 @@
+import { request } from "node:http";
+import { connect } from "node:net";
+import { describe, expect, test } from "vitest";
+import { pushImage, randomImage, startTestRegistry, type TestRegistry } from "../testing/index.ts";
+
+/** One raw request: paths go out as they are written. */
+function ask(
+  server: TestRegistry,
+  method: string,
+  path: string,
+  options: { body?: Buffer; headers?: Record<string, string> } = {},
+): Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: string }> {
+  const [host, port] = server.host.split(":");
+  return new Promise((resolve, reject) => {
+    const sent = request({ host, port, method, path, headers: options.headers ?? {} }, (response) => {
+      let body = "";
+      response.on("data", (data) => {
+        body += data;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
+    });
+    sent.on("error", reject);
+    sent.end(options.body);
+  });
+}
+
+describe("the server", () => {
+  test("answers malformed requests with an error of the specification, and lives on", async () => {
+    const errors: unknown[] = [];
+    await using server = await startTestRegistry({ onError: (error) => errors.push(error) });
+    for (const path of [
+      "/v2/%zz/tags/list",
+      "//",
+      "/v2/../../etc/passwd",
+      "/v2/UPPER/manifests/x",
+      "/v2/a/blobs/sha256:../../x",
+      "/v2/a/manifests/%00",
+      "/",
+      "/v2/a/blobs/uploads/nope",
+    ]) {
+      const { status, body } = await ask(server, "GET", path);
+      expect([path, status]).toEqual([path, expect.toSatisfy((code: number) => code >= 400 && code < 500)]);
+      expect(JSON.parse(body).errors[0].code).toMatch(/^[A-Z_]+$/);
+    }
+    expect((await ask(server, "BREW", "/v2/").catch(() => ({ status: 400 }))).status).toBeGreaterThanOrEqual(400);
+    expect(await ask(server, "GET", "/v2/")).toMatchObject({ status: 200 });
+    expect(errors).toEqual([]);
+  });
+
+  test("pages, ranges and conditional deletes follow the specification", async () => {
+    await using server = await startTestRegistry({ allowDelete: false });
+    const image = randomImage({ sizes: [5000] });
+    for (const tag of ["a", "b", "c"]) await pushImage(server.registry, "app", image, tag);
+    const page = await ask(server, "GET", "/v2/app/tags/list?n=2");
+    expect(JSON.parse(page.body)).toEqual({ name: "app", tags: ["a", "b"] });
+    expect(page.headers["link"]).toBe('</v2/app/tags/list?n=2&last=b>; rel="next"');
+    expect(JSON.parse((await ask(server, "GET", "/v2/app/tags/list?n=99999999&last=b")).body).tags).toEqual(["c"]);
+    const { digest, size } = image.blobs[1]!.descriptor;
+    const range = (value: string) => ask(server, "GET", `/v2/app/blobs/${digest}`, { headers: { range: value } });
+    expect(await range("bytes=0-9")).toMatchObject({
+      status: 206,
+      headers: { "content-range": `bytes 0-9/${size}`, "content-length": "10" },
+    });
+    expect(await range("bytes=-5")).toMatchObject({ status: 206, headers: { "content-length": "5" } });
+    expect(await range(`bytes=${size}-`)).toMatchObject({ status: 416 });
+    expect(await range("lines=1-2")).toMatchObject({ status: 200 });
+    expect(await ask(server, "DELETE", `/v2/app/manifests/a`)).toMatchObject({ status: 405 });
+  });
+
+  test("refuses a manifest that is too large, ambiguous or not under its digest", async () => {
+    await using server = await startTestRegistry();
+    const put = (path: string, body: Buffer) =>
+      ask(server, "PUT", `/v2/app/manifests/${path}`, {
+        body,
+        headers: { "content-type": "application/vnd.oci.image.manifest.v1+json" },
+      });
+    expect(await put("v1", Buffer.alloc(5 << 20, " "))).toMatchObject({ status: 413 });
+    expect(await put("v1", Buffer.from('{"schemaVersion":2,"manifests":[],"layers":[]}'))).toMatchObject({
+      status: 400,
+    });
+    const empty = Buffer.from(
+      '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}',
+    );
+    const wrong = await ask(server, "PUT", `/v2/app/manifests/sha256:${"0".repeat(64)}`, {
+      body: empty,
+      headers: { "content-type": "application/vnd.oci.image.index.v1+json" },
+    });
+    expect(wrong.status).toBe(400);
+    expect(JSON.parse(wrong.body).errors[0].code).toBe("DIGEST_INVALID");
+  });
+
+  test("takes bytes from one request at a time, and drops what a client leaves behind", async () => {
+    await using server = await startTestRegistry();
+    const { headers } = await ask(server, "POST", "/v2/app/blobs/uploads/");
+    const location = String(headers["location"]);
+    const [host, port] = server.host.split(":");
+    const slow = connect(Number(port), host);
+    slow.write(`PATCH ${location} HTTP/1.1\r\nhost: ${server.host}\r\ncontent-length: 100\r\n\r\nsome`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const second = await ask(server, "PATCH", location, { body: Buffer.from("other") });
+    expect([second.status, JSON.parse(second.body).errors[0].code]).toEqual([400, "BLOB_UPLOAD_INVALID"]);
+    expect(await ask(server, "GET", location.replace("/app/", "/other/"))).toMatchObject({ status: 404 });
+    slow.destroy();
+    for (let count = 1; count < 256; count += 1) await ask(server, "POST", "/v2/app/blobs/uploads/");
+    expect(await ask(server, "POST", "/v2/app/blobs/uploads/")).toMatchObject({ status: 429 });
+    expect(await ask(server, "DELETE", location)).toMatchObject({ status: 204 });
+    expect(await ask(server, "POST", "/v2/app/blobs/uploads/")).toMatchObject({ status: 202 });
+  });
+});
