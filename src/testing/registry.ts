@@ -68,7 +68,7 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
   const left = new Map<Fault, number>();
   const requests: SeenRequest[] = [];
   const server = createServer((request, response) => {
-    const seen = { method: request.method ?? "", path: request.url ?? "", headers: request.headers };
+    const seen = { method: request.method ?? "", path: request.url ?? "", headers: { ...request.headers } };
     requests.push(seen);
     for (const fault of result.faults) {
       if (fault.method !== undefined && fault.method !== seen.method) continue;

@@ -1,0 +1,213 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { bytesSource } from "../../content/index.ts";
+import { parseRepoName, parseTag } from "../../reference/index.ts";
+import { registryHandler } from "../../server/index.ts";
+import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
+import { isPrivateAddress, nextHop, redactUrl } from "../../transport/index.ts";
+import { MemoryRegistry } from "../memory/memory.ts";
+import { parseChallenges } from "./challenge.ts";
+import { RemoteRegistry } from "./remote.ts";
+
+const repo = parseRepoName("app");
+const v1 = parseTag("v1");
+
+describe("a remote registry", () => {
+  test("answers a Bearer challenge with an anonymous token, once for each scope, and again when it has expired", async () => {
+    const memory = new MemoryRegistry();
+    await pushImage(memory, repo, randomImage(), "v1");
+    const handler = registryHandler(memory);
+    const tokens: string[] = [];
+    let valid = "";
+    const server = createServer((request, response) => {
+      const url = new URL(request.url ?? "", "http://x");
+      if (url.pathname === "/token") {
+        expect(request.headers.authorization).toBeUndefined();
+        tokens.push(url.search);
+        valid = `token-${tokens.length}`;
+        response.end(JSON.stringify({ token: valid, expires_in: 300 }));
+      } else if (url.pathname !== "/v2/" && request.headers.authorization !== `Bearer ${valid}`) {
+        const realm = `http://${request.headers.host}/token`;
+        response
+          .writeHead(401, {
+            "www-authenticate": `Basic realm="x", Bearer realm="${realm}",service="the, \\"service\\"",scope="repository:app:pull"`,
+          })
+          .end();
+      } else handler(request, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.closeAllConnections());
+    onTestFinished(() => void server.close());
+    const remote = new RemoteRegistry(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await remote.getManifest(repo, v1);
+    await remote.resolveManifest(repo, v1);
+    expect(tokens).toEqual(["?service=the%2C+%22service%22&scope=repository%3Aapp%3Apull"]);
+    valid = "another";
+    await remote.getManifest(repo, v1);
+    expect(tokens).toHaveLength(2);
+    await remote.close();
+  });
+
+  test("says that it was refused where a token does not help", async () => {
+    await using server = await startTestRegistry({
+      faults: [
+        { on: { kind: "status", status: 401 }, path: /manifests/ },
+        { on: { kind: "status", status: 403 }, path: /blobs/ },
+      ],
+    });
+    const remote = new RemoteRegistry(server.host, { backoff: 1 });
+    await rejects(remote.getManifest(repo, v1), "UNAUTHORIZED");
+    await rejects(remote.getBlob(repo, testBlob("x").descriptor), "DENIED");
+    await remote.close();
+  });
+
+  test("follows redirects of blobs, without secrets, and only so far", async () => {
+    const blob = testBlob(seededBytes(100_000));
+    await using store = await startTestRegistry();
+    await store.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
+    await using front = await startTestRegistry({
+      faults: [
+        {
+          on: { kind: "redirect", to: (path) => `http://${store.host}${path}?X-Signature=secret` },
+          path: /\/blobs\//,
+          method: "GET",
+        },
+      ],
+    });
+    const remote = new RemoteRegistry(front.host, { backoff: 1 });
+    const content = await remote.getBlob(repo, blob.descriptor);
+    expect((await content.bytes()).equals(blob.bytes)).toBe(true);
+    expect(store.requests).toHaveLength(1);
+    expect(store.requests[0]!.headers.authorization).toBeUndefined();
+    front.faults = [{ on: { kind: "redirect", to: (path) => path }, path: /\/blobs\// }];
+    await rejects(remote.getBlob(repo, blob.descriptor), "LIMIT_EXCEEDED");
+    front.faults = [{ on: { kind: "redirect", to: () => "file:///etc/passwd" }, path: /\/blobs\// }];
+    await rejects(remote.getBlob(repo, blob.descriptor), "REDIRECT_REFUSED");
+    await remote.close();
+  });
+
+  test("takes a broken download up where it ended, and from the start where ranges are not known", async () => {
+    const blob = testBlob(seededBytes(300_000));
+    for (const ranges of [true, false]) {
+      await using server = await startTestRegistry();
+      await server.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
+      server.faults = [
+        { on: { kind: "cut", after: 120_000 }, method: "GET", path: /blobs/, times: 2 },
+        ...(ranges ? [] : [{ on: { kind: "noRange" as const } }]),
+      ];
+      const remote = new RemoteRegistry(server.host, { backoff: 1 });
+      expect((await (await remote.getBlob(repo, blob.descriptor)).bytes()).equals(blob.bytes)).toBe(true);
+      const asked = server.requests
+        .filter(({ method, path }) => method === "GET" && path.includes("/blobs/"))
+        .map(({ headers }) => headers.range);
+      expect(asked[0]).toBeUndefined();
+      expect(asked.slice(1).every((range) => /^bytes=\d+-$/.test(range ?? ""))).toBe(true);
+      if (ranges) expect(asked).toEqual([undefined, "bytes=120000-", "bytes=240000-"]);
+      await remote.close();
+    }
+  });
+
+  test("never hands over a chunk while its reader is busy with the one before, also when the connection breaks", async () => {
+    const blob = testBlob(seededBytes(400_000));
+    await using server = await startTestRegistry();
+    await server.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
+    server.faults = [{ on: { kind: "cut", after: 130_000 }, method: "GET", path: /blobs/, times: 2 }];
+    const remote = new RemoteRegistry(server.host, { backoff: 1 });
+    const chunks: Buffer[] = [];
+    let busy = 0;
+    await (await remote.getBlob(repo, blob.descriptor)).pipe(async (chunk) => {
+      busy += 1;
+      expect(busy).toBe(1);
+      // Longer than the connection lives.
+      await sleep(60);
+      chunks.push(Buffer.from(chunk));
+      busy -= 1;
+    });
+    expect(Buffer.concat(chunks).equals(blob.bytes)).toBe(true);
+    await remote.close();
+  });
+
+  test("gives up on a server that stalls, after as many tries as it may", async () => {
+    const blob = testBlob(seededBytes(50_000));
+    await using server = await startTestRegistry();
+    await server.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
+    server.faults = [{ on: { kind: "noRange" } }, { on: { kind: "stall", after: 1000 }, method: "GET", path: /blobs/ }];
+    const remote = new RemoteRegistry(server.host, { backoff: 1, idleTimeout: 100 });
+    await rejects((await remote.getBlob(repo, blob.descriptor)).bytes(), "TRANSFER_INTERRUPTED");
+    expect(server.requests.filter(({ method }) => method === "GET").length).toBeLessThanOrEqual(5);
+    await remote.close();
+  });
+
+  test("reads lists that name no next page, and refuses those that lead elsewhere or in circles", async () => {
+    await using server = await startTestRegistry();
+    for (const tag of ["a", "b"]) await pushImage(server.registry, repo, randomImage(), tag);
+    const remote = new RemoteRegistry(server.host, { backoff: 1 });
+    const list = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const tag of remote.tags(repo)) found.push(tag);
+      return found;
+    };
+    server.faults = [{ on: { kind: "noLink" } }];
+    expect(await list()).toEqual(["a", "b"]);
+    await remote.close();
+  });
+});
+
+describe("the pieces", () => {
+  test("challenges are parsed, not matched", () => {
+    expect(parseChallenges('Bearer realm="https://a/t?x=\\"1\\", y",service=s , Basic realm=r, Negotiate')).toEqual([
+      { scheme: "bearer", parameters: { realm: 'https://a/t?x="1", y', service: "s" } },
+      { scheme: "basic", parameters: { realm: "r" } },
+      { scheme: "negotiate", parameters: {} },
+    ]);
+    for (const odd of ["", ",,,", "=", '"', 'Bearer realm="unclosed', "Bearer =x", "\u0000"])
+      expect(Array.isArray(parseChallenges(odd))).toBe(true);
+  });
+
+  test("private addresses are known by value, however they are spelt", () => {
+    for (const host of [
+      "127.0.0.1",
+      "127.9.9.9",
+      "localhost",
+      "[::1]",
+      "10.0.0.1",
+      "172.16.0.1",
+      "192.168.1.1",
+      "169.254.169.254",
+      "[fe80::1]",
+      "[fd00::1]",
+      "[::ffff:10.0.0.1]",
+      "0.0.0.0",
+    ]) {
+      expect([host, isPrivateAddress(host)]).toEqual([host, true]);
+    }
+    for (const host of [
+      "example.com",
+      "evil-localhost.com",
+      "127.0.0.1.evil",
+      "8.8.8.8",
+      "172.32.0.1",
+      "[2001:db8::1]",
+    ]) {
+      expect([host, isPrivateAddress(host)]).toEqual([host, false]);
+    }
+  });
+
+  test("a hop never weakens the protocol, and never leads from a public host to a private one", () => {
+    const from = new URL("https://registry.example/v2/a");
+    expect(nextHop(from, "/b").href).toBe("https://registry.example/b");
+    expect(nextHop(from, "http://registry.example/b").href).toBe("https://registry.example/b");
+    for (const location of [
+      "http://other.example/",
+      "https://169.254.169.254/",
+      "https://localhost/",
+      "ftp://x/",
+      undefined,
+    ]) {
+      expect(() => nextHop(from, location)).toThrow(expect.objectContaining({ name: "GantryError" }));
+    }
+    expect(redactUrl("https://user:pass@h/p?sig=secret&n=1#x")).toBe("https://h/p?sig=***&n=***");
+  });
+});
