@@ -73,6 +73,36 @@ export const limitFlag = {
   optional: true,
 } as const;
 
+/** The flags of the commands that move images. */
+export interface TransferFlags {
+  readonly store?: string;
+  readonly platform?: string;
+  readonly parallel?: number;
+  readonly insecure: boolean;
+  readonly json: boolean;
+  readonly debug: boolean;
+  readonly progress: ProgressMode;
+}
+
+export const transferFlags = {
+  store: storeFlag,
+  platform: platformFlag,
+  parallel: parallelFlag,
+  insecure: insecureFlag,
+  json: jsonFlag,
+  debug: debugFlag,
+  progress: progressFlag,
+} as const;
+
+/** What the platform and parallel flags mean to a verb. */
+export function transferOptions({ platform, parallel }: TransferFlags): {
+  platforms?: PlatformChoice;
+  parallel?: number;
+} {
+  const platforms = platformsOf(platform);
+  return { ...(platforms && { platforms }), ...(parallel !== undefined && { parallel }) };
+}
+
 export const limitsOf = (settings: readonly string[] | undefined): { limits?: Limits } =>
   settings?.length ? { limits: parseLimits(settings) } : {};
 

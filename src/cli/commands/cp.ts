@@ -1,29 +1,12 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import {
-  debugFlag,
-  insecureFlag,
-  jsonFlag,
-  parallelFlag,
-  platformFlag,
-  platformsOf,
-  progressFlag,
-  storeFlag,
-} from "../flags.ts";
-import type { ProgressMode } from "../progress.ts";
+import { insecureFlag, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
 
-interface Flags {
-  readonly store?: string;
-  readonly platform?: string;
-  readonly parallel?: number;
-  readonly insecure: boolean;
+interface Flags extends TransferFlags {
   readonly srcInsecure: boolean;
   readonly destInsecure: boolean;
-  readonly json: boolean;
-  readonly debug: boolean;
-  readonly progress: ProgressMode;
 }
 
 export const cpCommand: Command<Context> = buildCommand({
@@ -34,15 +17,9 @@ export const cpCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: {
-      store: storeFlag,
-      platform: platformFlag,
-      parallel: parallelFlag,
-      insecure: insecureFlag,
+      ...transferFlags,
       srcInsecure: { ...insecureFlag, brief: "--insecure for the source only" },
       destInsecure: { ...insecureFlag, brief: "--insecure for the destination only" },
-      json: jsonFlag,
-      debug: debugFlag,
-      progress: progressFlag,
     },
     positional: {
       kind: "tuple",
@@ -54,13 +31,11 @@ export const cpCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: Flags, from: string, to: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const platforms = platformsOf(flags.platform);
       const side = (insecure: boolean) => ({ insecure: flags.insecure || insecure, ...(debug && { debug }) });
       const result = await copy(from, to, {
         signal,
         ...(progress && { progress }),
-        ...(platforms && { platforms }),
-        ...(flags.parallel !== undefined && { parallel: flags.parallel }),
+        ...transferOptions(flags),
         ...(flags.store !== undefined && { store: flags.store }),
         source: side(flags.srcInsecure),
         destination: side(flags.destInsecure),

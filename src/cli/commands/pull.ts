@@ -3,30 +3,11 @@ import { formatBytes } from "../../base/text.ts";
 import { Store } from "../../store/store.ts";
 import { pull } from "../../verbs/pull.ts";
 import type { Context } from "../context.ts";
-import {
-  debugFlag,
-  insecureFlag,
-  jsonFlag,
-  limitFlag,
-  limitsOf,
-  parallelFlag,
-  platformFlag,
-  platformsOf,
-  progressFlag,
-  storeFlag,
-} from "../flags.ts";
-import type { ProgressMode } from "../progress.ts";
+import { limitFlag, limitsOf, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
 
-interface Flags {
-  readonly store?: string;
-  readonly platform?: string;
-  readonly parallel?: number;
+interface Flags extends TransferFlags {
   readonly limit?: readonly string[];
-  readonly insecure: boolean;
-  readonly json: boolean;
-  readonly debug: boolean;
-  readonly progress: ProgressMode;
 }
 
 export const pullCommand: Command<Context> = buildCommand({
@@ -36,16 +17,7 @@ export const pullCommand: Command<Context> = buildCommand({
       "Every byte is hashed while it is written, and the name is set last: whatever goes wrong, the store only ever holds what was verified. Prints the digest.",
   },
   parameters: {
-    flags: {
-      store: storeFlag,
-      platform: platformFlag,
-      parallel: parallelFlag,
-      limit: limitFlag,
-      insecure: insecureFlag,
-      json: jsonFlag,
-      debug: debugFlag,
-      progress: progressFlag,
-    },
+    flags: { ...transferFlags, limit: limitFlag },
     positional: { kind: "tuple", parameters: [{ parse: String, brief: "The image", placeholder: "REF" }] },
   },
   func(this: Context, flags: Flags, reference: string) {
@@ -53,14 +25,12 @@ export const pullCommand: Command<Context> = buildCommand({
       const limits = limitsOf(flags.limit);
       const store = new Store(flags.store, limits);
       try {
-        const platforms = platformsOf(flags.platform);
         const result = await pull(reference, {
           store,
           signal,
           ...limits,
           ...(progress && { progress }),
-          ...(platforms && { platforms }),
-          ...(flags.parallel !== undefined && { parallel: flags.parallel }),
+          ...transferOptions(flags),
           remote: { insecure: flags.insecure, ...(debug && { debug }) },
         });
         if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });

@@ -3,13 +3,14 @@ import { GantryError } from "../../base/error.ts";
 import { serve } from "../../server/serve.ts";
 import { openServed } from "../../verbs/serve.ts";
 import type { Context } from "../context.ts";
-import { storeFlag } from "../flags.ts";
+import { jsonFlag, storeFlag } from "../flags.ts";
 import { session } from "../session.ts";
 
 interface Flags {
   readonly store?: string;
   readonly listen: string;
   readonly allowDelete: boolean;
+  readonly json: boolean;
 }
 
 function parseListen(text: string): { host: string; port: number } {
@@ -29,6 +30,7 @@ export const serveCommand: Command<Context> = buildCommand({
   parameters: {
     flags: {
       store: storeFlag,
+      json: { ...jsonFlag, brief: "Print where it listens as one JSON document" },
       listen: {
         kind: "parsed",
         parse: String,
@@ -44,11 +46,12 @@ export const serveCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, location: string) {
-    return session(this, {}, async ({ signal, print }) => {
+    return session(this, {}, async ({ signal, print, json }) => {
       const registry = openServed(location, { ...(flags.store !== undefined && { store: flags.store }) });
       const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
       const service = await serve(registry, { ...parseListen(flags.listen), allowDelete: flags.allowDelete, onError });
-      print(`serving ${registry.name} on http://${service.host}\n`);
+      if (flags.json) json({ registry: registry.name, host: service.host });
+      else print(`serving ${registry.name} on http://${service.host}\n`);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       await service.close();
       await registry.close();
