@@ -16,6 +16,8 @@ export type Misbehaviour =
   | { readonly kind: "long"; readonly bytes: number }
   /** Nothing more comes after `after` bytes; the connection stays open. */
   | { readonly kind: "stall"; readonly after: number }
+  /** Each piece of the body, at most 1 MiB, takes so many milliseconds. */
+  | { readonly kind: "slow"; readonly ms: number }
   /** The request is answered with a status, and, for 429, with a Retry-After in seconds. */
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
   | { readonly kind: "redirect"; readonly to: (path: string) => string }
@@ -117,6 +119,17 @@ function misbehave(on: Misbehaviour, request: IncomingMessage, response: ServerR
         if (typeof location === "string") headers["location"] = `http://${request.headers.host}${location}`;
       });
       return false;
+    case "slow": {
+      const write = response.write.bind(response) as (chunk: Buffer) => boolean;
+      response.write = ((chunk: Buffer) => {
+        setTimeout(() => {
+          write(chunk);
+          response.emit("drain");
+        }, on.ms);
+        return false;
+      }) as typeof response.write;
+      return false;
+    }
     case "cut":
     case "stall":
       bendBody(response, () => {}, cutAfter(on.after, on.kind === "cut", response));
