@@ -2,7 +2,7 @@ import { isGantryError } from "../base/error.ts";
 import { checkLimit, type Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { bytesContent } from "../content/source.ts";
-import { parseReference, type RepoName, type Tag } from "../reference/reference.ts";
+import { formatReference, parseReference, type RepoName, type Tag } from "../reference/reference.ts";
 import { DirectoryRegistry } from "../registry/layout/directory.ts";
 import {
   type CallOptions,
@@ -52,7 +52,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
       throw manifestUnknown(this.name, repo, reference);
     }
     try {
-      const { mediaType, digest, size } = (await this.#images.get(`${repo}:${reference}`)).target;
+      const { mediaType, digest, size } = (await this.#images.get(nameOf(repo, reference))).target;
       return { mediaType, digest, size };
     } catch (error) {
       throw isGantryError(error, "NAME_UNKNOWN") ? manifestUnknown(this.name, repo, reference) : error;
@@ -79,7 +79,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
       options,
     );
     if (options.tags?.length) await this.blobs.sync();
-    for (const tag of options.tags ?? []) await this.#images.set(`${repo}:${tag}`, descriptor);
+    for (const tag of options.tags ?? []) await this.#images.set(nameOf(repo, tag), descriptor);
     return descriptor;
   }
 
@@ -89,7 +89,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async deleteTag(repo: RepoName, tag: Tag): Promise<void> {
-    await this.#images.delete(`${repo}:${tag}`);
+    await this.#images.delete(nameOf(repo, tag));
   }
 
   async *repositories(): AsyncGenerator<RepoName> {
@@ -98,9 +98,10 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async *tags(repo: RepoName): AsyncGenerator<Tag> {
+    const wanted = repositoryOf(repo);
     for (const { name } of await this.#images.list()) {
       const { tag } = parseReference(name);
-      if (tag !== undefined && repositoryOf(name) === repo) yield tag;
+      if (tag !== undefined && repositoryOf(name) === wanted) yield tag;
     }
   }
 
@@ -108,6 +109,11 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   async *referrers(): AsyncGenerator<Descriptor> {
     throw unsupported(this.name, "listing referrers");
   }
+}
+
+/** The name of a tag in full: a repository that a client calls `app` is Docker Hub's, as everywhere else. */
+function nameOf(repo: RepoName, tag: string): string {
+  return formatReference(parseReference(`${repo}:${tag}`));
 }
 
 /** The repository of a name in a store, host included. */

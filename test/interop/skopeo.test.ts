@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { LayoutRegistry, MemoryRegistry } from "../../src/registry/index.ts";
 import { serve } from "../../src/server/index.ts";
+import { Store } from "../../src/store/index.ts";
 import { pushImage, randomImage, testIndex } from "../../src/testing/index.ts";
 import { answers, freePort, gantry, main, missing, peer, readIndex, skopeo } from "../support/peers.ts";
 import { temporary } from "../support/temporary.ts";
@@ -134,5 +135,33 @@ describe.skipIf(reason)(`skopeo and umoci${reason ? ` (${reason})` : ""}`, () =>
     expect(JSON.parse(await skopeo("inspect", "--tls-verify=false", `docker://${service.host}/other:v9`)).Digest).toBe(
       digest,
     );
+  });
+
+  test("push to and pull from a served store, whose names are the full ones", async () => {
+    const work = await temporary();
+    const source = await layoutOf(join(work, "source"));
+    const store = new Store(join(work, "store"));
+    const service = await serve(store.registry);
+    onTestFinished(() => service.close());
+    await skopeo(
+      "copy",
+      "-q",
+      "--all",
+      "--dest-tls-verify=false",
+      `oci:${source}:v1`,
+      `docker://${service.host}/app:v1`,
+    );
+    await skopeo(
+      "copy",
+      "-q",
+      "--all",
+      "--src-tls-verify=false",
+      `docker://${service.host}/app:v1`,
+      `oci:${work}/back:v1`,
+    );
+    expect(readIndex(join(work, "back")).manifests[0]?.digest).toBe(digest);
+    expect((await gantry(["ls", `${service.host}/app`])).stdout).toBe("v1\n");
+    expect((await gantry(["digest", "--store", store.directory, "store:app:v1"])).stdout.trim()).toBe(digest);
+    await store.close();
   });
 });

@@ -5,7 +5,9 @@ import type { HttpResponse, Transport } from "../../transport/transport.ts";
 /** Asks for a blob from `offset` on. */
 export type BlobRequest = (offset: number, signal?: AbortSignal) => Promise<HttpResponse>;
 
-/** Breaks in a row, without a byte of progress between them, before giving up. */
+/** Bytes that a connection must bring to count as progress: a server that trickles must not hold us for ever. */
+const MIN_PROGRESS = 64 << 10;
+/** Breaks in a row, without progress between them, before giving up. */
 const MAX_STALLED = 3;
 /** Times that a server may answer a Range request with the whole blob: each costs all bytes so far once more. */
 const MAX_RESTARTS = 3;
@@ -55,7 +57,7 @@ export class ResumingBody implements Body {
         this.#response = undefined;
         linked.throwIfAborted();
         if (!isGantryError(error, "TRANSFER_INTERRUPTED", "CONNECTION_FAILED", "TIMEOUT")) throw error;
-        stalled = delivered > before ? 1 : stalled + 1;
+        stalled = delivered - before >= MIN_PROGRESS ? 1 : stalled + 1;
         if (stalled >= MAX_STALLED || restarts >= MAX_RESTARTS) {
           throw new GantryError(
             "TRANSFER_INTERRUPTED",
