@@ -2,10 +2,10 @@ import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import { requireDigest, requireSize } from "../content/content.ts";
 import type { Provider } from "../content/source.ts";
-import { type Document, decodeDocument, decodeImageConfig } from "../spec/decode.ts";
+import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, digestOf } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.ts";
-import type { Descriptor, ImageConfig, Manifest } from "../spec/types.ts";
+import type { Descriptor, Image, Manifest } from "../spec/types.ts";
 
 export interface GraphOptions {
   readonly signal?: AbortSignal;
@@ -64,13 +64,13 @@ export async function readConfig(
   provider: Provider,
   manifest: Manifest,
   options: GraphOptions = {},
-): Promise<ImageConfig> {
+): Promise<Image> {
   const { config, layers } = manifest;
   const limits = options.limits ?? defaultLimits;
   checkLimit(limits, "metadataBytes", config.size, `config ${config.digest} of ${config.size} bytes`);
   const bytes = await readBytes(provider, config, options);
   const what = `config ${config.digest}`;
-  const decoded = decodeImageConfig(bytes, what, limits);
+  const decoded = decodeImage(bytes, what, limits);
   const { diff_ids } = decoded.rootfs;
   if (diff_ids.length !== layers.length) {
     throw new GantryError(

@@ -1,6 +1,6 @@
 import { GantryError } from "../base/error.ts";
 import type { Provider } from "../content/source.ts";
-import type { Descriptor, ImageConfig, Index, Manifest, Platform } from "../spec/types.ts";
+import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types.ts";
 import { type GraphOptions, isDocument, type ReadDocument, readConfig, readDocument } from "./graph.ts";
 import { formatPlatform, hostPlatform, platformRank } from "./platform.ts";
 
@@ -42,7 +42,7 @@ function noSuchPlatform(index: Index, platform: Platform, what: string): never {
 export interface ResolvedImage {
   readonly descriptor: Descriptor;
   readonly manifest: Manifest;
-  readonly config: ImageConfig;
+  readonly config: Image;
   readonly path: readonly ReadDocument[];
 }
 

@@ -6,7 +6,7 @@ import { defaultLimits, type Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { Provider } from "../content/source.ts";
 import { layerCompression } from "../spec/media-types.ts";
-import type { ImageConfig, Manifest } from "../spec/types.ts";
+import type { Image, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { hasNative, native } from "../sys/native.ts";
 import { type RootMetadata, setDirectoryMetadata } from "./apply.ts";
@@ -25,7 +25,7 @@ const SMALL_IMAGE = 4 << 20;
 /** An image whose layers are to be applied, and the reader that has them. */
 export interface ImageSource {
   readonly manifest: Manifest;
-  readonly config: ImageConfig;
+  readonly config: Image;
   readonly provider: Provider;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { GantryError } from "../base/index.ts";
 import { LayoutRegistry } from "../registry/index.ts";
-import { decodeDocument, decodeImageConfig, mediaTypes, parseDigest } from "./index.ts";
+import { decodeDocument, decodeImage, mediaTypes, parseDigest } from "./index.ts";
 
 const code = (work: () => unknown): string => {
   try {
@@ -101,11 +101,10 @@ describe("hostile documents", () => {
       { rootfs: { type: "other", diff_ids: [] } },
       { rootfs: { type: "layers", diff_ids: [] }, config: { Env: [1] } },
     ]) {
-      expect(code(() => decodeImageConfig(json(config)))).toMatch(/^INVALID_/);
+      expect(code(() => decodeImage(json(config)))).toMatch(/^INVALID_/);
     }
     expect(
-      decodeImageConfig(json({ rootfs: { type: "layers", diff_ids: [] }, config: { Volumes: null, Labels: null } }))
-        .config,
+      decodeImage(json({ rootfs: { type: "layers", diff_ids: [] }, config: { Volumes: null, Labels: null } })).config,
     ).toEqual({});
     // Every truncation and every changed byte of a good document: an error of ours, or a document.
     const good = json(manifest);

@@ -1,8 +1,10 @@
+export { annotationKeys } from "./annotations.ts";
+export { embeddedData, emptyJsonDescriptor } from "./data.ts";
 export {
   type Document,
   decodeDescriptor,
   decodeDocument,
-  decodeImageConfig,
+  decodeImage,
   decodeImageLayout,
   decodeLayoutIndex,
 } from "./decode.ts";
@@ -18,11 +20,21 @@ export {
   shortDigest,
 } from "./digest.ts";
 export {
-  annotationRefName,
+  encodeDescriptor,
+  encodeImage,
+  encodeImageLayout,
+  encodeIndex,
+  encodeJson,
+  encodeManifest,
+  formatTime,
+} from "./encode.ts";
+export {
   type Compression,
+  isCheckpointType,
   isConfigType,
   isForeignLayerType,
   isIndexType,
+  isLayerType,
   isManifestType,
   isSchema1Type,
   layerCompression,
@@ -30,13 +42,25 @@ export {
   mediaTypes,
 } from "./media-types.ts";
 export { type ManifestSummary, summarizeManifest } from "./sniff.ts";
-export type {
-  Descriptor,
-  History,
-  ImageConfig,
-  ImageLayout,
-  ImageRuntimeConfig,
-  Index,
-  Manifest,
-  Platform,
+export {
+  type Descriptor,
+  type History,
+  type Image,
+  type ImageConfig,
+  type ImageLayout,
+  type Index,
+  imageLayout,
+  type Manifest,
+  type Platform,
+  type RootFS,
+  specVersion,
+  type Versioned,
 } from "./types.ts";
+export {
+  type Violation,
+  validateDescriptor,
+  validateImage,
+  validateImageLayout,
+  validateIndex,
+  validateManifest,
+} from "./validate.ts";

@@ -1,4 +1,4 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, messageOf } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 
 /** How deep a document may nest: the deepest legal one needs seven levels. */
@@ -8,14 +8,26 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export type JsonObject = Record<string, unknown>;
 
-/** A fault in a document: the message starts with what the document is and where in it the fault lies. */
-export function invalid(what: string, path: string, fault: string): GantryError<"INVALID_DOCUMENT"> {
-  return new GantryError("INVALID_DOCUMENT", `${what}: ${path || "the document"} ${fault}`, { details: { path } });
+/** A document's text, parsed, with the paths of keys that appear more than once in one object. */
+export interface ParsedJson {
+  readonly text: string;
+  readonly value: unknown;
+  readonly duplicates: readonly string[];
+}
+
+/**
+ * Parses JSON from bytes that nobody vouches for.
+ * @throws SyntaxError or TypeError for what is not JSON in UTF-8 or nests past 64 levels
+ */
+export function parseJson(bytes: Uint8Array): ParsedJson {
+  const text = decoder.decode(bytes);
+  return { text, value: JSON.parse(text), duplicates: [...duplicateKeys(text)] };
 }
 
 /**
  * Parses one JSON object from bytes that nobody vouches for. Beyond JSON.parse it refuses bytes that are not UTF-8,
  * duplicate keys (two readers could see two documents) and nesting past 64 levels.
+ * @param onText is given the text of a good document
  * @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
  */
 export function parseJsonObject(
@@ -23,27 +35,31 @@ export function parseJsonObject(
   what: string,
   limits: Limits = defaultLimits,
   limit: "metadataBytes" | "layoutIndexBytes" = "metadataBytes",
+  onText?: (text: string, value: JsonObject) => void,
 ): JsonObject {
   checkLimit(limits, limit, bytes.byteLength, `${what} of ${bytes.byteLength} bytes`);
-  let value: unknown;
+  let parsed: ParsedJson;
   try {
-    const text = decoder.decode(bytes);
-    value = JSON.parse(text);
-    refuseDuplicates(text, what);
+    parsed = parseJson(bytes);
   } catch (error) {
-    if (error instanceof GantryError) throw error;
-    throw new GantryError("INVALID_DOCUMENT", `${what} is not valid JSON: ${(error as Error).message}`, {
-      cause: error,
+    throw new GantryError("INVALID_DOCUMENT", `${what} is not valid JSON: ${messageOf(error)}`, { cause: error });
+  }
+  const [twice] = parsed.duplicates;
+  if (twice !== undefined) {
+    throw new GantryError("AMBIGUOUS_DOCUMENT", `${what}: the key ${twice} appears twice`, {
+      details: { path: twice },
     });
   }
+  const { value } = parsed;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalid(what, "", "must be a JSON object");
+    throw new GantryError("INVALID_DOCUMENT", `${what}: the document must be a JSON object`, { details: { path: "" } });
   }
+  onText?.(parsed.text, value as JsonObject);
   return value as JsonObject;
 }
 
 /** Walks JSON that is already known to be well formed, keeping the keys of the objects that are open. */
-function refuseDuplicates(text: string, what: string): void {
+function* duplicateKeys(text: string): Generator<string> {
   const open: { readonly keys: Set<string> | undefined; key: string; index: number }[] = [];
   const path = (): string =>
     open
@@ -60,15 +76,11 @@ function refuseDuplicates(text: string, what: string): void {
       if (!expectKey) continue;
       const level = open.at(-1)!;
       level.key = JSON.parse(text.slice(start, at + 1)) as string;
-      if (level.keys!.has(level.key)) {
-        throw new GantryError("AMBIGUOUS_DOCUMENT", `${what}: the key ${path()} appears twice`, {
-          details: { path: path() },
-        });
-      }
+      if (level.keys!.has(level.key)) yield path();
       level.keys!.add(level.key);
       expectKey = false;
     } else if (char === "{" || char === "[") {
-      if (open.length >= MAX_DEPTH) throw invalid(what, "", `nests deeper than ${MAX_DEPTH} levels`);
+      if (open.length >= MAX_DEPTH) throw new SyntaxError(`it nests deeper than ${MAX_DEPTH} levels`);
       open.push({ keys: char === "{" ? new Set() : undefined, key: "", index: 0 });
       expectKey = char === "{";
     } else if (char === "}" || char === "]") {

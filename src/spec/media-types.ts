@@ -1,4 +1,7 @@
-/** Media types of image-spec media-types.md and of Docker's image manifest v2. */
+/**
+ * Media types of image-spec media-types.md, of Docker's image manifest v2 and its legacy schema 1, and of the
+ * checkpoints that containerd keeps as images. The three `foreign` types are deprecated: no new ones should be made.
+ */
 export const mediaTypes = {
   descriptor: "application/vnd.oci.descriptor.v1+json",
   layoutHeader: "application/vnd.oci.layout.header.v1+json",
@@ -21,6 +24,14 @@ export const mediaTypes = {
   dockerForeignLayerGzip: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
   dockerSchema1: "application/vnd.docker.distribution.manifest.v1+json",
   dockerSchema1Signed: "application/vnd.docker.distribution.manifest.v1+prettyjws",
+  checkpointCriu: "application/vnd.containerd.container.criu.checkpoint.criu.tar",
+  checkpointPreDump: "application/vnd.containerd.container.criu.checkpoint.predump.tar",
+  checkpointResource: "application/vnd.containerd.container.resource.tar",
+  checkpointRw: "application/vnd.containerd.container.rw.tar",
+  checkpointConfig: "application/vnd.containerd.container.checkpoint.config.v1+proto",
+  checkpointOptions: "application/vnd.containerd.container.checkpoint.options.v1+proto",
+  checkpointRuntimeName: "application/vnd.containerd.container.checkpoint.runtime.name",
+  checkpointRuntimeOptions: "application/vnd.containerd.container.checkpoint.runtime.options+proto",
   octetStream: "application/octet-stream",
 } as const;
 
@@ -29,9 +40,19 @@ const manifestTypes: ReadonlySet<string> = new Set([mediaTypes.manifest, mediaTy
 const configTypes: ReadonlySet<string> = new Set([mediaTypes.config, mediaTypes.dockerConfig]);
 const schema1Types: ReadonlySet<string> = new Set([mediaTypes.dockerSchema1, mediaTypes.dockerSchema1Signed]);
 
+const checkpointTypes: ReadonlySet<string> = new Set(
+  Object.entries(mediaTypes).flatMap(([name, type]) => (name.startsWith("checkpoint") ? [type] : [])),
+);
+
+/** An image index, or Docker's manifest list. */
 export const isIndexType = (type: string): boolean => indexTypes.has(type);
+/** An image manifest of the OCI or of Docker's schema 2. */
 export const isManifestType = (type: string): boolean => manifestTypes.has(type);
+/** An image configuration of the OCI or of Docker. */
 export const isConfigType = (type: string): boolean => configTypes.has(type);
+/** A checkpoint of a container, as containerd stores one. */
+export const isCheckpointType = (type: string): boolean => checkpointTypes.has(type);
+/** Docker's legacy schema 1 manifests, which can no longer be verified. */
 export const isSchema1Type = (type: string): boolean => schema1Types.has(type);
 
 /** What a client asks for when it asks for a manifest, preferred first. */
@@ -62,10 +83,10 @@ export function layerCompression(type: string): Compression | undefined {
   return layerTypes.get(type);
 }
 
+/** A filesystem layer, compressed or not, Docker's and non-distributable ones included. */
+export const isLayerType = (type: string): boolean => layerTypes.has(type);
+
 /** Layers that a registry need not hold (image-spec layer.md, "Non-Distributable Layers"). */
 export function isForeignLayerType(type: string): boolean {
   return type.includes(".nondistributable.") || type === mediaTypes.dockerForeignLayerGzip;
 }
-
-/** Annotation keys of image-spec annotations.md that gantry itself reads or writes. */
-export const annotationRefName = "org.opencontainers.image.ref.name";

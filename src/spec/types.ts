@@ -1,41 +1,62 @@
 import type { Digest } from "./digest.ts";
 
-/** image-spec image-index.md, "platform". */
+/** The release of the OCI image specification that these types follow. */
+export const specVersion = "1.1.1";
+
+/** Names and version of an image layout (image-spec image-layout.md, "Content"). */
+export const imageLayout = {
+  file: "oci-layout",
+  version: "1.0.0",
+  indexFile: "index.json",
+  blobsDirectory: "blobs",
+} as const;
+
+/** What every manifest and index begins with: `schemaVersion` is 2, for the sake of old versions of Docker. */
+export interface Versioned {
+  readonly schemaVersion: 2;
+}
+
+/** image-spec image-index.md, "platform". Names are those of Go's GOOS and GOARCH. */
 export interface Platform {
   readonly architecture: string;
   readonly os: string;
+  /** Such as `10.0.14393.1066` on Windows. */
   readonly "os.version"?: string;
   readonly "os.features"?: readonly string[];
+  /** The variant of the CPU: `v7` of arm. */
   readonly variant?: string;
 }
 
-/** image-spec descriptor.md. `size` is in bytes. */
+/** image-spec descriptor.md: what is needed to fetch content and to know it when it comes. `size` is in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
   readonly size: number;
+  /** Other places to download the content from. */
   readonly urls?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
-  /** The content itself, base64. */
+  /** The content itself, base64. Nobody has verified it yet: `embeddedData` does. */
   readonly data?: string;
+  /** What the image that this points to needs; for manifests only. */
   readonly platform?: Platform;
+  /** What kind of artifact this points to. */
   readonly artifactType?: string;
 }
 
 /** image-spec manifest.md; also Docker's image manifest v2, schema 2. */
-export interface Manifest {
-  readonly schemaVersion: 2;
+export interface Manifest extends Versioned {
   readonly mediaType?: string;
   readonly artifactType?: string;
   readonly config: Descriptor;
+  /** From the base upwards. */
   readonly layers: readonly Descriptor[];
+  /** The manifest that this one says something about, as a signature does. */
   readonly subject?: Descriptor;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** image-spec image-index.md; also Docker's manifest list. */
-export interface Index {
-  readonly schemaVersion: 2;
+export interface Index extends Versioned {
   readonly mediaType?: string;
   readonly artifactType?: string;
   readonly manifests: readonly Descriptor[];
@@ -43,39 +64,53 @@ export interface Index {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** image-spec config.md, "config": execution parameters of a container. */
-export interface ImageRuntimeConfig {
+/** image-spec config.md, "config": what a container of the image runs, unless its caller says otherwise. */
+export interface ImageConfig {
+  /** `user`, `uid`, `user:group`, `uid:gid`, or mixed. */
   readonly User?: string;
+  /** Keys are `port`, `port/tcp`, `port/udp`; values are empty objects. */
   readonly ExposedPorts?: Readonly<Record<string, object>>;
+  /** `NAME=VALUE` each. */
   readonly Env?: readonly string[];
   readonly Entrypoint?: readonly string[];
   readonly Cmd?: readonly string[];
+  /** Keys are directories; values are empty objects. */
   readonly Volumes?: Readonly<Record<string, object>>;
   readonly WorkingDir?: string;
   readonly Labels?: Readonly<Record<string, string>>;
+  /** `SIGTERM`, `SIGRTMIN+3`. */
   readonly StopSignal?: string;
+  /** @deprecated Docker on Windows: `Entrypoint` or `Cmd` is one command line, escaped already. */
   readonly ArgsEscaped?: boolean;
 }
 
-/** image-spec config.md, "history". */
+/** image-spec config.md, "rootfs": the layers by the digests of their uncompressed archives, from the base upwards. */
+export interface RootFS {
+  readonly type: "layers";
+  readonly diff_ids: readonly Digest[];
+}
+
+/** image-spec config.md, "history": how one layer came to be. Times are RFC 3339. */
 export interface History {
   readonly created?: string;
   readonly created_by?: string;
   readonly author?: string;
   readonly comment?: string;
+  /** True for steps that made no layer. */
   readonly empty_layer?: boolean;
 }
 
-/** image-spec config.md: the image configuration. */
-export interface ImageConfig extends Platform {
+/** image-spec config.md: the document that a manifest's `config` points to. */
+export interface Image extends Platform {
+  /** RFC 3339. */
   readonly created?: string;
   readonly author?: string;
-  readonly config?: ImageRuntimeConfig;
-  readonly rootfs: { readonly type: "layers"; readonly diff_ids: readonly Digest[] };
+  readonly config?: ImageConfig;
+  readonly rootfs: RootFS;
   readonly history?: readonly History[];
 }
 
-/** image-spec image-layout.md, "oci-layout". */
+/** image-spec image-layout.md, "oci-layout file". */
 export interface ImageLayout {
   readonly imageLayoutVersion: string;
 }

@@ -1,6 +1,6 @@
 import { GantryError } from "../base/error.ts";
 import type { IndexFile } from "../registry/layout/index-file.ts";
-import { annotationRefName } from "../spec/media-types.ts";
+import { annotationKeys } from "../spec/annotations.ts";
 import type { Descriptor } from "../spec/types.ts";
 
 /** A name in a store and what it stands for. */
@@ -71,7 +71,7 @@ export class IndexImageStore implements ImageStore {
   async #write(name: string, target: Descriptor, check: (old: StoredImage | undefined) => void): Promise<StoredImage> {
     let written: StoredImage | undefined;
     await this.#index.update((entries) => {
-      const isOld = (entry: Descriptor): boolean => entry.annotations?.[annotationRefName] === name;
+      const isOld = (entry: Descriptor): boolean => entry.annotations?.[annotationKeys.refName] === name;
       const old = entries.filter(isOld).flatMap((entry) => toImage(entry) ?? [])[0];
       check(old);
       const updatedAt = new Date();
@@ -84,7 +84,7 @@ export class IndexImageStore implements ImageStore {
 
   async delete(name: string): Promise<void> {
     await this.#index.update((entries) => {
-      const kept = entries.filter((entry) => entry.annotations?.[annotationRefName] !== name);
+      const kept = entries.filter((entry) => entry.annotations?.[annotationKeys.refName] !== name);
       if (kept.length === entries.length) throw this.#notFound(name);
       return kept;
     });
@@ -106,7 +106,7 @@ function toEntry(image: StoredImage): Descriptor {
     ...image.target,
     annotations: {
       ...image.target.annotations,
-      [annotationRefName]: image.name,
+      [annotationKeys.refName]: image.name,
       [annotationCreated]: image.createdAt.toISOString(),
       [annotationUpdated]: image.updatedAt.toISOString(),
     },
@@ -115,7 +115,7 @@ function toEntry(image: StoredImage): Descriptor {
 
 function toImage(entry: Descriptor): StoredImage | undefined {
   const {
-    [annotationRefName]: name,
+    [annotationKeys.refName]: name,
     [annotationCreated]: created,
     [annotationUpdated]: updated,
     ...annotations

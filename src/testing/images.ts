@@ -4,7 +4,7 @@ import { parseRepoName, parseTag, type RepoName, type Tag } from "../reference/r
 import type { Registry } from "../registry/registry.ts";
 import { digestOf } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";
-import type { Descriptor, ImageConfig, Index, Manifest, Platform } from "../spec/types.ts";
+import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types.ts";
 import { encodeTar, type TarEntry } from "../tar/writer.ts";
 
 /** A blob with the descriptor of its bytes. */
@@ -53,7 +53,7 @@ export function testLayer(content: Iterable<TarEntry> | Buffer, options: { reado
 
 export interface TestImageOptions {
   readonly platform?: Platform;
-  readonly config?: ImageConfig["config"];
+  readonly config?: Image["config"];
   /** Written into the config instead of the right ones. */
   readonly diffIDs?: readonly Descriptor["digest"][];
 }

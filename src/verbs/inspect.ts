@@ -3,7 +3,7 @@ import { readConfig, readDocument } from "../images/graph.ts";
 import { resolveImage } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
-import type { Descriptor, ImageConfig, Platform } from "../spec/types.ts";
+import type { Descriptor, Image, Platform } from "../spec/types.ts";
 import { type Opened, type OpenOptions, open, referenceOf } from "./open.ts";
 
 export interface LookOptions extends OpenOptions {
@@ -63,7 +63,7 @@ export interface ImageSummary {
   readonly descriptor: Descriptor;
   readonly platform: Platform;
   readonly created?: string;
-  readonly config: ImageConfig["config"];
+  readonly config: Image["config"];
   readonly layers: readonly (Descriptor & { readonly diffID: string })[];
   /** Sum of the layers' sizes, compressed. */
   readonly size: number;
@@ -115,7 +115,7 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
   });
 }
 
-function summarize(descriptor: Descriptor, config: ImageConfig, layers: readonly Descriptor[]): ImageSummary {
+function summarize(descriptor: Descriptor, config: Image, layers: readonly Descriptor[]): ImageSummary {
   const { os, architecture, variant } = config;
   return {
     descriptor,

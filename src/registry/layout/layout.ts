@@ -6,7 +6,7 @@ import type { Content } from "../../content/content.ts";
 import { bytesContent } from "../../content/source.ts";
 import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
-import { annotationRefName } from "../../spec/media-types.ts";
+import { annotationKeys } from "../../spec/annotations.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import {
@@ -71,7 +71,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
   }
 
   #place(entry: Descriptor): Place | undefined {
-    const name = entry.annotations?.[annotationRefName];
+    const name = entry.annotations?.[annotationKeys.refName];
     const repository = entry.annotations?.[annotationRepository];
     try {
       if (name === undefined) return { repo: repository ? parseRepoName(repository) : this.defaultRepository };
@@ -86,10 +86,10 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
 
   #entry(descriptor: Descriptor, repo: RepoName, tag?: Tag): Descriptor {
     const own = repo === this.defaultRepository;
-    const { [annotationRefName]: _name, [annotationRepository]: _repo, ...others } = descriptor.annotations ?? {};
+    const { [annotationKeys.refName]: _name, [annotationRepository]: _repo, ...others } = descriptor.annotations ?? {};
     const annotations = {
       ...others,
-      ...(tag !== undefined && { [annotationRefName]: own ? tag : `${repo}:${tag}` }),
+      ...(tag !== undefined && { [annotationKeys.refName]: own ? tag : `${repo}:${tag}` }),
       ...(tag === undefined && !own && { [annotationRepository]: repo }),
     };
     const { annotations: _old, ...rest } = descriptor;
@@ -121,7 +121,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     const digests = [...new Set(manifests.map((entry) => entry.digest))];
     if (digests.length === 1) return manifests[0]!;
     if (digests.length === 0) throw manifestUnknown(this.name, this.defaultRepository, "at all");
-    const names = manifests.map((entry) => entry.annotations?.[annotationRefName] ?? `@${entry.digest}`);
+    const names = manifests.map((entry) => entry.annotations?.[annotationKeys.refName] ?? `@${entry.digest}`);
     throw new GantryError("USAGE", `${this.name} holds ${manifests.length} images; name one of ${names.join(", ")}`);
   }
 

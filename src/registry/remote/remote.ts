@@ -5,7 +5,6 @@ import type { BlobSource } from "../../content/source.ts";
 import { apiHost, isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
 import { decodeDescriptor } from "../../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, isDigest, parseDigest } from "../../spec/digest.ts";
-import { invalid } from "../../spec/json.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
@@ -450,7 +449,7 @@ function manifestType(response: HttpResponse, bytes: Buffer): string {
 function names(value: unknown, path: string): string[] {
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) {
-    throw invalid("the list", path, "must be a list of strings");
+    throw new GantryError("INVALID_DOCUMENT", `the list: ${path} must be a list of strings`, { details: { path } });
   }
   return value as string[];
 }

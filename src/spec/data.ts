@@ -1,0 +1,49 @@
+import { GantryError } from "../base/error.ts";
+import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
+import { algorithmOf, type Digest, digestOf, isDigest } from "./digest.ts";
+import { mediaTypes } from "./media-types.ts";
+import type { Descriptor } from "./types.ts";
+
+/** Stands for "nothing" where a descriptor is asked for (image-spec manifest.md, "Guidance for an Empty Descriptor"). */
+export const emptyJsonDescriptor: Descriptor = {
+  mediaType: mediaTypes.emptyJson,
+  digest: "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" as Digest,
+  size: 2,
+  data: "e30=",
+};
+
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+interface DataFault {
+  readonly code: "INVALID_DOCUMENT" | "SIZE_MISMATCH" | "DIGEST_MISMATCH";
+  readonly message: string;
+}
+
+/** What is wrong with the data of a descriptor; undefined where it has none or all is right. */
+export function embeddedFault({ data, size, digest }: Descriptor): DataFault | undefined {
+  if (data === undefined) return undefined;
+  if (!base64.test(data)) return { code: "INVALID_DOCUMENT", message: "is not base64" };
+  const bytes = Buffer.from(data, "base64");
+  if (bytes.length !== size) {
+    return { code: "SIZE_MISMATCH", message: `is ${bytes.length} bytes long, but the descriptor says ${size}` };
+  }
+  if (!isDigest(digest)) return undefined;
+  const computed = digestOf(bytes, algorithmOf(digest));
+  return computed === digest ? undefined : { code: "DIGEST_MISMATCH", message: `has the digest ${computed}` };
+}
+
+/**
+ * The content that a descriptor carries in its `data` field, verified against size and digest as if it had been
+ * fetched (image-spec descriptor.md, "Embedded Content"); undefined where it carries none.
+ * @throws DIGEST_MISMATCH, SIZE_MISMATCH, INVALID_DOCUMENT, LIMIT_EXCEEDED
+ */
+export function embeddedData(descriptor: Descriptor, limits: Limits = defaultLimits): Buffer | undefined {
+  const { data, digest, size } = descriptor;
+  if (data === undefined) return undefined;
+  const what = `the data that is embedded in the descriptor of ${digest}`;
+  // Four characters are three bytes; both are looked at before anything is decoded.
+  checkLimit(limits, "metadataBytes", Math.max(size, Math.floor((data.length / 4) * 3) - 2), what);
+  const fault = embeddedFault(descriptor);
+  if (fault) throw new GantryError(fault.code, `${what} ${fault.message}`, { details: { digest } });
+  return Buffer.from(data, "base64");
+}

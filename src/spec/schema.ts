@@ -1,0 +1,214 @@
+import type { ErrorCode } from "../base/codes.ts";
+import { isGantryError } from "../base/error.ts";
+import { parseDigest } from "./digest.ts";
+import type { JsonObject } from "./json.ts";
+
+/** A fault in a document. `rule` is the sentence of the specification that it breaks, after the page it stands on. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+  readonly code: ErrorCode;
+  readonly rule?: string;
+}
+
+/**
+ * Where checks tell of faults. Decoding stops at the first one and accepts what the world's builders get away with;
+ * validating is `strict` and goes on to find them all.
+ */
+export class Report {
+  readonly strict: boolean;
+  readonly #tell: (fault: Fault) => void;
+  readonly #rule: string | undefined;
+
+  constructor(strict: boolean, tell: (fault: Fault) => void, rule?: string) {
+    this.strict = strict;
+    this.#tell = tell;
+    this.#rule = rule;
+  }
+
+  /** The same report for a part that has a rule of its own. */
+  under(rule: string | undefined): Report {
+    return this.strict && rule !== undefined ? new Report(true, this.#tell, rule) : this;
+  }
+
+  /** The same report, which also calls `onFault` at each fault. */
+  watched(onFault: () => void): Report {
+    const tell = (fault: Fault): void => {
+      onFault();
+      this.#tell(fault);
+    };
+    return new Report(this.strict, tell, this.#rule);
+  }
+
+  fail(path: string, message: string, code: ErrorCode = "INVALID_DOCUMENT"): void {
+    this.#tell({ path, message, code, ...(this.#rule !== undefined && { rule: this.#rule }) });
+  }
+}
+
+/**
+ * What a value in a document must be. One table of these decodes, validates and writes a document: `keys` is the
+ * order in which Go writes an object, `child` what stands below a key or in a list.
+ */
+export interface Schema {
+  readonly kind: "scalar" | "list" | "map" | "object";
+  check(value: unknown, path: string, report: Report): void;
+  readonly keys?: readonly string[];
+  child?(key: string): Schema | undefined;
+}
+
+const join = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`);
+
+function scalar(check: Schema["check"]): Schema {
+  return { kind: "scalar", check };
+}
+
+/** The schema, with something more that only validation asks for; it is asked where the rest is right. */
+export function strictly(schema: Schema, fault: (value: never) => string | undefined): Schema {
+  return {
+    ...schema,
+    check(value, path, report) {
+      if (!report.strict) return schema.check(value, path, report);
+      let failed = false;
+      const onFault = (): void => {
+        failed = true;
+      };
+      schema.check(value, path, report.watched(onFault));
+      const found = failed ? undefined : fault(value as never);
+      if (found !== undefined) report.fail(path, found);
+    },
+  };
+}
+
+export const string: Schema = scalar((value, path, report) => {
+  if (typeof value !== "string") report.fail(path, "must be a string");
+});
+
+export const nonEmptyString: Schema = scalar((value, path, report) => {
+  if (typeof value !== "string" || value === "") report.fail(path, "must be a non-empty string");
+});
+
+export const boolean: Schema = scalar((value, path, report) => {
+  if (typeof value !== "boolean") report.fail(path, "must be true or false");
+});
+
+export const size: Schema = scalar((value, path, report) => {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    report.fail(path, "must be a whole number of bytes from 0 to 2^53-1");
+  }
+});
+
+export const digest: Schema = scalar((value, path, report) => {
+  try {
+    parseDigest(value, path);
+  } catch (error) {
+    if (!isGantryError(error)) throw error;
+    // The specification lets algorithms pass that it does not know; only reading the content needs to know them.
+    if (report.strict && error.code === "UNSUPPORTED_ALGORITHM") return;
+    report.fail(path, error.message.slice(path.length + 2), error.code);
+  }
+});
+
+export const anyObject: Schema = scalar((value, path, report) => {
+  if (!isObject(value)) report.fail(path, "must be an object");
+});
+
+/** Exactly one value, such as a version. */
+export function constant(wanted: string | number): Schema {
+  return scalar((value, path, report) => {
+    if (value !== wanted) report.fail(path, `must be ${JSON.stringify(wanted)}`);
+  });
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function list(item: Schema): Schema {
+  return {
+    kind: "list",
+    check(value, path, report) {
+      if (!Array.isArray(value)) return report.fail(path, "must be a list");
+      for (const [index, element] of value.entries()) item.check(element, `${path}[${index}]`, report);
+    },
+    child: () => item,
+  };
+}
+
+export function map(item: Schema): Schema {
+  return {
+    kind: "map",
+    check(value, path, report) {
+      if (!isObject(value)) return report.fail(path, "must be an object");
+      for (const [key, element] of Object.entries(value)) item.check(element, join(path, JSON.stringify(key)), report);
+    },
+    child: () => item,
+  };
+}
+
+export interface Field {
+  readonly schema: Schema;
+  /** The sentence of the specification that a wrong value breaks, after the page it stands on. */
+  readonly rule: string;
+  readonly required?: boolean;
+  /** What stands for a missing or null value; validation still asks for the value where the field is required. */
+  readonly empty?: () => unknown;
+}
+
+/** How an object looked in the document that it was read from. */
+export interface Shape {
+  readonly keys: readonly string[];
+  readonly nulls: ReadonlySet<string>;
+  /** Keys that the document did not have at all and that were filled in. */
+  readonly filled: ReadonlySet<string>;
+}
+
+const shapes = new WeakMap<object, Shape>();
+
+/** The shape of an object that came out of a decoder; undefined for any other, copies included. */
+export const shapeOf = (value: object): Shape | undefined => shapes.get(value);
+
+/**
+ * An object whose listed fields are checked and whose other fields are kept. A key that equals a listed one but for
+ * its case is refused: readers that fold case would see another document (CVE-2021-41190 and its relatives). Nulls,
+ * which Go writes for what is absent, are taken out; the shape remembers them. Validation accepts them in `nullable`
+ * objects only.
+ */
+export function fields(spec: Readonly<Record<string, Field>>, options: { readonly nullable?: boolean } = {}): Schema {
+  const folded = new Map(Object.keys(spec).map((key) => [key.toLowerCase(), key]));
+  const entries = Object.entries(spec);
+  return {
+    kind: "object",
+    keys: Object.keys(spec),
+    child: (key) => (Object.hasOwn(spec, key) ? spec[key]!.schema : undefined),
+    check(value, path, report) {
+      if (!isObject(value)) return report.fail(path, "must be an object");
+      const keys = Object.keys(value);
+      for (const key of keys) {
+        const known = folded.get(key.toLowerCase());
+        if (known !== undefined && known !== key) {
+          report.fail(join(path, key), `differs from the field ${known} only in case`, "AMBIGUOUS_DOCUMENT");
+        }
+      }
+      const nulls = new Set<string>();
+      const filled = new Set<string>();
+      for (const [key, field] of entries) {
+        const present = Object.hasOwn(value, key);
+        if (present && value[key] !== null) {
+          field.schema.check(value[key], join(path, key), report.under(field.rule));
+          continue;
+        }
+        if (field.required && (report.strict || !field.empty)) {
+          report.under(field.rule).fail(join(path, key), "is missing");
+        } else if (report.strict && present && !options.nullable) {
+          report.under(field.rule).fail(join(path, key), "is null; leave it out instead");
+        }
+        if (report.strict) continue;
+        if (present) nulls.add(key);
+        else if (field.empty) filled.add(key);
+        if (field.empty) value[key] = field.empty();
+        else delete value[key];
+      }
+      if (!report.strict) shapes.set(value, { keys, nulls, filled });
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { messageOf } from "../base/error.ts";
+import { descriptor, image, index, layout, manifest } from "./documents.ts";
+import { parseJson } from "./json.ts";
+import { Report, type Schema } from "./schema.ts";
+import { imageLayout } from "./types.ts";
+
+/** One place where a document breaks the specification. */
+export interface Violation {
+  /** Where: `layers[3].size`; the empty string is the document itself. */
+  readonly path: string;
+  /** What is wrong there. */
+  readonly message: string;
+  /** The sentence of the specification that is broken, after the page it stands on. Absent for what is no JSON. */
+  readonly rule?: string;
+}
+
+/**
+ * Every violation of the specification in an image manifest, in the order of the document: none where it is valid.
+ * Stricter than decoding, which accepts what the world's builders get away with. Takes the document's bytes, in which
+ * it also finds keys that appear twice, or what they parse to.
+ */
+export function validateManifest(document: unknown): readonly Violation[] {
+  return validate(manifest, document);
+}
+
+/** As {@link validateManifest}, for an image index. */
+export function validateIndex(document: unknown): readonly Violation[] {
+  return validate(index, document);
+}
+
+/** As {@link validateManifest}, for an image configuration. */
+export function validateImage(document: unknown): readonly Violation[] {
+  return validate(image, document);
+}
+
+/** As {@link validateManifest}, for one descriptor. */
+export function validateDescriptor(document: unknown): readonly Violation[] {
+  return validate(descriptor, document);
+}
+
+/** As {@link validateManifest}, for an oci-layout file. */
+export function validateImageLayout(document: unknown): readonly Violation[] {
+  const found = validate(layout, document);
+  const value = document instanceof Uint8Array && found.length === 0 ? parseJson(document).value : document;
+  const version = (value as Record<string, unknown> | null)?.["imageLayoutVersion"];
+  if (found.length > 0 || version === imageLayout.version) return found;
+  return [
+    {
+      path: "imageLayoutVersion",
+      message: `is ${JSON.stringify(version)}; the only version there is is "${imageLayout.version}"`,
+      rule: "image-layout.md: It MUST contain an `imageLayoutVersion` field.",
+    },
+  ];
+}
+
+function validate(schema: Schema, document: unknown): readonly Violation[] {
+  const violations: Violation[] = [];
+  let value = document;
+  if (document instanceof Uint8Array) {
+    try {
+      const parsed = parseJson(document);
+      value = parsed.value;
+      for (const path of parsed.duplicates) {
+        violations.push({
+          path,
+          message: "appears twice",
+          rule: "RFC 8259: The names within an object SHOULD be unique.",
+        });
+      }
+    } catch (error) {
+      return [{ path: "", message: `is not valid JSON: ${messageOf(error)}` }];
+    }
+  }
+  const report = new Report(true, ({ path, message, rule }) =>
+    violations.push({ path, message, ...(rule !== undefined && { rule }) }),
+  );
+  schema.check(value, "", report);
+  return violations;
+}
