@@ -51,7 +51,7 @@ export type RegistryErrorCode =
   | "RANGE_INVALID"
   | "UNAUTHORIZED"
   | "DENIED";
-export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
+export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "PLATFORM_REQUIRED" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
 export type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
 export type StoreErrorCode = "STORE_VERSION" | "STORE_INVALID" | "IMAGE_NOT_FOUND" | "IMAGE_EXISTS";
 
@@ -115,6 +115,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   UNAUTHORIZED: 4,
   DENIED: 4,
   PLATFORM_NOT_FOUND: 3,
+  PLATFORM_REQUIRED: 2,
   NOT_AN_IMAGE: 1,
   INCOMPLETE_IMAGE: 1,
   DIFF_ID_MISMATCH: 5,

@@ -10,8 +10,10 @@ export interface Limits {
   readonly metadataBytes: number;
   /** The index.json of a local layout or store. */
   readonly layoutIndexBytes: number;
-  /** Documents read in one walk of an image graph. */
+  /** Nodes of one walk of an image graph. */
   readonly graphNodes: number;
+  /** Size of all documents of one walk of an image graph. */
+  readonly graphBytes: number;
   /** How deep indexes may nest. */
   readonly graphDepth: number;
   /** Pages of one listing. */
@@ -42,6 +44,7 @@ export const defaultLimits: Limits = {
   metadataBytes: 4 * MiB,
   layoutIndexBytes: 64 * MiB,
   graphNodes: 10_000,
+  graphBytes: 256 * MiB,
   graphDepth: 8,
   pages: 1_000,
   redirects: 5,

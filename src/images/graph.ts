@@ -2,6 +2,7 @@ import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import { requireDigest, requireSize } from "../content/content.ts";
 import type { Provider } from "../content/source.ts";
+import { embeddedData } from "../spec/data.ts";
 import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, digestOf } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.ts";
@@ -36,20 +37,25 @@ export async function readDocument(
   descriptor: Descriptor,
   options: GraphOptions = {},
 ): Promise<ReadDocument> {
-  const limits = options.limits ?? defaultLimits;
+  const bytes = await readBlob(provider, descriptor, options);
   const what = `manifest ${descriptor.digest}`;
-  checkLimit(limits, "metadataBytes", descriptor.size, `${what} of ${descriptor.size} bytes`);
-  const bytes = await readBytes(provider, descriptor, options);
-  return { descriptor, bytes, document: decodeDocument(bytes, descriptor.mediaType, what, limits) };
+  return { descriptor, bytes, document: decodeDocument(bytes, descriptor.mediaType, what, options.limits) };
 }
 
-/** A small blob or document, whole and verified, whatever the provider did about it. */
-async function readBytes(provider: Provider, descriptor: Descriptor, options: GraphOptions): Promise<Buffer> {
+/**
+ * A small blob or document, whole and verified whatever the provider did about it; from the descriptor itself where
+ * that embeds it.
+ */
+export async function readBlob(provider: Provider, descriptor: Descriptor, options: GraphOptions): Promise<Buffer> {
   const what = `${descriptor.mediaType} ${descriptor.digest}`;
+  const limits = options.limits ?? defaultLimits;
+  checkLimit(limits, "metadataBytes", descriptor.size, `${what} of ${descriptor.size} bytes`);
+  const embedded = embeddedData(descriptor, limits);
+  if (embedded) return embedded;
   await using content = await provider.read(descriptor, options);
   const bytes = await content.bytes({
     ...(options.signal && { signal: options.signal }),
-    limit: (options.limits ?? defaultLimits).metadataBytes,
+    limit: limits.metadataBytes,
   });
   requireSize(bytes.length, descriptor.size, what);
   requireDigest(digestOf(bytes, algorithmOf(descriptor.digest)), descriptor.digest, what);
@@ -60,17 +66,11 @@ async function readBytes(provider: Provider, descriptor: Descriptor, options: Gr
  * The image configuration of a manifest, checked against it: as many diffIDs as layers.
  * @throws NOT_AN_IMAGE for artifacts, INVALID_DOCUMENT
  */
-export async function readConfig(
-  provider: Provider,
-  manifest: Manifest,
-  options: GraphOptions = {},
-): Promise<Image> {
+export async function readConfig(provider: Provider, manifest: Manifest, options: GraphOptions = {}): Promise<Image> {
   const { config, layers } = manifest;
-  const limits = options.limits ?? defaultLimits;
-  checkLimit(limits, "metadataBytes", config.size, `config ${config.digest} of ${config.size} bytes`);
-  const bytes = await readBytes(provider, config, options);
+  const bytes = await readBlob(provider, config, options);
   const what = `config ${config.digest}`;
-  const decoded = decodeImage(bytes, what, limits);
+  const decoded = decodeImage(bytes, what, options.limits);
   const { diff_ids } = decoded.rootfs;
   if (diff_ids.length !== layers.length) {
     throw new GantryError(
@@ -80,37 +80,4 @@ export async function readConfig(
     );
   }
   return decoded;
-}
-
-/** Decides what to do below a document: its children, or only some of them. */
-export type SelectChildren = (
-  parent: ReadDocument,
-  depth: number,
-) => Promise<readonly Descriptor[]> | readonly Descriptor[];
-
-/**
- * Every document from `root` down, parents first, each digest once, within the budgets for nodes and depth.
- * @param select which children to go into; all by default
- */
-export async function* walkDocuments(
-  provider: Provider,
-  root: Descriptor,
-  options: GraphOptions & { readonly select?: SelectChildren } = {},
-): AsyncGenerator<ReadDocument> {
-  const limits = options.limits ?? defaultLimits;
-  const seen = new Set<string>();
-  const pending: { descriptor: Descriptor; depth: number }[] = [{ descriptor: root, depth: 1 }];
-  for (let next = pending.shift(); next; next = pending.shift()) {
-    const { descriptor, depth } = next;
-    if (seen.has(descriptor.digest)) continue;
-    seen.add(descriptor.digest);
-    checkLimit(limits, "graphDepth", depth, `image ${root.digest}: the depth of nested indexes`);
-    checkLimit(limits, "graphNodes", seen.size, `image ${root.digest}: the number of documents`);
-    const read = await readDocument(provider, descriptor, options);
-    const children = childrenOf(read.document);
-    checkLimit(limits, "graphNodes", children.length, `${descriptor.digest}: the number of children`);
-    yield read;
-    const selected = options.select ? await options.select(read, depth) : children;
-    for (const child of selected) if (isDocument(child)) pending.push({ descriptor: child, depth: depth + 1 });
-  }
 }

@@ -1,68 +1,431 @@
 import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { GantryError } from "../base/index.ts";
 import { parseRepoName } from "../reference/index.ts";
-import { MemoryRegistry, providerOf } from "../registry/index.ts";
-import { mediaTypes } from "../spec/index.ts";
-import { pushImage, randomImage, rejects, testBlob, testIndex } from "../testing/index.ts";
-import { formatPlatform, parsePlatform, platformRank, resolveImage, walkDocuments } from "./index.ts";
+import { LayoutRegistry, MemoryRegistry, providerOf } from "../registry/index.ts";
+import { type Descriptor, digestOf, mediaTypes } from "../spec/index.ts";
+import {
+  pushImage,
+  randomImage,
+  rejects,
+  seededBytes,
+  testBlob,
+  testImage,
+  testIndex,
+  testLayer,
+} from "../testing/index.ts";
+import { copyImage } from "../transfer/index.ts";
+import {
+  attestationsOf,
+  childrenHandler,
+  config,
+  dispatch,
+  formatFullPlatform,
+  formatPlatform,
+  type Handler,
+  handlers,
+  hostPlatform,
+  Image,
+  manifestForPlatform,
+  normalizePlatform,
+  parsePlatform,
+  platformRank,
+  rootFS,
+  SkipDesc,
+  SkipSiblings,
+  StopHandler,
+  size,
+  walk,
+} from "./index.ts";
 
 describe("platforms", () => {
   test.each([
     ["linux/x86_64", "linux/amd64"],
+    ["linux/x86-64", "linux/amd64"],
+    ["linux/i386", "linux/386"],
     ["linux/aarch64", "linux/arm64"],
     ["linux/arm64/v8", "linux/arm64"],
+    ["linux/arm64/8", "linux/arm64"],
+    ["linux/arm64/v8.0", "linux/arm64"],
+    ["linux/arm64/9", "linux/arm64/v9"],
+    ["linux/arm64/v8.2", "linux/arm64/v8.2"],
     ["linux/arm", "linux/arm/v7"],
+    ["linux/arm/7", "linux/arm/v7"],
+    ["linux/arm/5", "linux/arm/v5"],
+    ["linux/armhf", "linux/arm/v7"],
     ["linux/armel", "linux/arm/v6"],
     ["Linux/AMD64/v1", "linux/amd64"],
+    ["linux/amd64/v3", "linux/amd64/v3"],
     ["macos/arm64", "darwin/arm64"],
-    ["linux/i386", "linux/386"],
+    ["linux/s390x", "linux/s390x"],
+    ["windows(10.0.17763)/amd64", "windows/amd64"],
   ])("%s is %s", (text, normal) => expect(formatPlatform(parsePlatform(text))).toBe(normal));
 
-  test("an arm machine runs lower variants, the closest first, and never higher ones", () => {
-    const rank = (wanted: string, offered: string): number | undefined =>
-      platformRank(parsePlatform(wanted), parsePlatform(offered));
-    expect(rank("linux/arm/v7", "linux/arm/v7")).toBe(0);
-    expect(rank("linux/arm/v7", "linux/arm/v6")).toBe(1);
-    expect(rank("linux/arm/v6", "linux/arm/v7")).toBeUndefined();
-    expect(rank("linux/amd64", "linux/amd64/v3")).toBeUndefined();
-    expect(rank("linux/amd64/v3", "linux/amd64")).toBe(2);
-    expect(rank("linux/amd64", "linux/arm64")).toBeUndefined();
+  test("a system or an architecture alone takes the rest from the host", () => {
+    const host = hostPlatform();
+    expect(parsePlatform("linux")).toMatchObject({ os: "linux", architecture: host.architecture });
+    expect(parsePlatform("aarch64")).toEqual({ os: host.os, architecture: "arm64" });
+    expect(parsePlatform("armel")).toEqual({ os: host.os, architecture: "arm", variant: "v6" });
+  });
+
+  test("versions and features of the system are kept, and written back", () => {
+    const platform = parsePlatform("windows(10.0.17763+win32k)/amd64");
+    expect(platform).toEqual({
+      os: "windows",
+      architecture: "amd64",
+      "os.version": "10.0.17763",
+      "os.features": ["win32k"],
+    });
+    expect(formatFullPlatform(platform)).toBe("windows(10.0.17763+win32k)/amd64");
+    const odd = { os: "linux", architecture: "arm64", "os.version": "a(b)/c%+", "os.features": ["z", "", "b+", "z"] };
+    const written = formatFullPlatform(odd);
+    expect(written).toBe("linux(a%28b%29%2Fc%25%2B+b%2B+z)/arm64");
+    expect(parsePlatform(written)).toEqual({ ...odd, "os.features": ["b+", "z"] });
+  });
+
+  test("a missing system stays missing", () => {
+    expect(normalizePlatform({ os: "", architecture: "x86_64" })).toEqual({ os: "", architecture: "amd64" });
+    expect(formatPlatform({ os: "", architecture: "" })).toBe("unknown");
+  });
+
+  test.each(["", "linux/", "/amd64", "a/b/c/d", "linux/*", "*", "nosuch", "linux(/amd64", "li nux/amd64", "x(%zz)/y"])(
+    "%j is refused",
+    (text) => expect(() => parsePlatform(text)).toThrow(/is not a platform/),
+  );
+
+  test.each<[string, string, number | undefined]>([
+    ["linux/arm/v7", "linux/arm/v7", 0],
+    ["linux/arm/v7", "linux/arm/v6", 1],
+    ["linux/arm/v7", "linux/arm/v5", 2],
+    ["linux/arm/v6", "linux/arm/v7", undefined],
+    ["linux/amd64", "linux/amd64/v3", undefined],
+    ["linux/amd64/v3", "linux/amd64/v2", 1],
+    ["linux/amd64/v3", "linux/amd64", 2],
+    ["linux/amd64/v3", "linux/386", 3],
+    ["linux/amd64", "linux/386", 1],
+    ["linux/386", "linux/amd64", undefined],
+    ["linux/amd64", "linux/arm64", undefined],
+    ["linux/amd64", "windows/amd64", undefined],
+    ["linux/arm64", "linux/arm64/v8", 0],
+    ["linux/arm64", "linux/arm/v8", 1],
+    ["linux/arm64", "linux/arm/v7", 2],
+    ["linux/arm64", "linux/arm/v5", 4],
+    ["linux/arm64/v8.2", "linux/arm64/v8.1", 1],
+    ["linux/arm64/v8.2", "linux/arm64", 2],
+    ["linux/arm64/v8.2", "linux/arm64/v8.3", undefined],
+    ["linux/arm64/v9", "linux/arm64/v8.5", 1],
+    ["linux/arm64/v9", "linux/arm64/v8.6", undefined],
+    ["linux/arm64/v9.2", "linux/arm64/v8.7", 3],
+    ["linux/arm64/v9", "linux/arm64", 6],
+    ["linux/riscv64", "linux/riscv64", 0],
+    ["windows(10.0.17763.1)/amd64", "windows(10.0.17763.9)/amd64", 0],
+    ["windows(10.0.17763.1)/amd64", "windows(10.0.20348.1)/amd64", undefined],
+    ["windows(10.0.17763.1)/amd64", "windows/amd64", 0],
+    ["linux(1.2)/amd64", "linux(1.3)/amd64", 0],
+    ["linux/amd64", "linux(+sse)/amd64", undefined],
+    ["windows/amd64", "windows(+win32k)/amd64", 0],
+  ])("a machine of %s runs %s at rank %s", (wanted, offered, rank) =>
+    expect(platformRank(parsePlatform(wanted), parsePlatform(offered))).toBe(rank),
+  );
+
+  test("of two equal images, the one that uses more of the system is better", () => {
+    const machine = parsePlatform("linux(+a+b)/amd64");
+    const ranks = ["linux/amd64", "linux(+a)/amd64", "linux(+a+b)/amd64"].map(
+      (offered) => platformRank(machine, parsePlatform(offered))!,
+    );
+    expect(ranks).toEqual([...ranks].sort((a, b) => b - a));
+    expect(new Set(ranks).size).toBe(3);
   });
 });
 
-describe("the graph", () => {
-  const repo = parseRepoName("app");
+const repo = parseRepoName("app");
+const node = (name: string): Descriptor => ({ mediaType: "application/x", digest: digestOf(name), size: name.length });
 
-  test("an index that lists its child twice over many levels is read once a level, and too many levels are refused", async () => {
+/** A graph by name: what stands below each node, and in which order a walk sees them. */
+function graph(edges: Record<string, readonly string[]>) {
+  const names = new Map(Object.keys(edges).map((name) => [node(name).digest, name]));
+  const seen: string[] = [];
+  const children: Handler = ({ digest }) => {
+    const name = names.get(digest)!;
+    seen.push(name);
+    return edges[name]!.map(node);
+  };
+  return { seen, children, nameOf: ({ digest }: Descriptor) => names.get(digest) };
+}
+
+describe("handlers", () => {
+  const collect = async (handler: Handler): Promise<readonly string[]> =>
+    ((await handler(node("x"), { depth: 1 })) ?? []).map(({ digest }) => digest);
+
+  test("children of all handlers of a chain come together, in order", async () => {
+    const chain = handlers(
+      () => [node("a")],
+      () => undefined,
+      async () => [node("b")],
+    );
+    expect(await collect(chain)).toEqual([node("a").digest, node("b").digest]);
+  });
+
+  test.each([
+    ["itself", StopHandler],
+    ["as a cause", new Error("enough", { cause: new Error("really", { cause: StopHandler }) })],
+  ])("StopHandler, %s, keeps what came before, drops its own and skips the rest", async (_name, error) => {
+    let reached = false;
+    const chain = handlers(
+      () => [node("a")],
+      () => {
+        throw error;
+      },
+      () => {
+        reached = true;
+      },
+    );
+    expect(await collect(chain)).toEqual([node("a").digest]);
+    expect(reached).toBe(false);
+  });
+
+  test("SkipDesc in a chain drops everything, also what earlier handlers returned", async () => {
+    const { seen, children } = graph({ root: ["a", "b"], a: [], b: [] });
+    const skip: Handler = () => {
+      throw new Error("skipped", { cause: SkipDesc });
+    };
+    await walk(handlers(children, skip), node("root"));
+    expect(seen).toEqual(["root"]);
+  });
+
+  test("StopHandler outside a chain is an ordinary error", async () => {
+    const stop: Handler = () => {
+      throw StopHandler;
+    };
+    await expect(walk(stop, node("x"))).rejects.toBe(StopHandler);
+    await expect(dispatch(stop, node("x"))).rejects.toBe(StopHandler);
+  });
+});
+
+describe("walk", () => {
+  const tree = { root: ["a", "b", "c"], a: ["a1", "a2"], a1: [], a2: [], b: ["b1"], b1: [], c: [] };
+
+  test("goes down before it goes on", async () => {
+    const { seen, children } = graph(tree);
+    await walk(children, [node("root")]);
+    expect(seen).toEqual(["root", "a", "a1", "a2", "b", "b1", "c"]);
+  });
+
+  test("SkipDesc skips what is below, and nothing else", async () => {
+    const { seen, children, nameOf } = graph(tree);
+    const skipA: Handler = (descriptor) => {
+      if (nameOf(descriptor) === "a") throw SkipDesc;
+    };
+    await walk(handlers(children, skipA), node("root"));
+    expect(seen).toEqual(["root", "a", "b", "b1", "c"]);
+  });
+
+  test("SkipSiblings ends the list that the descriptor stands in", async () => {
+    const { seen, children, nameOf } = graph(tree);
+    const skip: Handler = (descriptor) => {
+      if (nameOf(descriptor) === "a1") throw SkipSiblings;
+    };
+    await walk(handlers(children, skip), node("root"));
+    expect(seen).toEqual(["root", "a", "a1", "b", "b1", "c"]);
+  });
+
+  test("an error ends it, and is thrown as it was", async () => {
+    const { seen, children, nameOf } = graph(tree);
+    const error = new Error("no");
+    const fail: Handler = (descriptor) => {
+      if (nameOf(descriptor) === "b") throw error;
+    };
+    await expect(walk(handlers(children, fail), node("root"))).rejects.toBe(error);
+    expect(seen).toEqual(["root", "a", "a1", "a2", "b"]);
+  });
+
+  test("the same content is visited once; under another media type it is another thing", async () => {
+    const { seen, children } = graph({ root: ["a", "a", "b"], a: [], b: ["a", "root"] });
+    await walk(children, node("root"));
+    expect(seen).toEqual(["root", "a", "b"]);
+    const typed = { ...node("a"), mediaType: "application/y" };
+    const visited: string[] = [];
+    await walk(({ mediaType }) => void visited.push(mediaType), [node("a"), typed, node("a")]);
+    expect(visited).toEqual(["application/x", "application/y"]);
+  });
+
+  test("a negative size is refused, and an aborted signal ends it", async () => {
+    await rejects(
+      walk(() => {}, { ...node("a"), size: -1 }),
+      "INVALID_DOCUMENT",
+    );
+    const reason = new Error("enough");
+    await expect(walk(() => {}, node("a"), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+});
+
+describe("dispatch", () => {
+  test("visits everything once, with a bound on how much is at work", async () => {
+    const names = Array.from({ length: 40 }, (_, at) => `n${at}`);
+    const { seen, children } = graph({
+      root: names,
+      ...Object.fromEntries(names.map((name) => [name, ["root", "n1"]])),
+    });
+    let running = 0;
+    let most = 0;
+    const slow: Handler = async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      running -= 1;
+    };
+    await dispatch(handlers(slow, children), node("root"), { parallel: 3 });
+    expect(seen.sort()).toEqual(["root", ...names].sort());
+    expect(most).toBe(3);
+  });
+
+  test("with a bound of 1 a handler gives its place back before its children need it", async () => {
+    const { seen, children } = graph({ root: ["a"], a: ["b"], b: ["c"], c: [] });
+    await dispatch(children, node("root"), { parallel: 1 });
+    expect(seen).toEqual(["root", "a", "b", "c"]);
+  });
+
+  test("the first error cancels the others and is thrown once they have ended", async () => {
+    const error = new Error("first");
+    let cancelled = 0;
+    let ended = 0;
+    const names = Array.from({ length: 8 }, (_, at) => `n${at}`);
+    const { children, nameOf } = graph({ root: names, ...Object.fromEntries(names.map((name) => [name, []])) });
+    const work: Handler = async (descriptor, { signal }) => {
+      if (nameOf(descriptor) === "root") return;
+      if (nameOf(descriptor) === "n3") throw error;
+      await new Promise<void>((resolve) => {
+        signal!.addEventListener("abort", () => {
+          cancelled += 1;
+          resolve();
+        });
+      });
+      ended += 1;
+      throw new Error("late");
+    };
+    await expect(dispatch(handlers(work, children), node("root"), { parallel: 8 })).rejects.toBe(error);
+    expect([cancelled, ended]).toEqual([7, 7]);
+  });
+
+  test("SkipDesc skips its own children only", async () => {
+    const { seen, children, nameOf } = graph({ root: ["a", "b"], a: ["a1"], a1: [], b: ["b1"], b1: [] });
+    const skip: Handler = (descriptor) => {
+      if (nameOf(descriptor) === "a") throw SkipDesc;
+    };
+    await dispatch(handlers(children, skip), node("root"));
+    expect(seen.sort()).toEqual(["a", "b", "b1", "root"]);
+  });
+});
+
+describe("the graph of an image", () => {
+  test("children: manifests of an index; config, then layers of a manifest; nothing below those", async () => {
     const registry = new MemoryRegistry();
-    let top = await pushImage(registry, repo, randomImage());
-    let reads = 0;
-    const inner = providerOf(registry, repo);
-    const provider = {
-      read: (...args: Parameters<typeof inner.read>) => {
-        reads += 1;
-        return inner.read(...args);
+    const image = randomImage({ sizes: [100, 200] });
+    const index = testIndex([image]);
+    await pushImage(registry, repo, index);
+    const warnings: string[] = [];
+    const children = childrenHandler(providerOf(registry, repo), { onWarning: (message) => warnings.push(message) });
+    const below = async (descriptor: Descriptor): Promise<readonly Descriptor[]> =>
+      (await children(descriptor, { depth: 1 })) ?? [];
+    const [manifest] = await below(index.descriptor);
+    expect(manifest!.digest).toBe(image.descriptor.digest);
+    const parts = await below(manifest!);
+    expect(parts.map(({ mediaType }) => mediaType)).toEqual([
+      mediaTypes.config,
+      mediaTypes.layerGzip,
+      mediaTypes.layerGzip,
+    ]);
+    for (const part of parts) expect(await below(part)).toEqual([]);
+    for (const mediaType of [
+      mediaTypes.checkpointCriu,
+      mediaTypes.foreignLayerZstd,
+      mediaTypes.dockerForeignLayerGzip,
+      mediaTypes.dockerLayerZstd,
+      mediaTypes.emptyJson,
+    ])
+      expect(await below({ ...parts[1]!, mediaType })).toEqual([]);
+    expect(await below({ ...parts[1]!, mediaType: "application/x", urls: ["https://example.org/x"] })).toEqual([]);
+    expect(warnings).toEqual([]);
+    expect(await below({ ...parts[1]!, mediaType: "application/x-unknown" })).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining("application/x-unknown")]);
+  });
+
+  test("attestations of the chosen platform and referrers are children on request", async () => {
+    const registry = new LayoutRegistry(await temporary(), { create: true, sparse: true });
+    const image = randomImage();
+    await pushImage(registry, repo, image);
+    const attestation: Descriptor = {
+      ...image.descriptor,
+      digest: digestOf("attestation"),
+      platform: { os: "unknown", architecture: "unknown" },
+      annotations: {
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": image.descriptor.digest,
       },
     };
-    for (let level = 0; level < 7; level += 1) {
-      const { platform: _platform, ...entry } = top;
-      const document = testBlob(
-        JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [entry, entry] }),
-        mediaTypes.index,
-      );
-      top = await registry.pushManifest(repo, document.bytes, mediaTypes.index);
-    }
-    const walked: string[] = [];
-    for await (const { descriptor } of walkDocuments(provider, top)) walked.push(descriptor.digest);
-    expect(walked).toHaveLength(8);
-    expect(reads).toBe(8);
+    const platform = { os: "linux", architecture: "amd64" };
+    const other = { ...image.descriptor, digest: digestOf("other"), platform: { os: "linux", architecture: "s390x" } };
+    const manifests = [{ ...image.descriptor, platform }, other, attestation];
     const document = testBlob(
-      JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [top] }),
+      JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }),
       mediaTypes.index,
     );
-    const deeper = await registry.pushManifest(repo, document.bytes, mediaTypes.index);
-    await rejects(async () => {
-      for await (const _ of walkDocuments(provider, deeper));
-    }, "LIMIT_EXCEEDED");
+    const index = await registry.pushManifest(repo, document.bytes, mediaTypes.index);
+    const provider = providerOf(registry, repo);
+    const signature = node("signature");
+    const digests = async (options: Parameters<typeof childrenHandler>[1]): Promise<readonly string[]> =>
+      ((await childrenHandler(provider, options)(index, { depth: 1 })) ?? []).map(({ digest }) => digest);
+    expect(await digests({})).toEqual(manifests.map(({ digest }) => digest));
+    expect(await digests({ platforms: [platform] })).toEqual([image.descriptor.digest]);
+    expect(await digests({ platforms: [platform], attestations: true, referrers: () => [signature] })).toEqual([
+      image.descriptor.digest,
+      attestation.digest,
+      signature.digest,
+    ]);
+    expect(attestationsOf({ schemaVersion: 2, manifests }, other.digest)).toEqual([]);
+    await rejects(config(provider, index, {}), "PLATFORM_REQUIRED");
+    await expect(config(provider, index)).rejects.toThrow(/choose one of its platforms: linux\/amd64, linux\/s390x/);
+  });
+
+  test("config, rootFS and size: each digest once, all platforms, manifests and configs with them", async () => {
+    const registry = new MemoryRegistry();
+    const layer = testLayer([{ name: "shared", data: seededBytes(100) }]);
+    const one = testImage([layer, layer]);
+    const two = testImage([layer], { platform: { os: "linux", architecture: "arm64" } });
+    const index = testIndex([one, two]);
+    await pushImage(registry, repo, index);
+    const provider = providerOf(registry, repo);
+    const arm64 = parsePlatform("linux/arm64");
+    const image = new Image(provider, index.descriptor, { platform: arm64 });
+    const { manifest } = await manifestForPlatform(provider, index.descriptor, { platform: arm64 });
+    expect(await image.config()).toEqual(manifest.config);
+    expect(await image.rootFS()).toEqual(await rootFS(provider, manifest.config));
+    expect(await image.rootFS()).toHaveLength(1);
+    const documents = [index.descriptor, one.descriptor, two.descriptor];
+    const blobs = new Map<string, number>();
+    for (const descriptor of [one.descriptor, two.descriptor]) {
+      const { bytes } = await registry.getManifest(repo, descriptor.digest);
+      const parsed = JSON.parse(bytes.toString()) as { config: Descriptor; layers: Descriptor[] };
+      for (const blob of [parsed.config, ...parsed.layers]) blobs.set(blob.digest, blob.size);
+    }
+    const sum = (sizes: Iterable<number>): number => [...sizes].reduce((total, bytes) => total + bytes, 0);
+    const whole = sum(documents.map((descriptor) => descriptor.size)) + sum(blobs.values());
+    expect(await size(provider, index.descriptor)).toBe(whole);
+    const alone = [index.descriptor, two.descriptor, manifest.config, ...manifest.layers];
+    expect(await image.size()).toBe(sum(alone.map((descriptor) => descriptor.size)));
+    await rejects(size(provider, { ...one.descriptor, size: -1 }), "INVALID_DOCUMENT");
+  });
+
+  test("documents are verified whatever the provider does", async () => {
+    const registry = new MemoryRegistry();
+    const image = randomImage();
+    const other = randomImage({ seed: 9 });
+    await pushImage(registry, repo, image);
+    await pushImage(registry, repo, other);
+    const inner = providerOf(registry, repo);
+    const lying = { read: () => inner.read({ ...other.descriptor }) };
+    const children = childrenHandler(lying);
+    await expect(children(image.descriptor, { depth: 1 })).rejects.toThrow(GantryError);
   });
 
   test("the image for a platform is found, and a missing one names those there are", async () => {
@@ -73,14 +436,28 @@ describe("the graph", () => {
     ]);
     await pushImage(registry, repo, index);
     const provider = providerOf(registry, repo);
-    const found = await resolveImage(provider, index.descriptor, { platform: parsePlatform("linux/arm/v7") });
+    const found = await manifestForPlatform(provider, index.descriptor, { platform: parsePlatform("linux/arm/v7") });
     expect(found.config.variant).toBe("v6");
-    await rejects(
-      resolveImage(provider, index.descriptor, { platform: parsePlatform("linux/s390x") }),
-      "PLATFORM_NOT_FOUND",
+    const absent = manifestForPlatform(provider, index.descriptor, { platform: parsePlatform("linux/s390x") });
+    await expect(absent).rejects.toThrow(/linux\/amd64, linux\/arm\/v6/);
+    await rejects(absent, "PLATFORM_NOT_FOUND");
+  });
+
+  test("a document that two parents share, at different depths, is copied before both", async () => {
+    const source = new MemoryRegistry();
+    const shared = await pushImage(source, repo, randomImage());
+    const index = async (manifests: readonly Descriptor[]): Promise<Descriptor> => {
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }));
+      return source.pushManifest(repo, bytes, mediaTypes.index);
+    };
+    const plain = ({ mediaType, digest, size: bytes }: Descriptor): Descriptor => ({ mediaType, digest, size: bytes });
+    const inner = plain(await index([plain(shared)]));
+    const top = await index([plain(shared), inner]);
+    const destination = new MemoryRegistry();
+    const { documents } = await copyImage(
+      { registry: source, repo, reference: top.digest, name: "source" },
+      { registry: destination, repo, name: "destination" },
     );
-    await expect(resolveImage(provider, index.descriptor, { platform: parsePlatform("linux/s390x") })).rejects.toThrow(
-      /linux\/amd64, linux\/arm\/v6/,
-    );
+    expect(documents.map(({ digest }) => digest)).toEqual([shared.digest, inner.digest, top.digest]);
   });
 });

@@ -1,12 +1,41 @@
+export { type ChildrenOptions, childrenHandler } from "./children.ts";
 export {
   childrenOf,
   type GraphOptions,
   isDocument,
   type ReadDocument,
+  readBlob,
   readConfig,
   readDocument,
-  type SelectChildren,
-  walkDocuments,
 } from "./graph.ts";
-export { formatPlatform, hostPlatform, normalizePlatform, parsePlatform, platformRank } from "./platform.ts";
-export { type PlatformChoice, type ResolvedImage, resolveImage, selectManifest, selectManifests } from "./select.ts";
+export {
+  type DispatchOptions,
+  dispatch,
+  type Handler,
+  type HandlerContext,
+  handlers,
+  SkipDesc,
+  SkipSiblings,
+  StopHandler,
+  type WalkOptions,
+  walk,
+} from "./handlers.ts";
+export { config, Image, type ImageOptions, rootFS, size } from "./image.ts";
+export {
+  formatFullPlatform,
+  formatPlatform,
+  hostPlatform,
+  normalizePlatform,
+  parsePlatform,
+  platformRank,
+} from "./platform.ts";
+export {
+  attestationsOf,
+  isAttestation,
+  manifestForPlatform,
+  type PlatformChoice,
+  platformsOf,
+  type ResolvedImage,
+  selectManifest,
+  selectManifests,
+} from "./select.ts";

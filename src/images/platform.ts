@@ -1,76 +1,168 @@
 import { GantryError } from "../base/error.ts";
 import type { Platform } from "../spec/types.ts";
 
-/** Machine names of Node and of uname, as Go and the OCI write them. */
-const architectures: Readonly<Record<string, readonly [architecture: string, variant?: string]>> = {
-  x64: ["amd64"],
-  x86_64: ["amd64"],
-  "x86-64": ["amd64"],
-  ia32: ["386"],
-  i386: ["386"],
-  aarch64: ["arm64"],
-  armhf: ["arm", "v7"],
-  armel: ["arm", "v6"],
-  loong64: ["loong64"],
+/** Operating systems and architectures that a name alone may stand for: Go's GOOS and GOARCH. */
+const knownSystems: ReadonlySet<string> = new Set(
+  "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos".split(
+    " ",
+  ),
+);
+const knownArchitectures: ReadonlySet<string> = new Set(
+  "386 amd64 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm".split(
+    " ",
+  ),
+);
+
+/** Other names of architectures, with the variant that they imply. */
+const architectures: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
+  ["x86_64", ["amd64"]],
+  ["x86-64", ["amd64"]],
+  ["i386", ["386", ""]],
+  ["aarch64", ["arm64"]],
+  ["armhf", ["arm", "v7"]],
+  ["armel", ["arm", "v6"]],
+] as const);
+
+/** Variants by the way they are written, for each architecture; the default variant is not written at all. */
+const variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  amd64: { v1: "" },
+  arm64: { "8": "", v8: "", "v8.0": "", "9": "v9", "9.0": "v9", "v9.0": "v9" },
+  arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
 };
 
-const systems: Readonly<Record<string, string>> = { macos: "darwin", win32: "windows" };
-
-/** One way to write a platform: aliases resolved, the default variant of an architecture left out (arm keeps its). */
+/** One way to write a platform: aliases resolved, the default variant left out, features sorted. What is missing stays missing. */
 export function normalizePlatform(platform: Platform): Platform {
+  const { variant: _variant, "os.features": features, ...rest } = platform;
   const os = platform.os.toLowerCase();
   const given = platform.architecture.toLowerCase();
-  const [architecture, implied] = architectures[given] ?? [given];
-  let variant = platform.variant?.toLowerCase() || implied;
-  if (architecture === "arm") variant = variant ? variant.replace(/^(\d)/, "v$1") : "v7";
-  if (architecture === "arm64" && (variant === "v8" || variant === "8")) variant = undefined;
-  if (architecture === "amd64" && variant === "v1") variant = undefined;
-  const { variant: _variant, ...rest } = platform;
-  return { ...rest, os: systems[os] ?? os, architecture, ...(variant && { variant }) };
+  const [architecture, implied] = architectures.get(given) ?? [given];
+  const written = implied ?? platform.variant?.toLowerCase() ?? "";
+  const table = Object.hasOwn(variants, architecture) ? variants[architecture]! : {};
+  const variant = Object.hasOwn(table, written) ? table[written]! : written;
+  const sorted = [...new Set(features)].filter(Boolean).sort();
+  return {
+    ...rest,
+    os: os === "macos" ? "darwin" : os,
+    architecture,
+    ...(variant && { variant }),
+    ...(sorted.length > 0 && { "os.features": sorted }),
+  };
 }
 
-/** @throws INVALID_PLATFORM unless the text is `os/architecture[/variant]` */
+/**
+ * Reads `OS/ARCH[/VARIANT]`, `OS` or `ARCH` alone (the host says the rest), and options of the system as in
+ * `windows(10.0.17763+win32k)/amd64`.
+ * @throws INVALID_PLATFORM
+ */
 export function parsePlatform(text: string): Platform {
-  const parts = text.split("/");
-  const [os, architecture, variant] = parts;
-  if (parts.length > 3 || !os || !architecture || parts.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part))) {
+  const fail = (why: string): never => {
     throw new GantryError(
       "INVALID_PLATFORM",
-      `${JSON.stringify(text)} is not a platform; expected OS/ARCHITECTURE[/VARIANT] such as linux/arm64, or "all"`,
+      `${JSON.stringify(text)} is not a platform: ${why}; expected OS/ARCHITECTURE[/VARIANT] such as linux/arm64, or "all"`,
     );
+  };
+  const [system = "", ...others] = text.split("/");
+  const match = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$/.exec(system);
+  if (!match || others.length > 2) return fail(others.length > 2 ? "it has too many parts" : "its first part is odd");
+  if (others.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part))) return fail("a part has characters that no platform has");
+  const [, name = "", version = "", features = ""] = match;
+  const decode = (option: string): string => {
+    try {
+      return decodeURIComponent(option);
+    } catch {
+      return fail("its options are badly escaped");
+    }
+  };
+  const os = {
+    ...(version && { "os.version": decode(version) }),
+    ...(features && { "os.features": features.slice(1).split("+").map(decode) }),
+  };
+  const [architecture, variant] = others;
+  if (architecture !== undefined) {
+    return normalizePlatform({ os: name, architecture, ...(variant && { variant }), ...os });
   }
-  return normalizePlatform({ os, architecture, ...(variant && { variant }) });
+  const host = hostPlatform();
+  const asSystem = normalizePlatform({ ...host, os: name, ...os });
+  if (knownSystems.has(asSystem.os)) return asSystem;
+  const asArchitecture = normalizePlatform({ os: host.os, architecture: system });
+  if (knownArchitectures.has(asArchitecture.architecture)) return asArchitecture;
+  return fail("no operating system or architecture has this name");
 }
 
-export function formatPlatform(platform: Platform): string {
-  const { os, architecture, variant } = platform;
-  return [os || "unknown", architecture || "unknown", variant].filter(Boolean).join("/");
+/** `linux/arm/v7`; `unknown` where no system is named. */
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return os === "" ? "unknown" : [os, architecture, variant].filter(Boolean).join("/");
 }
+
+/** As {@link formatPlatform}, with version and features of the system: `windows(10.0.17763+win32k)/amd64`. */
+export function formatFullPlatform(platform: Platform): string {
+  const { "os.version": version = "", "os.features": features = [] } = platform;
+  const escaped = (option: string): string =>
+    option.replace(/[%+()/]/g, encodeURIComponent).replace(/[()]/g, hexEscape);
+  const wanted = [...new Set(features)].filter(Boolean).sort();
+  const options = [escaped(version), ...wanted.map(escaped)].join("+");
+  if (platform.os === "" || options === "") return formatPlatform(platform);
+  return formatPlatform({ ...platform, os: `${platform.os}(${options})` });
+}
+
+const hexEscape = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
+
+/** Node's names of architectures where Go has others. */
+const nodeArchitectures: ReadonlyMap<string, string> = new Map([
+  ["x64", "amd64"],
+  ["ia32", "386"],
+  ["mipsel", "mipsle"],
+]);
 
 /** What images for this machine say. Containers run on Linux, also where a virtual machine runs it. */
 export function hostPlatform(): Platform {
-  return normalizePlatform({ os: process.platform === "win32" ? "windows" : "linux", architecture: process.arch });
+  const architecture = nodeArchitectures.get(process.arch) ?? process.arch;
+  const arm = (process.config.variables as { readonly arm_version?: string }).arm_version;
+  return normalizePlatform({
+    os: process.platform === "win32" ? "windows" : "linux",
+    architecture,
+    ...(architecture === "arm" && arm && { variant: `v${arm}` }),
+  });
 }
 
-const armVariants = ["v8", "v7", "v6", "v5"];
+/** The architectures and variants that a machine runs, the best first: an older variant, and the 32-bit kind at last. */
+function runnable({ architecture, variant = "" }: Platform): readonly string[] {
+  const below = (name: string, from: number, to: number): string[] =>
+    Array.from({ length: Math.max(0, from - to) }, (_, at) => `${name}/v${from - 1 - at}`);
+  const own = `${architecture}/${variant}`;
+  const number = Number(/^v(\d+)$/.exec(variant)?.[1]);
+  if (architecture === "amd64") {
+    return [own, ...(number > 1 ? [...below("amd64", number, 2), "amd64/"] : []), "386/"];
+  }
+  if (architecture === "arm") return [own, ...(number > 5 ? below("arm", number, 5) : [])];
+  if (architecture !== "arm64") return [own];
+  const minor = /^v([89])(?:\.(\d))?$/.exec(variant || "v8");
+  if (!minor) return [own];
+  // Armv9.N has all of Armv8.(N+5).
+  const [major, level] = [minor[1], Number(minor[2] ?? 0)];
+  const levels = (of: string, from: number): string[] =>
+    Array.from({ length: from + 1 }, (_, at) =>
+      at === from ? `arm64/${of === "8" ? "" : "v9"}` : `arm64/v${of}.${from - at}`,
+    );
+  const arm64 = major === "9" ? [...levels("9", level), ...levels("8", Math.min(9, level + 5))] : levels("8", level);
+  return [...arm64, "arm/v8", ...below("arm", 8, 5)];
+}
 
 /**
- * How well a machine of platform `wanted` runs an image for `offered`: 0 is exact, higher is worse, undefined is not
- * at all. An arm machine runs what was built for lower variants, and an amd64 one the plain variant.
+ * How well a machine of platform `wanted` runs an image for `offered`, as containerd ranks them: lower is better, 0 is
+ * exact, undefined is not at all. Of two that are equal but for features of the system, the one that uses more is better.
  */
 export function platformRank(wanted: Platform, offered: Platform): number | undefined {
   const [want, have] = [normalizePlatform(wanted), normalizePlatform(offered)];
-  if (want.os !== have.os || want.architecture !== have.architecture) return undefined;
-  if (want["os.version"] && have["os.version"] && want["os.version"] !== have["os.version"]) return undefined;
-  if (want.variant === have.variant) return 0;
-  if (want.architecture === "arm") {
-    const [at, from] = [armVariants.indexOf(have.variant ?? ""), armVariants.indexOf(want.variant ?? "")];
-    return at > from && from >= 0 ? at - from : undefined;
-  }
-  if (want.architecture === "amd64") {
-    const level = (variant: string | undefined): number => Number(/^v(\d)$/.exec(variant ?? "v1")?.[1] ?? Number.NaN);
-    const steps = level(want.variant) - level(have.variant);
-    return steps >= 0 ? steps : undefined;
-  }
-  return have.variant === undefined ? 1 : undefined;
+  if (want.os !== have.os || !sameVersion(want, have)) return undefined;
+  const features = (have["os.features"] ?? []).filter((feature) => want.os !== "windows" || feature !== "win32k");
+  if (!features.every((feature) => want["os.features"]?.includes(feature))) return undefined;
+  const rank = runnable(want).indexOf(`${have.architecture}/${have.variant ?? ""}`);
+  return rank < 0 ? undefined : rank - features.length / (features.length + 1);
+}
+
+/** Windows runs images of its own build; elsewhere the version of the system says nothing. */
+function sameVersion(want: Platform, have: Platform): boolean {
+  const build = (platform: Platform): string => (platform["os.version"] ?? "").split(".").slice(0, 3).join(".");
+  return want.os !== "windows" || build(want) === "" || build(have) === "" || build(want) === build(have);
 }

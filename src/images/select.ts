@@ -1,8 +1,9 @@
 import { GantryError } from "../base/error.ts";
 import type { Provider } from "../content/source.ts";
+import type { Digest } from "../spec/digest.ts";
 import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types.ts";
 import { type GraphOptions, isDocument, type ReadDocument, readConfig, readDocument } from "./graph.ts";
-import { formatPlatform, hostPlatform, platformRank } from "./platform.ts";
+import { formatFullPlatform, formatPlatform, hostPlatform, platformRank } from "./platform.ts";
 
 /** Which platforms of an image are meant: all of them, or those listed. */
 export type PlatformChoice = "all" | readonly Platform[];
@@ -14,7 +15,8 @@ export type PlatformChoice = "all" | readonly Platform[];
 export function selectManifest(index: Index, wanted: Platform): Descriptor | undefined {
   let best: { readonly entry: Descriptor; readonly rank: number } | undefined;
   for (const entry of index.manifests) {
-    const rank = entry.platform && isDocument(entry) ? platformRank(wanted, entry.platform) : undefined;
+    const rank =
+      entry.platform && isDocument(entry) && !isAttestation(entry) ? platformRank(wanted, entry.platform) : undefined;
     if (rank !== undefined && (!best || rank < best.rank)) best = { entry, rank };
   }
   return best?.entry;
@@ -28,13 +30,30 @@ export function selectManifests(index: Index, choice: PlatformChoice, what: stri
   ];
 }
 
+/** The platforms that an index names, each once, without those of attestations. */
+export function platformsOf(index: Index): readonly string[] {
+  const images = index.manifests.filter((entry) => !isAttestation(entry));
+  return [...new Set(images.flatMap(({ platform }) => (platform?.os ? [formatFullPlatform(platform)] : [])))];
+}
+
+/** An entry that says something about another one of the same index, as BuildKit writes provenance and SBOMs. */
+export function isAttestation({ annotations, platform }: Descriptor): boolean {
+  return annotations?.["vnd.docker.reference.type"] === "attestation-manifest" || platform?.os === "unknown";
+}
+
+/** The attestations of an index about one of its entries. */
+export function attestationsOf(index: Index, subject: Digest): readonly Descriptor[] {
+  return index.manifests.filter(
+    (entry) => isAttestation(entry) && entry.annotations?.["vnd.docker.reference.digest"] === subject,
+  );
+}
+
 function noSuchPlatform(index: Index, platform: Platform, what: string): never {
-  const offered = index.manifests.flatMap((entry) => (entry.platform ? [formatPlatform(entry.platform)] : []));
-  const names = [...new Set(offered)].filter((name) => !name.startsWith("unknown"));
+  const offered = platformsOf(index);
   throw new GantryError(
     "PLATFORM_NOT_FOUND",
-    `${what} has no image for ${formatPlatform(platform)}; it has ${names.join(", ") || "none that name a platform"}. Choose one with --platform`,
-    { details: { wanted: formatPlatform(platform), offered: names } },
+    `${what} has no image for ${formatFullPlatform(platform)}; it has ${offered.join(", ") || "none that name a platform"}. Choose one with --platform`,
+    { details: { wanted: formatFullPlatform(platform), offered } },
   );
 }
 
@@ -51,7 +70,7 @@ export interface ResolvedImage {
  * alone is taken as it is, unless a platform was asked for and its config names another.
  * @throws PLATFORM_NOT_FOUND, NOT_AN_IMAGE, what reading and decoding throw
  */
-export async function resolveImage(
+export async function manifestForPlatform(
   provider: Provider,
   root: Descriptor,
   options: GraphOptions & { readonly platform?: Platform; readonly what?: string } = {},

@@ -3,7 +3,8 @@ import { GantryError, isGantryError, withOrigin } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { BlobSource } from "../content/source.ts";
-import { type ReadDocument, walkDocuments } from "../images/graph.ts";
+import { childrenOf, isDocument, type ReadDocument, readDocument } from "../images/graph.ts";
+import { walk } from "../images/handlers.ts";
 import { type PlatformChoice, selectManifests } from "../images/select.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import { providerOf, type Registry } from "../registry/registry.ts";
@@ -79,7 +80,7 @@ export async function copyImage(
     },
     signal,
   );
-  const documents = plan.documents.reverse();
+  const { documents } = plan;
   await withOrigin("destination", async () => {
     for (const [at, { descriptor, bytes: document }] of documents.entries()) {
       const top = at === documents.length - 1;
@@ -98,38 +99,50 @@ export async function copyImage(
 }
 
 interface Plan {
-  /** Parents before children. */
-  documents: ReadDocument[];
-  readonly blobs: Map<Digest, Descriptor>;
+  /** Children before the documents that list them. */
+  readonly documents: readonly ReadDocument[];
+  readonly blobs: ReadonlyMap<Digest, Descriptor>;
 }
 
 async function collect(source: ImageLocation, root: Descriptor, options: CopyOptions): Promise<Plan> {
-  const plan: Plan = { documents: [], blobs: new Map() };
+  const found = new Map<Digest, { readonly read: ReadDocument; readonly below: readonly Descriptor[] }>();
+  const blobs = new Map<Digest, Descriptor>();
   const choice = options.platforms ?? "all";
-  const alone = options.partial === "manifest" && choice !== "all";
   const provider = providerOf(source.registry, source.repo);
   const graph = {
     ...(options.signal && { signal: options.signal }),
     ...(options.limits && { limits: options.limits }),
-    select: ({ document }: ReadDocument): readonly Descriptor[] =>
-      document.kind === "index" ? selectManifests(document.index, choice, source.name) : [],
   };
-  for await (const read of walkDocuments(provider, root, graph)) {
+  const visit = async (descriptor: Descriptor): Promise<readonly Descriptor[]> => {
+    if (!isDocument(descriptor)) return [];
+    const read = await readDocument(provider, descriptor, graph);
     const { document } = read;
-    if (!alone || document.kind === "manifest") plan.documents.push(read);
-    if (document.kind === "index") continue;
-    const { config, layers } = document.manifest;
-    for (const blob of [config, ...layers]) {
-      if (!blob.urls?.length) plan.blobs.set(blob.digest, blob);
+    const below = document.kind === "index" ? selectManifests(document.index, choice, source.name) : [];
+    found.set(descriptor.digest, { read, below });
+    if (document.kind === "manifest") {
+      for (const blob of childrenOf(document)) if (!blob.urls?.length) blobs.set(blob.digest, blob);
     }
-  }
-  if (alone && plan.documents.length > 1) {
+    return below.filter(isDocument);
+  };
+  await walk(visit, root, graph);
+  // A registry may refuse a document whose children it has not seen, also where two parents share one.
+  const documents = new Set<ReadDocument>();
+  const place = ({ digest }: Descriptor): void => {
+    const node = found.get(digest);
+    if (!node || documents.has(node.read)) return;
+    for (const child of node.below) place(child);
+    documents.add(node.read);
+  };
+  place(root);
+  const alone = options.partial === "manifest" && choice !== "all";
+  const wanted = [...documents].filter(({ document }) => !alone || document.kind === "manifest");
+  if (alone && wanted.length > 1) {
     throw new GantryError(
       "USAGE",
       `${source.name}: more than one platform was chosen, but the destination takes a single image`,
     );
   }
-  return plan;
+  return { documents: wanted, blobs };
 }
 
 async function copyBlob(

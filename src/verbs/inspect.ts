@@ -1,6 +1,6 @@
 import { GantryError } from "../base/error.ts";
 import { readConfig, readDocument } from "../images/graph.ts";
-import { resolveImage } from "../images/select.ts";
+import { manifestForPlatform } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Platform } from "../spec/types.ts";
@@ -29,9 +29,9 @@ export function resolve(location: string, options: LookOptions = {}): Promise<De
   });
 }
 
-async function image(opened: Opened, options: LookOptions): ReturnType<typeof resolveImage> {
+async function image(opened: Opened, options: LookOptions): ReturnType<typeof manifestForPlatform> {
   const { descriptor } = await opened.registry.getManifest(opened.repo, await referenceOf(opened), options);
-  return resolveImage(providerOf(opened.registry, opened.repo), descriptor, { ...options, what: opened.name });
+  return manifestForPlatform(providerOf(opened.registry, opened.repo), descriptor, { ...options, what: opened.name });
 }
 
 /** The manifest or index itself, byte for byte. */
@@ -86,7 +86,7 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
     const { descriptor } = await registry.getManifest(repo, await referenceOf(opened), options);
     const provider = providerOf(registry, repo);
     if (options.platform) {
-      const chosen = await resolveImage(provider, descriptor, { ...options, what: opened.name });
+      const chosen = await manifestForPlatform(provider, descriptor, { ...options, what: opened.name });
       const only = summarize(chosen.descriptor, chosen.config, chosen.manifest.layers);
       return { name: location, descriptor, images: [only], artifacts: [], missing: [] };
     }

@@ -3,7 +3,7 @@ import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import { readDocument } from "../images/graph.ts";
 import { hostPlatform } from "../images/platform.ts";
-import { type PlatformChoice, resolveImage } from "../images/select.ts";
+import { manifestForPlatform, type PlatformChoice } from "../images/select.ts";
 import { formatReference, parseTag, type Reference } from "../reference/reference.ts";
 import { providerOf } from "../registry/registry.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
@@ -70,7 +70,7 @@ export async function isComplete(
   try {
     const { target } = await store.images.get(name);
     const provider = providerOf(store.registry, repositoryOf(name));
-    const { manifest } = await resolveImage(provider, target, options);
+    const { manifest } = await manifestForPlatform(provider, target, options);
     for (const blob of [manifest.config, ...manifest.layers]) if (!(await store.blobs.has(blob))) return false;
     return true;
   } catch (error) {

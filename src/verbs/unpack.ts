@@ -2,7 +2,7 @@ import { GantryError } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import { hostPlatform } from "../images/platform.ts";
-import { resolveImage } from "../images/select.ts";
+import { manifestForPlatform } from "../images/select.ts";
 import { type ApplyReport, unpackImage } from "../layer/index.ts";
 import { providerOf } from "../registry/registry.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
@@ -43,7 +43,7 @@ export async function unpack(location: string, rootfs: string, options: UnpackVe
   const call = { ...(signal && { signal }), ...(limits && { limits }) };
   const { descriptor } = await opened.registry.getManifest(opened.repo, await referenceOf(opened), call);
   const provider = providerOf(opened.registry, opened.repo);
-  const image = await resolveImage(provider, descriptor, {
+  const image = await manifestForPlatform(provider, descriptor, {
     ...call,
     ...(options.platform && { platform: options.platform }),
     what: location,

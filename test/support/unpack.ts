@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { resolveImage } from "../../src/images/index.ts";
+import { manifestForPlatform } from "../../src/images/index.ts";
 import { type ApplyReport, type UnpackOptions, unpackImage } from "../../src/layer/index.ts";
 import { parseRepoName } from "../../src/reference/index.ts";
 import { MemoryRegistry, providerOf } from "../../src/registry/index.ts";
@@ -18,6 +18,6 @@ export async function unpackLayers(
   const provider = providerOf(registry, repo);
   const rootfs = join(work, "rootfs");
   await pushImage(registry, repo, image);
-  const resolved = await resolveImage(provider, image.descriptor);
+  const resolved = await manifestForPlatform(provider, image.descriptor);
   return { rootfs, report: await unpackImage({ ...resolved, provider }, rootfs, { workers: 0, ...options }) };
 }

@@ -5,8 +5,8 @@ import { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content } from "../../content/content.ts";
 import { bytesContent } from "../../content/source.ts";
 import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
-import { type Digest, isDigest } from "../../spec/digest.ts";
 import { annotationKeys } from "../../spec/annotations.ts";
+import { type Digest, isDigest } from "../../spec/digest.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import {

@@ -1,0 +1,64 @@
+import type { Limits } from "../base/limits.ts";
+import type { Provider } from "../content/source.ts";
+import type { Digest } from "../spec/digest.ts";
+import { isCheckpointType, isConfigType, isLayerType, mediaTypes } from "../spec/media-types.ts";
+import type { Descriptor } from "../spec/types.ts";
+import { childrenOf, isDocument, readDocument } from "./graph.ts";
+import type { Handler } from "./handlers.ts";
+import { attestationsOf, type PlatformChoice, selectManifests } from "./select.ts";
+
+export interface ChildrenOptions {
+  /** Which entries of an index are children. Default: all. */
+  readonly platforms?: PlatformChoice;
+  /** Where `platforms` leaves entries out: whether the attestations about the chosen ones are children too. */
+  readonly attestations?: boolean;
+  /** Where given, what it finds about a manifest or an index (its signatures, its SBOM) comes after the children. */
+  readonly referrers?: (
+    subject: Digest,
+    options: { readonly signal?: AbortSignal },
+  ) => AsyncIterable<Descriptor> | Iterable<Descriptor>;
+  /** Told of media types that are not known, whose content is taken for childless. */
+  readonly onWarning?: (message: string) => void;
+  readonly limits?: Limits;
+}
+
+/**
+ * A handler that returns what a descriptor leads to: of an index its manifests; of a manifest its config, then its
+ * layers. Documents are read whole and verified. Layers, configs, checkpoints and whatever has `urls` have no children.
+ * @throws what the provider and the decoders throw; PLATFORM_NOT_FOUND
+ */
+export function childrenHandler(provider: Provider, options: ChildrenOptions = {}): Handler {
+  return async (descriptor, { signal }) => {
+    if (!isDocument(descriptor)) {
+      if (!isKnownLeaf(descriptor)) {
+        options.onWarning?.(
+          `${descriptor.digest} is a ${descriptor.mediaType}, which is not known; what it may lead to is left out`,
+        );
+      }
+      return [];
+    }
+    const call = { ...(signal && { signal }), ...(options.limits && { limits: options.limits }) };
+    const { document } = await readDocument(provider, descriptor, call);
+    const children = [...childrenOf(document)];
+    if (document.kind === "index" && options.platforms && options.platforms !== "all") {
+      const chosen = selectManifests(document.index, options.platforms, descriptor.digest);
+      const about = options.attestations ? chosen.flatMap(({ digest }) => attestationsOf(document.index, digest)) : [];
+      children.splice(0, children.length, ...chosen, ...about);
+    }
+    if (options.referrers) {
+      for await (const referrer of options.referrers(descriptor.digest, signal ? { signal } : {}))
+        children.push(referrer);
+    }
+    return children;
+  };
+}
+
+function isKnownLeaf({ mediaType, urls }: Descriptor): boolean {
+  return (
+    isLayerType(mediaType) ||
+    isConfigType(mediaType) ||
+    isCheckpointType(mediaType) ||
+    mediaType === mediaTypes.emptyJson ||
+    (urls?.length ?? 0) > 0
+  );
+}

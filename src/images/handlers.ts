@@ -1,0 +1,171 @@
+import { Semaphore } from "../base/async.ts";
+import { GantryError } from "../base/error.ts";
+import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
+import type { Descriptor } from "../spec/types.ts";
+import { type GraphOptions, isDocument } from "./graph.ts";
+
+/** What a handler is told beside the descriptor. */
+export interface HandlerContext {
+  /** Aborted when the walk ends early, by its caller or by another handler's error. */
+  readonly signal?: AbortSignal;
+  /** 1 for the descriptors that the walk began with. */
+  readonly depth: number;
+}
+
+/**
+ * Looks at one node of an image graph. What it returns is walked next; nothing is the same as an empty list. It may
+ * throw {@link StopHandler}, {@link SkipDesc} or {@link SkipSiblings}; any other error ends the walk.
+ */
+export type Handler = (
+  descriptor: Descriptor,
+  context: HandlerContext,
+) => Promise<readonly Descriptor[] | undefined> | Promise<void> | readonly Descriptor[] | undefined | void;
+
+/** Thrown by a handler to steer a walk; it works as it is and as the cause of another error. */
+class Steering extends Error {
+  override readonly name = "Steering";
+}
+
+/** Ends the chain made by {@link handlers}: what earlier handlers returned stays. Elsewhere it is an ordinary error. */
+export const StopHandler: Error = new Steering("StopHandler: no further handler of this chain");
+/** Leaves out all that is below this descriptor. */
+export const SkipDesc: Error = new Steering("SkipDesc: nothing below this descriptor");
+/** Leaves out what is below this descriptor, and the rest of the list that it stands in; in a dispatch, only the first. */
+export const SkipSiblings: Error = new Steering("SkipSiblings: nothing below this descriptor, nor its later siblings");
+
+/** Whether an error is one of the above, or has it as a cause. */
+function isSteering(error: unknown, ...wanted: readonly Error[]): boolean {
+  let cause = error;
+  for (let depth = 0; depth < 16 && cause instanceof Error; depth += 1) {
+    if (wanted.includes(cause)) return true;
+    cause = cause.cause;
+  }
+  return false;
+}
+
+/** One handler that runs several in turn; its children are those of all of them. */
+export function handlers(...chain: readonly Handler[]): Handler {
+  return async (descriptor, context) => {
+    const children: Descriptor[] = [];
+    for (const handler of chain) {
+      try {
+        children.push(...((await handler(descriptor, context)) ?? []));
+      } catch (error) {
+        if (!isSteering(error, StopHandler)) throw error;
+        break;
+      }
+    }
+    return children;
+  };
+}
+
+/** What one walk has seen, and what it may still see. */
+class Visits {
+  readonly #seen = new Set<string>();
+  readonly #limits: Limits;
+  #bytes = 0;
+
+  constructor(limits: Limits = defaultLimits) {
+    this.#limits = limits;
+  }
+
+  /** False where the same content was seen as the same type before. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT */
+  enter(descriptor: Descriptor): boolean {
+    const { digest, mediaType, size } = descriptor;
+    const key = `${digest} ${mediaType}`;
+    if (this.#seen.has(key)) return false;
+    this.#seen.add(key);
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new GantryError("INVALID_DOCUMENT", `the descriptor of ${digest} has the size ${size}`);
+    }
+    checkLimit(this.#limits, "graphNodes", this.#seen.size, `the image graph with ${digest}: the number of nodes`);
+    if (isDocument(descriptor)) this.#bytes += size;
+    checkLimit(this.#limits, "graphBytes", this.#bytes, `the image graph with ${digest}: the size of its documents`);
+    return true;
+  }
+
+  /** @throws LIMIT_EXCEEDED where the children of a node would be too deep down */
+  descend({ digest }: Descriptor, depth: number, children: readonly Descriptor[]): readonly Descriptor[] {
+    if (children.length > 0) {
+      checkLimit(this.#limits, "graphDepth", depth, `the image graph: the depth of ${digest}`);
+    }
+    return children;
+  }
+}
+
+export interface WalkOptions extends GraphOptions {}
+
+/**
+ * Calls `handler` for each descriptor and, before it goes on to the next, for all that is below it. The same content
+ * is visited once, however often it is listed; the graph's size and depth are bounded by Limits.
+ * @throws what the handler throws, LIMIT_EXCEEDED, the signal's reason
+ */
+export async function walk(
+  handler: Handler,
+  descriptors: Descriptor | readonly Descriptor[],
+  options: WalkOptions = {},
+): Promise<void> {
+  const { signal, limits } = options;
+  const visits = new Visits(limits);
+  const visit = async (list: readonly Descriptor[], depth: number): Promise<void> => {
+    for (const descriptor of list) {
+      signal?.throwIfAborted();
+      if (!visits.enter(descriptor)) continue;
+      try {
+        const children = (await handler(descriptor, { depth, ...(signal && { signal }) })) ?? [];
+        await visit(visits.descend(descriptor, depth, children), depth + 1);
+      } catch (error) {
+        if (isSteering(error, SkipSiblings)) return;
+        if (!isSteering(error, SkipDesc)) throw error;
+      }
+    }
+  };
+  await visit([descriptors].flat(), 1);
+}
+
+export interface DispatchOptions extends GraphOptions {
+  /** Handlers at work at once. Default: 8. */
+  readonly parallel?: number;
+}
+
+/**
+ * As {@link walk}, but siblings are handled at the same time, in no order. A handler's place is free again before its
+ * children need one. The first error aborts the signal of the others and is thrown when they have ended.
+ */
+export async function dispatch(
+  handler: Handler,
+  descriptors: Descriptor | readonly Descriptor[],
+  options: DispatchOptions = {},
+): Promise<void> {
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const places = new Semaphore(Math.max(1, options.parallel ?? 8));
+  const visits = new Visits(options.limits);
+  let failure: { readonly error: unknown } | undefined;
+  const handle = async (descriptor: Descriptor, depth: number): Promise<readonly Descriptor[]> => {
+    const leave = await places.acquire(signal);
+    try {
+      signal.throwIfAborted();
+      if (!visits.enter(descriptor)) return [];
+      return visits.descend(descriptor, depth, (await handler(descriptor, { depth, signal })) ?? []);
+    } catch (error) {
+      if (isSteering(error, SkipDesc, SkipSiblings)) return [];
+      throw error;
+    } finally {
+      leave();
+    }
+  };
+  const visit = async (list: readonly Descriptor[], depth: number): Promise<void> => {
+    const each = async (descriptor: Descriptor): Promise<void> => {
+      try {
+        await visit(await handle(descriptor, depth), depth + 1);
+      } catch (error) {
+        failure ??= { error };
+        stop.abort(error);
+      }
+    };
+    await Promise.all(list.map(each));
+  };
+  await visit([descriptors].flat(), 1);
+  if (failure) throw failure.error;
+}

@@ -1,0 +1,94 @@
+import { GantryError } from "../base/error.ts";
+import type { Provider } from "../content/source.ts";
+import { decodeImage } from "../spec/decode.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { Descriptor, Platform } from "../spec/types.ts";
+import { childrenHandler } from "./children.ts";
+import { type GraphOptions, readBlob, readDocument } from "./graph.ts";
+import { handlers, walk } from "./handlers.ts";
+import { manifestForPlatform, platformsOf } from "./select.ts";
+
+export interface ImageOptions extends GraphOptions {
+  /** Which image of an index. */
+  readonly platform?: Platform;
+}
+
+/**
+ * The descriptor of an image's configuration.
+ * @throws PLATFORM_REQUIRED, with the platforms there are, for an index where none was chosen; PLATFORM_NOT_FOUND,
+ * NOT_AN_IMAGE, what reading throws
+ */
+export async function config(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<Descriptor> {
+  if (!options.platform) {
+    const { document } = await readDocument(provider, target, options);
+    if (document.kind === "index") {
+      const offered = platformsOf(document.index);
+      throw new GantryError(
+        "PLATFORM_REQUIRED",
+        `${target.digest} is an index; choose one of its platforms: ${offered.join(", ") || "it names none"}`,
+        { details: { offered } },
+      );
+    }
+  }
+  const { manifest } = await manifestForPlatform(provider, target, options);
+  return manifest.config;
+}
+
+/** The diffIDs that a configuration lists, from the base upwards. @throws what reading and decoding throw */
+export async function rootFS(
+  provider: Provider,
+  config: Descriptor,
+  options: GraphOptions = {},
+): Promise<readonly Digest[]> {
+  const bytes = await readBlob(provider, config, options);
+  return decodeImage(bytes, `config ${config.digest}`, options.limits).rootfs.diff_ids;
+}
+
+/**
+ * The bytes of everything that a target leads to, itself included: every platform's manifest, configuration and
+ * layers, the same content counted once. With a platform: of that image alone.
+ * @throws what reading throws; an image of which only some platforms are here has no size until one is chosen
+ */
+export async function size(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<number> {
+  const counted = new Map<Digest, number>();
+  const count = ({ digest, size: bytes }: Descriptor): void => void counted.set(digest, bytes);
+  const { platform, ...call } = options;
+  const children = childrenHandler(provider, {
+    ...(platform && { platforms: [platform] }),
+    ...(call.limits && { limits: call.limits }),
+  });
+  await walk(handlers(count, children), target, call);
+  return [...counted.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** An image: what a name stands for, and where to read it. Nothing is read before it is asked for. */
+export class Image {
+  readonly provider: Provider;
+  readonly target: Descriptor;
+  readonly platform: Platform | undefined;
+
+  constructor(provider: Provider, target: Descriptor, options: { readonly platform?: Platform } = {}) {
+    this.provider = provider;
+    this.target = target;
+    this.platform = options.platform;
+  }
+
+  #options(call: GraphOptions): ImageOptions {
+    return { ...call, ...(this.platform && { platform: this.platform }) };
+  }
+
+  /** As {@link config}, for this image's platform. */
+  config(call: GraphOptions = {}): Promise<Descriptor> {
+    return config(this.provider, this.target, this.#options(call));
+  }
+
+  /** As {@link rootFS}, of this image's configuration. */
+  async rootFS(call: GraphOptions = {}): Promise<readonly Digest[]> {
+    return rootFS(this.provider, await this.config(call), call);
+  }
+
+  /** As {@link size}. */
+  size(call: GraphOptions = {}): Promise<number> {
+    return size(this.provider, this.target, this.#options(call));
+  }
+}
