@@ -29,7 +29,7 @@ const config: UserConfig = defineConfig({
         { name: "archive", test: /src\/(?:(?:tar|compression|layer)\/(?!worker|index)|sys\/native).*(?<!\.d)\.ts$/ },
         {
           name: "engine",
-          test: /src\/(?:content|images|transport|registry|transfer|store)\/(?!index\.ts).*(?<!\.d)\.ts$/,
+          test: /src\/(?:content|images|transport|registry|transfer|store)\/(?!index\.ts|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
         },
         { name: "cli", test: /src\/cli\/(?!commands\/|main).*(?<!\.d)\.ts$/ },
       ],

@@ -53,7 +53,17 @@ export type RegistryErrorCode =
   | "DENIED";
 export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "PLATFORM_REQUIRED" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
 export type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
-export type StoreErrorCode = "STORE_VERSION" | "STORE_INVALID" | "IMAGE_NOT_FOUND" | "IMAGE_EXISTS";
+export type StoreErrorCode =
+  | "STORE_VERSION"
+  | "STORE_INVALID"
+  | "STORE_DAMAGED"
+  | "STORE_DATABASE"
+  | "DATABASE_FAILED"
+  | "IMAGE_NOT_FOUND"
+  | "IMAGE_EXISTS"
+  | "INVALID_IMAGE"
+  | "INVALID_FILTER"
+  | "INVALID_NAMESPACE";
 
 export type ErrorCode =
   | BaseErrorCode
@@ -124,6 +134,12 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   WORKER_FAILED: 1,
   STORE_VERSION: 1,
   STORE_INVALID: 1,
+  STORE_DAMAGED: 5,
+  STORE_DATABASE: 2,
+  DATABASE_FAILED: 1,
   IMAGE_NOT_FOUND: 3,
   IMAGE_EXISTS: 1,
+  INVALID_IMAGE: 2,
+  INVALID_FILTER: 2,
+  INVALID_NAMESPACE: 2,
 };

@@ -11,7 +11,9 @@ async function application(argv: readonly string[]): Promise<Application<Context
   const asked = argv[0] ?? "";
   // One command needs one chunk; help and unknown names need them all.
   const names = Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands);
-  const loaded = await Promise.all(names.map(async (name) => [name, await commands[name]!()] as const));
+  const loaded = await Promise.all(
+    names.map(async (name) => [name, await commands[name]!(name === asked ? argv[1] : undefined)] as const),
+  );
   const root = buildRouteMap<string, Context>({
     routes: Object.fromEntries(loaded),
     docs: {

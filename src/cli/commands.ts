@@ -1,8 +1,10 @@
-import type { Command } from "@stricli/core";
+import type { Command, RouteMap } from "@stricli/core";
 import type { Context } from "./context.ts";
 
-/** Every command: its chunk is loaded when it is called, or when help is asked for. */
-export const commands: Readonly<Record<string, () => Promise<Command<Context>>>> = {
+/** Every command: its chunk is loaded when it is called, or when help is asked for. `next` is the argument after it. */
+export const commands: Readonly<
+  Record<string, (next: string | undefined) => Promise<Command<Context> | RouteMap<Context>>>
+> = {
   pull: async () => (await import("./commands/pull.ts")).pullCommand,
   push: async () => (await import("./commands/push.ts")).pushCommand,
   cp: async () => (await import("./commands/cp.ts")).cpCommand,
@@ -12,6 +14,7 @@ export const commands: Readonly<Record<string, () => Promise<Command<Context>>>>
   manifest: async () => (await import("./commands/manifest.ts")).manifestCommand,
   config: async () => (await import("./commands/config.ts")).configCommand,
   ls: async () => (await import("./commands/ls.ts")).lsCommand,
+  images: async (next) => (await import("./commands/images.ts")).imagesRoute(next),
   serve: async () => (await import("./commands/serve.ts")).serveCommand,
   version: async () => (await import("./commands/version.ts")).versionCommand,
 };

@@ -10,10 +10,36 @@ import type { ProgressMode } from "./progress.ts";
 const text = (brief: string, placeholder: string) =>
   ({ kind: "parsed", parse: String, brief, placeholder, optional: true }) as const;
 
-export const storeFlag: TypedFlagParameter<string | undefined> = text(
+const storeFlag: TypedFlagParameter<string | undefined> = text(
   "The local store (default: $GANTRY_STORE, /var/lib/gantry as root, else below the user's data directory)",
   "DIR",
 );
+
+/** The flags that say which store is meant, and which of its names. */
+export interface StoreFlags {
+  readonly store?: string;
+  readonly storeDb?: string;
+  readonly namespace?: string;
+}
+
+export const storeFlags = {
+  store: storeFlag,
+  storeDb: text("Keep the store's names in PostgreSQL (default: $GANTRY_STORE_DB, else SQLite in the store)", "URL"),
+  namespace: text("Which names of the store (default: $GANTRY_NAMESPACE, else default)", "NAME"),
+} as const;
+
+/** What the store's flags mean, as options. */
+export function storeOptions({ store, storeDb, namespace }: StoreFlags): {
+  store?: string;
+  database?: string;
+  namespace?: string;
+} {
+  return {
+    ...(store !== undefined && { store }),
+    ...(storeDb !== undefined && { database: storeDb }),
+    ...(namespace !== undefined && { namespace }),
+  };
+}
 
 export const platformFlag: TypedFlagParameter<string | undefined> = text(
   "OS/ARCH[/VARIANT], several separated by commas, or all",
@@ -74,8 +100,7 @@ export const limitFlag = {
 } as const;
 
 /** The flags of the commands that move images. */
-export interface TransferFlags {
-  readonly store?: string;
+export interface TransferFlags extends StoreFlags {
   readonly platform?: string;
   readonly parallel?: number;
   readonly insecure: boolean;
@@ -85,7 +110,7 @@ export interface TransferFlags {
 }
 
 export const transferFlags = {
-  store: storeFlag,
+  ...storeFlags,
   platform: platformFlag,
   parallel: parallelFlag,
   insecure: insecureFlag,

@@ -1,10 +1,18 @@
 import type { LookOptions } from "../verbs/inspect.ts";
-import { debugFlag, insecureFlag, jsonFlag, onePlatformFlag, platformOf, storeFlag } from "./flags.ts";
+import {
+  debugFlag,
+  insecureFlag,
+  jsonFlag,
+  onePlatformFlag,
+  platformOf,
+  type StoreFlags,
+  storeFlags,
+  storeOptions,
+} from "./flags.ts";
 import type { Session } from "./session.ts";
 
 /** The flags of the commands that only look. */
-export interface LookFlags {
-  readonly store?: string;
+export interface LookFlags extends StoreFlags {
   readonly platform?: string;
   readonly insecure: boolean;
   readonly json: boolean;
@@ -12,7 +20,7 @@ export interface LookFlags {
 }
 
 export const lookFlags = {
-  store: storeFlag,
+  ...storeFlags,
   platform: onePlatformFlag,
   insecure: insecureFlag,
   json: jsonFlag,
@@ -29,7 +37,7 @@ export function lookOptions(flags: LookFlags, { signal, debug }: Session): LookO
     signal,
     insecure: flags.insecure,
     ...platformOf(flags.platform),
-    ...(flags.store !== undefined && { store: flags.store }),
+    ...storeOptions(flags),
     ...(debug && { debug }),
   };
 }

@@ -1,127 +1,118 @@
 import { GantryError } from "../base/error.ts";
-import type { IndexFile } from "../registry/layout/index-file.ts";
-import { annotationKeys } from "../spec/annotations.ts";
+import { decodeDescriptor } from "../spec/decode.ts";
 import type { Descriptor } from "../spec/types.ts";
 
-/** A name in a store and what it stands for. */
+/** A name in a store, what it stands for, and what somebody noted about it. */
 export interface StoredImage {
   /** The reference in full: `docker.io/library/alpine:3.20`. */
   readonly name: string;
   readonly target: Descriptor;
+  readonly labels: Readonly<Record<string, string>>;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** Names of images. A name appears last, after all that it stands for, and never half. */
+/** What a caller says of an image; the times are the store's. */
+export interface ImageRecord {
+  readonly name: string;
+  readonly target: Descriptor;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Which fields an update changes: `target`, `labels`, or `labels.KEY`, where KEY is all that follows. */
+export type FieldPath = "target" | "labels" | `labels.${string}`;
+
+/** The names of one namespace. A name appears last, after all that it stands for, and never half. */
 export interface ImageStore {
   /** @throws IMAGE_NOT_FOUND */
   get(name: string): Promise<StoredImage>;
-  /** In the order of the names' bytes. */
-  list(): Promise<readonly StoredImage[]>;
-  /** @throws IMAGE_EXISTS */
-  create(name: string, target: Descriptor): Promise<StoredImage>;
-  /** Makes an existing name stand for something else. @throws IMAGE_NOT_FOUND */
-  update(name: string, target: Descriptor): Promise<StoredImage>;
-  /** Creates or updates, whichever it takes. */
+  /**
+   * In the order of the names' bytes. An image is in the list where any of the filters matches, or where there are
+   * none. @see parseFilter
+   * @throws INVALID_FILTER
+   */
+  list(...filters: readonly string[]): Promise<readonly StoredImage[]>;
+  /** @throws IMAGE_EXISTS, INVALID_IMAGE */
+  create(image: ImageRecord): Promise<StoredImage>;
+  /**
+   * Changes the fields that are named: `labels` replaces them all; `labels.KEY` sets one, and removes it where the
+   * value is empty or absent. Without field paths everything is replaced. `createdAt` always stays.
+   * @throws IMAGE_NOT_FOUND, INVALID_IMAGE
+   */
+  update(image: ImageRecord, ...fields: readonly FieldPath[]): Promise<StoredImage>;
+  /** Makes a name stand for something, whether it is new or not; labels stay. @throws INVALID_IMAGE */
   set(name: string, target: Descriptor): Promise<StoredImage>;
   /** @throws IMAGE_NOT_FOUND */
   delete(name: string): Promise<void>;
 }
 
-const annotationCreated = "dev.gantry.created";
-const annotationUpdated = "dev.gantry.updated";
+const MAX_NAME = 1024;
+/** Of a label's key and value together, as in containerd. */
+const MAX_LABEL = 4096;
+const MAX_NAMESPACE = 76;
 
-/** Names kept in the index.json of the store, where other tools find them as ref.name. */
-export class IndexImageStore implements ImageStore {
-  readonly #index: IndexFile;
+/** @throws INVALID_NAMESPACE unless the text is words joined by single `.`, `_` or `-`, 76 characters at most */
+export function parseNamespace(text: string): string {
+  if (text.length <= MAX_NAMESPACE && /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/.test(text)) return text;
+  throw new GantryError(
+    "INVALID_NAMESPACE",
+    `${JSON.stringify(text.slice(0, 100))} is not a namespace; expected words of letters and digits, joined by single ".", "_" or "-", at most ${MAX_NAMESPACE} characters`,
+  );
+}
 
-  constructor(index: IndexFile) {
-    this.#index = index;
+function invalid(name: string, field: string, fault: string): GantryError<"INVALID_IMAGE"> {
+  return new GantryError("INVALID_IMAGE", `image ${JSON.stringify(name.slice(0, 200))}: ${field} ${fault}`, {
+    details: { field },
+  });
+}
+
+/** The record, checked. @throws INVALID_IMAGE naming the field, or what decoding the target throws */
+export function checkImage(image: ImageRecord): Required<ImageRecord> {
+  const { name, target, labels = {} } = image;
+  if (typeof name !== "string" || name === "") throw invalid("", "name", "is required");
+  if (name.length > MAX_NAME || /[\u0000-\u001f\u007f]/.test(name)) {
+    throw invalid(name, "name", `must have at most ${MAX_NAME} characters, and no control characters`);
   }
+  if (!target?.digest) throw invalid(name, "target.digest", "is required");
+  if (!target.mediaType) throw invalid(name, "target.mediaType", "is required");
+  checkLabels(name, labels);
+  return { name, target: decodeDescriptor(structuredClone(target), `the target of ${name}`), labels };
+}
 
-  async get(name: string): Promise<StoredImage> {
-    const found = (await this.list()).find((image) => image.name === name);
-    if (!found) throw this.#notFound(name);
-    return found;
-  }
-
-  async list(): Promise<readonly StoredImage[]> {
-    const { manifests } = await this.#index.read();
-    return manifests
-      .flatMap((entry) => toImage(entry) ?? [])
-      .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
-  }
-
-  create(name: string, target: Descriptor): Promise<StoredImage> {
-    return this.#write(name, target, (old) => {
-      if (old) throw new GantryError("IMAGE_EXISTS", `the store ${this.#index.root} already has an image ${name}`);
-    });
-  }
-
-  update(name: string, target: Descriptor): Promise<StoredImage> {
-    return this.#write(name, target, (old) => {
-      if (!old) throw this.#notFound(name);
-    });
-  }
-
-  set(name: string, target: Descriptor): Promise<StoredImage> {
-    return this.#write(name, target, () => {});
-  }
-
-  async #write(name: string, target: Descriptor, check: (old: StoredImage | undefined) => void): Promise<StoredImage> {
-    let written: StoredImage | undefined;
-    await this.#index.update((entries) => {
-      const isOld = (entry: Descriptor): boolean => entry.annotations?.[annotationKeys.refName] === name;
-      const old = entries.filter(isOld).flatMap((entry) => toImage(entry) ?? [])[0];
-      check(old);
-      const updatedAt = new Date();
-      const entry = toEntry({ name, target, createdAt: old?.createdAt ?? updatedAt, updatedAt });
-      written = toImage(entry);
-      return [...entries.filter((other) => !isOld(other)), entry];
-    });
-    return written!;
-  }
-
-  async delete(name: string): Promise<void> {
-    await this.#index.update((entries) => {
-      const kept = entries.filter((entry) => entry.annotations?.[annotationKeys.refName] !== name);
-      if (kept.length === entries.length) throw this.#notFound(name);
-      return kept;
-    });
-  }
-
-  #notFound(name: string): GantryError<"IMAGE_NOT_FOUND"> {
-    return new GantryError(
-      "IMAGE_NOT_FOUND",
-      `the store ${this.#index.root} has no image ${name}; get it with \`gantry pull\``,
-      {
-        details: { name },
-      },
-    );
+export function checkLabels(name: string, labels: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(labels)) {
+    if (key === "" || typeof value !== "string") throw invalid(name, `labels.${key}`, "must be a string under a key");
+    if (key.length + value.length > MAX_LABEL) {
+      throw invalid(
+        name,
+        `labels.${key.slice(0, 64)}`,
+        `is longer than ${MAX_LABEL} characters, key and value together`,
+      );
+    }
+    if (key.includes("\0") || value.includes("\0")) throw invalid(name, `labels.${key}`, "must not hold a NUL");
   }
 }
 
-function toEntry(image: StoredImage): Descriptor {
-  return {
-    ...image.target,
-    annotations: {
-      ...image.target.annotations,
-      [annotationKeys.refName]: image.name,
-      [annotationCreated]: image.createdAt.toISOString(),
-      [annotationUpdated]: image.updatedAt.toISOString(),
-    },
-  };
-}
-
-function toImage(entry: Descriptor): StoredImage | undefined {
-  const {
-    [annotationKeys.refName]: name,
-    [annotationCreated]: created,
-    [annotationUpdated]: updated,
-    ...annotations
-  } = entry.annotations ?? {};
-  if (name === undefined) return undefined;
-  const { annotations: _all, ...rest } = entry;
-  const target = Object.keys(annotations).length > 0 ? { ...rest, annotations } : rest;
-  return { name, target, createdAt: new Date(created ?? 0), updatedAt: new Date(updated ?? created ?? 0) };
+/** An image with the changes of an update. @throws INVALID_IMAGE */
+export function applyUpdate(
+  old: Pick<StoredImage, "target" | "labels">,
+  image: ImageRecord,
+  fields: readonly FieldPath[],
+): Pick<StoredImage, "target" | "labels"> {
+  if (fields.length === 0) return checkImage(image);
+  let { target } = old;
+  let labels = new Map(Object.entries(old.labels));
+  for (const field of fields) {
+    if (field === "target") target = checkImage(image).target;
+    else if (field === "labels") labels = new Map(Object.entries(image.labels ?? {}));
+    else if (field.startsWith("labels.") && field.length > "labels.".length) {
+      const key = field.slice("labels.".length);
+      const value = Object.hasOwn(image.labels ?? {}, key) ? image.labels![key]! : "";
+      if (value === "") labels.delete(key);
+      else labels.set(key, value);
+    } else throw invalid(image.name, field, "cannot be updated; fields are target, labels and labels.KEY");
+  }
+  const changed = Object.fromEntries(labels);
+  checkLabels(image.name, changed);
+  return { target, labels: changed };
 }

@@ -1,3 +1,13 @@
-export type { ImageStore, StoredImage } from "./images.ts";
+export { type Filter, parseFilter, type Selector } from "./filters.ts";
+export type { Finding, FsckOptions, FsckReport } from "./fsck.ts";
+export type { GcOptions, GcReport } from "./gc.ts";
+export {
+  type FieldPath,
+  type ImageRecord,
+  type ImageStore,
+  parseNamespace,
+  type StoredImage,
+} from "./images.ts";
 export type { Lease } from "./leases.ts";
+export type { Presence } from "./presence.ts";
 export { defaultStoreDirectory, Store, type StoreOptions } from "./store.ts";

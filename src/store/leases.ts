@@ -1,29 +1,172 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { errnoOf, GantryError } from "../base/error.ts";
+import { type Digest, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 
-/** How long a lease protects what a pull brings in, if the pull cannot say goodbye. Milliseconds. */
+/** How long a lease protects what it names, if its holder cannot say goodbye. Milliseconds. */
 export const LEASE_MS: number = 60 * 60 * 1000;
 
-/** Says that blobs without a name yet are wanted: a pull is under way. */
-export interface Lease {
+/**
+ * Keeps blobs that have no name yet from being collected: a pull is under way. It is a file of JSON lines, which are
+ * only ever added to: `{"id","reason","created","expires"}` first, then `{"digest"}` for each blob, and `{"expires"}`
+ * while the holder lives.
+ */
+export class Lease {
   readonly id: string;
-  release(): Promise<void>;
+  readonly created: number;
+  readonly #path: string;
+  readonly #named = new Set<Digest>();
+  readonly #renewal: NodeJS.Timeout;
+
+  private constructor(id: string, path: string) {
+    this.id = id;
+    this.created = Date.now();
+    this.#path = path;
+    this.#renewal = setInterval(() => {
+      this.#add({ expires: expiry() }).catch(() => {});
+    }, LEASE_MS / 4).unref();
+  }
+
+  /** @param reason for people who look */
+  static async create(root: string, reason: string): Promise<Lease> {
+    const id = randomUUID();
+    const directory = join(root, "leases");
+    const path = join(directory, `${id}.jsonl`);
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const first = { id, reason, created: new Date().toISOString(), expires: expiry() };
+      await writeFile(path, `${JSON.stringify(first)}\n`, { flag: "wx", mode: 0o600 });
+      return new Lease(id, path);
+    } catch (error) {
+      throw await fileSystemError(error, "writing", path);
+    }
+  }
+
+  async #add(line: object): Promise<void> {
+    // Not made anew where it is gone: then this process slept so long that it expired and was collected.
+    const file = await open(this.#path, constants.O_APPEND | constants.O_WRONLY);
+    await file.appendFile(`${JSON.stringify(line)}\n`).finally(() => file.close());
+  }
+
+  /**
+   * Protects a blob, whether it is there or not. To be called before one looks whether it is: what is found after
+   * this has come back stays.
+   */
+  async protect(digest: Digest): Promise<void> {
+    if (this.#named.has(digest)) return;
+    try {
+      await this.#add({ digest });
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw await fileSystemError(error, "writing", this.#path);
+      throw new GantryError(
+        "LOCK_LOST",
+        `the lease ${this.#path} expired while this process slept, and what it protected may be gone; run the command again`,
+      );
+    }
+    this.#named.add(digest);
+  }
+
+  /** Protects nothing new from now on, but stays until it expires. */
+  retire(): void {
+    clearInterval(this.#renewal);
+  }
+
+  /** Ends the protection: everything has a name now, or nobody wants it any more. */
+  async release(): Promise<void> {
+    this.retire();
+    await rm(this.#path, { force: true });
+  }
 }
 
-/** Writes `leases/ID.json` with the time at which it ends by itself. `reason` is for people who look. */
-export async function createLease(root: string, reason: string): Promise<Lease> {
-  const id = randomUUID();
+const expiry = (): string => new Date(Date.now() + LEASE_MS).toISOString();
+
+/** What all leases of a store protect at this moment, and the files of those that have expired. */
+export async function readLeases(root: string): Promise<{ protected: Set<Digest>; expired: readonly string[] }> {
   const directory = join(root, "leases");
-  const path = join(directory, `${id}.json`);
-  const now = Date.now();
-  const record = { id, reason, created: new Date(now).toISOString(), expires: new Date(now + LEASE_MS).toISOString() };
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await writeFile(path, JSON.stringify(record), { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    throw await fileSystemError(error, "writing", path);
+  const digests = new Set<Digest>();
+  const expired: string[] = [];
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    const path = join(directory, name);
+    let text: string;
+    let modified: number;
+    try {
+      text = await readFile(path, "utf8");
+      modified = (await stat(path)).mtimeMs;
+    } catch (error) {
+      // It was released since we looked.
+      if (errnoOf(error) === "ENOENT") continue;
+      throw await fileSystemError(error, "reading", path);
+    }
+    const lease = parseLease(text);
+    // One that does not say yet is being written.
+    if ((lease.expires ?? modified + LEASE_MS) < Date.now()) expired.push(path);
+    else for (const digest of lease.digests) digests.add(digest);
   }
-  return { id, release: () => rm(path, { force: true }) };
+  return { protected: digests, expired };
+}
+
+function parseLease(text: string): { expires: number | undefined; digests: Digest[] } {
+  let expires: number | undefined;
+  const digests: Digest[] = [];
+  for (const line of text.split("\n")) {
+    let entry: { digest?: unknown; expires?: unknown };
+    try {
+      entry = JSON.parse(line) as typeof entry;
+    } catch {
+      // The last line of a holder that died while writing it.
+      continue;
+    }
+    if (typeof entry.expires === "string") expires = Date.parse(entry.expires);
+    if (typeof entry.digest === "string" && isDigest(entry.digest)) digests.push(entry.digest);
+  }
+  return { expires, digests };
+}
+
+/**
+ * The lease of somebody who writes for as long as it takes, such as a server: made with the first blob, and replaced
+ * before it grows without end.
+ */
+export class LeaseKeeper {
+  readonly #root: string;
+  readonly #reason: string;
+  #current: Promise<Lease> | undefined;
+
+  constructor(root: string, reason: string) {
+    this.#root = root;
+    this.#reason = reason;
+  }
+
+  /** True once something is protected. */
+  get active(): boolean {
+    return this.#current !== undefined;
+  }
+
+  async protect(digest: Digest): Promise<void> {
+    const current = this.#lease();
+    const lease = await current;
+    if (Date.now() - lease.created > LEASE_MS && this.#current === current) {
+      this.#current = undefined;
+      lease.retire();
+    }
+    await (await this.#lease()).protect(digest);
+  }
+
+  #lease(): Promise<Lease> {
+    this.#current ??= Lease.create(this.#root, this.#reason);
+    const current = this.#current;
+    current.catch(() => {
+      if (this.#current === current) this.#current = undefined;
+    });
+    return current;
+  }
+
+  async release(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    await (await current?.catch(() => undefined))?.release();
+  }
 }

@@ -16,6 +16,19 @@ import {
 import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { ImageStore } from "./images.ts";
+import type { LeaseKeeper } from "./leases.ts";
+
+interface StoreParts {
+  readonly blobs: BlobDirectory;
+  readonly images: ImageStore;
+  readonly limits: Limits;
+  readonly prepare: () => Promise<void>;
+  /** Keeps what this registry writes from being collected before it has a name. */
+  readonly lease: LeaseKeeper;
+  /** Whether to protect also what is only asked after: for somebody who writes an image, that means it is there. */
+  readonly eager: boolean;
+  readonly close: () => Promise<void>;
+}
 
 /**
  * A store as a registry, so that every verb reads it as it reads any other. Repositories are called by their full
@@ -24,39 +37,59 @@ import type { ImageStore } from "./images.ts";
 export class StoreRegistry extends DirectoryRegistry implements Registry {
   readonly name: string;
   readonly #images: ImageStore;
-  readonly #prepare: () => Promise<void>;
+  readonly #parts: StoreParts;
 
-  constructor(
-    name: string,
-    parts: {
-      readonly blobs: BlobDirectory;
-      readonly images: ImageStore;
-      readonly limits: Limits;
-      readonly prepare: () => Promise<void>;
-    },
-  ) {
+  constructor(name: string, parts: StoreParts) {
     super(parts.blobs, parts.limits);
     this.name = name;
     this.#images = parts.images;
-    this.#prepare = parts.prepare;
+    this.#parts = parts;
+  }
+
+  protected override async willUse(digest: Digest): Promise<void> {
+    await this.#parts.prepare();
+    await this.#parts.lease.protect(digest);
+  }
+
+  /** Protects what a caller is about to find, where finding it means that it need not be brought. */
+  async #willFind(digest: Digest): Promise<void> {
+    if (this.#parts.eager || this.#parts.lease.active) await this.willUse(digest);
+  }
+
+  override async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
+    await this.#willFind(digest);
+    return super.resolveBlob(repo, digest);
+  }
+
+  override async mountBlob(from: RepoName, to: RepoName, digest: Digest): Promise<Descriptor> {
+    await this.willUse(digest);
+    return super.mountBlob(from, to, digest);
+  }
+
+  /** Ends the protection of what this registry wrote; by now it has names. */
+  async release(): Promise<void> {
+    await this.#parts.lease.release();
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    await this.release();
+    await this.#parts.close();
   }
 
   protected override prepareWrite(): Promise<void> {
-    return this.#prepare();
+    return this.#parts.prepare();
   }
 
   async resolveManifest(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
     if (isDigest(reference)) {
+      await this.#willFind(reference);
       const found = await this.describeManifest(reference);
       if (found) return found;
       throw manifestUnknown(this.name, repo, reference);
     }
-    try {
-      const { mediaType, digest, size } = (await this.#images.get(nameOf(repo, reference))).target;
-      return { mediaType, digest, size };
-    } catch (error) {
-      throw isGantryError(error, "NAME_UNKNOWN") ? manifestUnknown(this.name, repo, reference) : error;
-    }
+    const { mediaType, digest, size } = (await this.#images.get(nameOf(repo, reference))).target;
+    return { mediaType, digest, size };
   }
 
   async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
@@ -73,6 +106,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   ): Promise<Descriptor> {
     await this.prepareWrite();
     const descriptor: Descriptor = { mediaType, digest: manifestDigest(bytes, options), size: bytes.byteLength };
+    await this.willUse(descriptor.digest);
     await this.blobs.write(
       descriptor,
       async () => bytesContent(descriptor, bytes, `manifest ${descriptor.digest}`),
@@ -93,15 +127,15 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async *repositories(): AsyncGenerator<RepoName> {
-    const names = (await this.#images.list()).map(({ name }) => repositoryOf(name));
+    const names = (await this.#images.list()).flatMap(({ name }) => referenceOf(name)?.repo ?? []);
     yield* [...new Set(names)].sort();
   }
 
   async *tags(repo: RepoName): AsyncGenerator<Tag> {
     const wanted = repositoryOf(repo);
     for (const { name } of await this.#images.list()) {
-      const { tag } = parseReference(name);
-      if (tag !== undefined && repositoryOf(name) === wanted) yield tag;
+      const found = referenceOf(name);
+      if (found?.tag !== undefined && found.repo === wanted) yield found.tag;
     }
   }
 
@@ -114,6 +148,17 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
 /** The name of a tag in full: a repository that a client calls `app` is Docker Hub's, as everywhere else. */
 function nameOf(repo: RepoName, tag: string): string {
   return formatReference(parseReference(`${repo}:${tag}`));
+}
+
+/** What a name says as a reference; undefined for names that are none: a store takes any. */
+function referenceOf(name: string): { repo: RepoName; tag?: Tag } | undefined {
+  try {
+    const { tag } = parseReference(name);
+    return { repo: repositoryOf(name), ...(tag !== undefined && { tag }) };
+  } catch (error) {
+    if (isGantryError(error, "INVALID_REFERENCE")) return undefined;
+    throw error;
+  }
 }
 
 /** The repository of a name in a store, host included. */

@@ -1,23 +1,35 @@
 import { randomUUID } from "node:crypto";
-import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { BlobDirectory } from "../content/blob-directory.ts";
 import { IndexFile } from "../registry/layout/index-file.ts";
-import type { Registry } from "../registry/registry.ts";
 import { parseJsonObject } from "../spec/json.ts";
+import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { type ImageStore, IndexImageStore } from "./images.ts";
-import { createLease, type Lease } from "./leases.ts";
+import { withLock } from "../sys/lock.ts";
+import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry } from "./export.ts";
+import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
+import type { GcOptions, GcReport } from "./gc.ts";
+import { type ImageStore, parseNamespace, type StoredImage } from "./images.ts";
+import { Lease, LeaseKeeper } from "./leases.ts";
+import type { Presence } from "./presence.ts";
 import { StoreRegistry } from "./registry.ts";
+import { SqlImageStore, SqlImages } from "./sql/images.ts";
+import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
 
-/** The version of the directory's shape that this code writes; it reads this one and refuses newer ones. */
-const STORE_VERSION = 1;
+/** The version of the directory's shape that this code writes. It brings older ones up to it, and refuses newer ones. */
+const STORE_VERSION = 2;
 
 export interface StoreOptions {
   readonly limits?: Limits;
+  /** The PostgreSQL database that keeps the names, shared by a fleet: `postgres://...`. Default: SQLite in the directory. */
+  readonly database?: string;
+  /** Default: `default`. */
+  readonly namespace?: string;
 }
 
 /** Where a store is when nobody says: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
@@ -27,37 +39,75 @@ export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): str
   return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "gantry");
 }
 
+type DatabaseKind = "sqlite" | "postgres";
+
 /**
  * Images on this machine: verified blobs, names for them, and leases for what is on its way. The directory is an
  * image layout too, so other tools can read it. It is its owner's alone (0700). Nothing is made before the first
- * write.
+ * write. Close it, so that nothing of this process stays in it.
  *
- * Throws STORE_VERSION, STORE_INVALID, NO_SPACE, FILE_SYSTEM.
+ * Throws STORE_VERSION, STORE_INVALID, STORE_DATABASE, DATABASE_FAILED, NO_SPACE, FILE_SYSTEM.
  */
 export class Store {
   readonly directory: string;
   readonly blobs: BlobDirectory;
+  /** The names of this store's namespace. */
   readonly images: ImageStore;
-  readonly registry: Registry;
+  readonly registry: StoreRegistry;
+  readonly namespace: string;
+  readonly limits: Limits;
+  readonly #address: string | undefined;
   readonly #index: IndexFile;
   #prepared: Promise<void> | undefined;
+  #database: Promise<SqlImages> | undefined;
 
   constructor(directory: string = defaultStoreDirectory(), options: StoreOptions = {}) {
-    const limits = options.limits ?? defaultLimits;
+    this.limits = options.limits ?? defaultLimits;
     this.directory = resolve(directory);
-    this.#index = new IndexFile(this.directory, { limits });
-    this.blobs = new BlobDirectory(this.directory, { limits, name: `store ${this.directory}` });
-    const prepare = (): Promise<void> => this.prepare();
-    this.images = new GuardedImageStore(new IndexImageStore(this.#index), this);
-    this.registry = new StoreRegistry(`store ${this.directory}`, {
+    this.namespace = parseNamespace(options.namespace ?? (process.env["GANTRY_NAMESPACE"] || DEFAULT_NAMESPACE));
+    this.#address = options.database ?? (process.env["GANTRY_STORE_DB"] || undefined);
+    if (this.#address !== undefined && !/^postgres(?:ql)?:\/\//.test(this.#address)) {
+      throw new GantryError("USAGE", "the database of a store is an address like postgres://user@host/database");
+    }
+    this.#index = new IndexFile(this.directory, { limits: this.limits });
+    this.blobs = new BlobDirectory(this.directory, { limits: this.limits, name: `store ${this.directory}` });
+    this.images = this.imagesOf(this.namespace);
+    this.registry = this.#registry("writing", false);
+  }
+
+  /** The names of any namespace. */
+  imagesOf(namespace: string): ImageStore {
+    const images = new SqlImageStore(() => this.#names(), {
+      namespace: parseNamespace(namespace),
+      where: `the store ${this.directory}${namespace === DEFAULT_NAMESPACE ? "" : ` (namespace ${namespace})`}`,
+      changed: (generation) => this.#export(generation),
+    });
+    return new GuardedImages(images, this);
+  }
+
+  /** This store as somewhere to put an image: what is found or brought is protected until `release`. */
+  writer(reason: string): StoreRegistry {
+    return this.#registry(reason, true);
+  }
+
+  #registry(reason: string, eager: boolean): StoreRegistry {
+    return new StoreRegistry(`store ${this.directory}`, {
       blobs: this.blobs,
       images: this.images,
-      limits,
-      prepare,
+      limits: this.limits,
+      prepare: () => this.prepare(),
+      lease: new LeaseKeeper(this.directory, reason),
+      eager,
+      close: () => this.close(),
     });
   }
 
-  /** Makes the directory, or checks that it is a store of a version that is known. */
+  /** Whether the names are in a database that other hosts use too. */
+  get shared(): boolean {
+    return this.#address !== undefined;
+  }
+
+  /** Makes the directory, or brings it up to the version of this code. */
   prepare(): Promise<void> {
     this.#prepared ??= this.#create();
     this.#prepared.catch(() => {
@@ -67,58 +117,301 @@ export class Store {
   }
 
   async #create(): Promise<void> {
-    if (await this.exists()) return;
-    await this.#index.create();
+    const found = await this.#version();
+    if (found?.version === STORE_VERSION) {
+      this.#requireSameDatabase(found.database);
+      // What a collection that was killed put aside may be what is wanted now.
+      if (await isOld(join(this.directory, "trash"))) await (await import("./gc.ts")).restoreTrash(this.blobs);
+      return;
+    }
+    if (!found) await this.#index.create();
     try {
       await chmod(this.directory, 0o700);
-      for (const name of ["layers", "leases", "tmp"])
+      for (const name of ["layers", "leases"])
         await mkdir(join(this.directory, name), { recursive: true, mode: 0o700 });
-      const path = join(this.directory, "version.json");
-      // Under a name of its own: another process may be making the same store.
-      const temporary = `${path}.${randomUUID()}`;
-      await writeFile(temporary, JSON.stringify({ version: STORE_VERSION }), { mode: 0o600 });
-      await rename(temporary, path);
+      await withLock(join(this.directory, "version.json.lock"), async () => {
+        const now = await this.#version();
+        if (now?.version === STORE_VERSION) return;
+        const kind = this.#address === undefined ? "sqlite" : "postgres";
+        await this.#makeTables(now?.version === 1);
+        await this.#writeVersion(kind);
+      });
     } catch (error) {
       throw await fileSystemError(error, "creating the store", this.directory);
     }
   }
 
-  /** False where there is no store yet. @throws STORE_VERSION for one that a newer gantry wrote */
-  async exists(): Promise<boolean> {
+  /** Makes the names' tables; the names of a store of version 1 are in its index.json. */
+  async #makeTables(migrateNames: boolean): Promise<void> {
+    const images = await this.#open();
+    try {
+      const { migrate } = await import("./sql/migrations.ts");
+      await migrate(images.database);
+      if (migrateNames) {
+        const { manifests } = await this.#index.read();
+        await images.adopt(manifests.flatMap((entry) => fromEntry(entry) ?? []));
+      }
+    } finally {
+      await images.close();
+    }
+  }
+
+  async #writeVersion(database: DatabaseKind): Promise<void> {
+    const path = join(this.directory, "version.json");
+    // Under a name of its own: another process may be making the same store.
+    const temporary = `${path}.${randomUUID()}`;
+    await writeFile(temporary, JSON.stringify({ version: STORE_VERSION, database }), { mode: 0o600 });
+    await rename(temporary, path);
+  }
+
+  get #file(): string {
+    return join(this.directory, "names.db");
+  }
+
+  /** A connection to the names, whatever state their tables are in. */
+  async #open(): Promise<SqlImages> {
+    if (this.#address !== undefined) {
+      const { openPostgres } = await import("./sql/postgres.ts");
+      return new SqlImages(await openPostgres(this.#address));
+    }
+    const { openSqlite } = await import("./sql/sqlite.ts");
+    // SQLite would make the file for everybody to read, within the directory's own limits.
+    await (await open(this.#file, "a", 0o600)).close();
+    return new SqlImages(await openSqlite(this.#file));
+  }
+
+  /** The names, in tables of the version that this code knows. */
+  #names(): Promise<SqlImages> {
+    this.#database ??= this.#openNames();
+    const database = this.#database;
+    database.catch(() => {
+      if (this.#database === database) this.#database = undefined;
+    });
+    return database;
+  }
+
+  async #openNames(): Promise<SqlImages> {
+    const found = await this.#version();
+    if (found) {
+      if (found.version !== STORE_VERSION) await this.prepare();
+      this.#requireSameDatabase((await this.#version())?.database);
+    }
+    if (!this.shared && !existsSync(this.#file)) throw this.#namesLost();
+    const images = await this.#open();
+    try {
+      await this.#requireTables(images);
+      return images;
+    } catch (error) {
+      await images.close();
+      throw error;
+    }
+  }
+
+  /** Tables as this code knows them. @throws STORE_VERSION, STORE_INVALID */
+  async #requireTables(images: SqlImages): Promise<void> {
+    const { database } = images;
+    const version = await schemaVersion(database);
+    requireKnown(database, version);
+    if (version === SCHEMA_VERSION) return;
+    // An empty file is not a store without names: it is one whose names are lost.
+    if (version === 0 && !this.shared) throw this.#namesLost();
+    const { migrate } = await import("./sql/migrations.ts");
+    await migrate(database);
+  }
+
+  #namesLost(): GantryError {
+    return new GantryError(
+      "STORE_INVALID",
+      `the names of the store ${this.directory} are gone: ${this.#file} is missing or empty. \`gantry images fsck --rebuild\` restores them from index.json`,
+    );
+  }
+
+  /** Names in two places would make a collection blind to half of them. */
+  #requireSameDatabase(kind: DatabaseKind | undefined): void {
+    const own: DatabaseKind = this.shared ? "postgres" : "sqlite";
+    if (kind === undefined || kind === own) return;
+    throw new GantryError(
+      "STORE_DATABASE",
+      kind === "postgres"
+        ? `the names of the store ${this.directory} are in PostgreSQL; say where with --store-db or GANTRY_STORE_DB`
+        : `the store ${this.directory} keeps its names in its own database; to take them to PostgreSQL run \`gantry images fsck --rebuild\` with this --store-db, or use a new --store`,
+    );
+  }
+
+  /** Undefined where there is no store yet. @throws STORE_VERSION for one that a newer gantry wrote */
+  async #version(): Promise<{ version: number; database: DatabaseKind } | undefined> {
     const path = join(this.directory, "version.json");
     let bytes: Buffer;
     try {
       bytes = await readFile(path);
     } catch (error) {
-      if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return false;
+      if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
       throw await fileSystemError(error, "reading", path);
     }
     let version: unknown;
+    let database: unknown;
     try {
-      ({ version } = parseJsonObject(bytes, path));
+      ({ version, database = "sqlite" } = parseJsonObject(bytes, path));
     } catch (error) {
       throw new GantryError("STORE_INVALID", `${path} cannot be read: is ${this.directory} a store?`, { cause: error });
     }
-    if (version === STORE_VERSION) return true;
+    if ((version === 1 || version === STORE_VERSION) && (database === "sqlite" || database === "postgres")) {
+      return { version, database };
+    }
     throw new GantryError(
       "STORE_VERSION",
       `the store ${this.directory} has version ${String(version)}, this gantry knows ${STORE_VERSION}; it was left untouched: use a newer gantry, or another --store`,
     );
   }
 
+  /** False where there is no store yet. @throws STORE_VERSION for one that a newer gantry wrote */
+  async exists(): Promise<boolean> {
+    return (await this.#version()) !== undefined;
+  }
+
   /** Announces that blobs are on their way in. */
   async lease(reason: string): Promise<Lease> {
     await this.prepare();
-    return createLease(this.directory, reason);
+    return Lease.create(this.directory, reason);
+  }
+
+  /** Writes the names where other tools look for them. */
+  async #export(atLeast: number): Promise<void> {
+    // A host that only looks at shared names has no directory to write to.
+    if (!(await this.exists())) return;
+    try {
+      await exportNames(this.#index, atLeast, () => this.#snapshotForExport());
+    } catch (error) {
+      if (!isGantryError(error)) throw error;
+      const said = `the change is made, but index.json could not be written: ${error.message}; \`gantry images fsck\` does it`;
+      throw new GantryError(error.code, said, { cause: error });
+    }
+  }
+
+  /** Of names that a fleet shares, index.json shows those that are here. */
+  async #snapshotForExport(): ReturnType<SqlImages["snapshot"]> {
+    const { generation, images } = await (await this.#names()).snapshot();
+    if (!this.shared) return { generation, images };
+    const { inventory } = await import("./presence.ts");
+    const here = await inventory(this.directory);
+    return { generation, images: images.filter(({ target }) => here.has(target.digest)) };
+  }
+
+  /** How much of each of these images is on this host, in their order. */
+  async presence(targets: readonly Descriptor[]): Promise<readonly Presence[]> {
+    const { inventory, PresenceScan } = await import("./presence.ts");
+    const scan = new PresenceScan(this.blobs, await inventory(this.directory), this.limits);
+    return targets.map((target) => {
+      const { state, platforms, size } = scan.examine(target);
+      return { state, platforms, size };
+    });
+  }
+
+  #parts(): Checkable {
+    return {
+      directory: this.directory,
+      blobs: this.blobs,
+      limits: this.limits,
+      shared: this.shared,
+      snapshot: async () => (await this.#names()).snapshot(),
+      generation: async () => (await this.#names()).generation(),
+      checkDatabase: async () => (await this.#names()).check(),
+      exportAll: async () => {
+        const generation = await (await this.#names()).generation();
+        if ((await exportedGeneration(this.#index.path)) >= generation) return false;
+        await exportNames(this.#index, generation, () => this.#snapshotForExport());
+        return true;
+      },
+      exported: () => exportedGeneration(this.#index.path),
+    };
+  }
+
+  /** Removes the blobs and extracted layers that no name and no lease leads to. @see collectGarbage */
+  async gc(options: GcOptions = {}): Promise<GcReport> {
+    if (!(await this.exists())) return { blobs: [], layers: [], bytes: 0, kept: 0 };
+    if (!options.dryRun) await this.prepare();
+    const { collectGarbage } = await import("./gc.ts");
+    return collectGarbage(this.#parts(), options);
+  }
+
+  /**
+   * Hashes every blob and follows every image. With `rebuild` a database that is gone or cannot be read is made anew
+   * from index.json, names in there that the database lacks are taken over, and damaged blobs are removed.
+   * @see checkStore
+   */
+  async fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    if (!(await this.exists())) return { blobs: 0, bytes: 0, images: 0, findings: [], repaired: [] };
+    const repaired = options.rebuild ? await this.#rebuild() : [];
+    await this.prepare();
+    const { checkStore } = await import("./fsck.ts");
+    const report = await checkStore(this.#parts(), options);
+    return { ...report, repaired: [...repaired, ...report.repaired] };
+  }
+
+  async #rebuild(): Promise<string[]> {
+    const repaired: string[] = [];
+    await this.#closeNames();
+    await withLock(join(this.directory, "version.json.lock"), async () => {
+      // First of all: without it there is nothing to restore from, and all stays as it is.
+      const names = (await this.#index.read()).manifests.flatMap((entry) => fromEntry(entry) ?? []);
+      if (!this.shared && !(await this.#isSound())) {
+        const aside = `${this.#file}.damaged-${Date.now()}`;
+        await rename(this.#file, aside);
+        for (const suffix of ["-wal", "-shm"]) await rm(`${this.#file}${suffix}`, { force: true });
+        repaired.push(`the names' database could not be used; it was put aside as ${aside}`);
+      }
+      const images = await this.#open();
+      try {
+        const { migrate } = await import("./sql/migrations.ts");
+        await migrate(images.database);
+        const exported = await exportedGeneration(this.#index.path);
+        if (exported > (await images.generation()) || (await images.snapshot()).images.length < names.length) {
+          const added = await images.adopt(names, exported);
+          repaired.push(`${added} name${added === 1 ? "" : "s"} restored from index.json`);
+        }
+      } finally {
+        await images.close();
+      }
+      await this.#writeVersion(this.shared ? "postgres" : "sqlite");
+    });
+    return repaired;
+  }
+
+  async #isSound(): Promise<boolean> {
+    try {
+      const images = await this.#open();
+      try {
+        return (await images.check()).length === 0;
+      } finally {
+        await images.close();
+      }
+    } catch (error) {
+      if (isGantryError(error, "STORE_INVALID")) return false;
+      throw error;
+    }
+  }
+
+  async #closeNames(): Promise<void> {
+    const database = this.#database;
+    this.#database = undefined;
+    await (await database?.catch(() => undefined))?.close();
   }
 
   async close(): Promise<void> {
+    await this.registry.release();
     await this.blobs.close();
+    await this.#closeNames();
   }
 }
 
+/** Whether a directory is there, and nobody has put anything into it for a while. */
+async function isOld(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs > 30_000;
+}
+
 /** Reads of a store that does not exist find nothing; writes make it; both refuse a version that is not known. */
-class GuardedImageStore implements ImageStore {
+class GuardedImages implements ImageStore {
   readonly #inner: ImageStore;
   readonly #store: Store;
 
@@ -127,39 +420,42 @@ class GuardedImageStore implements ImageStore {
     this.#store = store;
   }
 
-  async get(...args: Parameters<ImageStore["get"]>): ReturnType<ImageStore["get"]> {
-    await this.#store.exists();
-    return this.#inner.get(...args).catch((error: unknown) => {
-      if (!isGantryError(error, "NAME_UNKNOWN")) throw error;
-      throw new GantryError(
-        "IMAGE_NOT_FOUND",
-        `the store ${this.#store.directory} is empty; get ${args[0]} with \`gantry pull\``,
-      );
-    });
+  /** Shared names are there before this host has a directory. */
+  async #readable(): Promise<boolean> {
+    return this.#store.shared || (await this.#store.exists());
   }
 
-  async list(): ReturnType<ImageStore["list"]> {
-    return (await this.#store.exists()) ? this.#inner.list() : [];
+  async get(name: string): Promise<StoredImage> {
+    if (await this.#readable()) return this.#inner.get(name);
+    throw new GantryError(
+      "IMAGE_NOT_FOUND",
+      `the store ${this.#store.directory} is empty; get ${name} with \`gantry pull\``,
+      { details: { name } },
+    );
   }
 
-  async create(...args: Parameters<ImageStore["create"]>): ReturnType<ImageStore["create"]> {
+  async list(...filters: readonly string[]): Promise<readonly StoredImage[]> {
+    return (await this.#readable()) ? this.#inner.list(...filters) : [];
+  }
+
+  async create(...args: Parameters<ImageStore["create"]>): Promise<StoredImage> {
     await this.#store.prepare();
     return this.#inner.create(...args);
   }
 
-  async update(...args: Parameters<ImageStore["update"]>): ReturnType<ImageStore["update"]> {
+  async update(...args: Parameters<ImageStore["update"]>): Promise<StoredImage> {
     await this.#store.prepare();
     return this.#inner.update(...args);
   }
 
-  async set(...args: Parameters<ImageStore["set"]>): ReturnType<ImageStore["set"]> {
+  async set(...args: Parameters<ImageStore["set"]>): Promise<StoredImage> {
     await this.#store.prepare();
     return this.#inner.set(...args);
   }
 
-  async delete(...args: Parameters<ImageStore["delete"]>): ReturnType<ImageStore["delete"]> {
-    // Finding nothing says so better than a lock in a directory that is not there.
-    if (!(await this.#store.exists())) await this.get(args[0]);
-    return this.#inner.delete(...args);
+  async delete(name: string): Promise<void> {
+    // Finding nothing says so better than a new store does.
+    if (!(await this.#readable())) await this.get(name);
+    return this.#inner.delete(name);
   }
 }

@@ -7,7 +7,15 @@ import { formatReference, parseTag } from "../reference/reference.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyResult, copyImage } from "../transfer/copy.ts";
-import { isRegistryLocation, type Opened, open, referenceOf, registryReference } from "./open.ts";
+import {
+  isRegistryLocation,
+  type Opened,
+  type OpenOptions,
+  open,
+  openStored,
+  referenceOf,
+  registryReference,
+} from "./open.ts";
 import { missingManifests, storeName } from "./pull.ts";
 
 export interface CopyVerbOptions extends OperationOptions {
@@ -17,13 +25,24 @@ export interface CopyVerbOptions extends OperationOptions {
   readonly limits?: Limits;
   /** The store that `store:NAME` means. */
   readonly store?: string;
+  /** Where that store keeps its names, and which of them are meant. */
+  readonly database?: string;
+  readonly namespace?: string;
   readonly source?: RemoteOptions;
   readonly destination?: RemoteOptions;
 }
 
-function shared(options: CopyVerbOptions): Pick<CopyVerbOptions, "progress" | "limits" | "store"> {
-  const { progress, limits, store } = options;
-  return { ...(progress && { progress }), ...(limits && { limits }), ...(store !== undefined && { store }) };
+function shared(
+  options: CopyVerbOptions,
+): Pick<OpenOptions, "progress" | "limits" | "store" | "database" | "namespace"> {
+  const { progress, limits, store, database, namespace } = options;
+  return {
+    ...(progress && { progress }),
+    ...(limits && { limits }),
+    ...(store !== undefined && { store }),
+    ...(database !== undefined && { database }),
+    ...(namespace !== undefined && { namespace }),
+  };
 }
 
 /** Copies an image from any location to any other, byte for byte. */
@@ -50,7 +69,7 @@ async function copyOpened(source: Opened, destination: Opened, options: CopyVerb
   );
 }
 
-export interface PushOptions extends Omit<CopyVerbOptions, "store" | "source"> {
+export interface PushOptions extends Omit<CopyVerbOptions, "store" | "database" | "namespace" | "source"> {
   readonly store: Store;
 }
 
@@ -75,5 +94,6 @@ export async function push(name: string, to: string | undefined, options: PushOp
     }
   }
   const { store, ...rest } = options;
-  return copy(`store:${own}`, formatReference(registryReference(target)), { ...rest, store: store.directory });
+  await using destination = open(formatReference(registryReference(target)), { ...rest.destination, ...shared(rest) });
+  return copyOpened(openStored(store, own), destination, rest);
 }

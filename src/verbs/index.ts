@@ -3,6 +3,7 @@ export type { OperationOptions, Progress, ProgressEvent } from "../base/progress
 export { version } from "../base/version.ts";
 export { Store } from "../store/store.ts";
 export { type CopyVerbOptions, copy, type PushOptions, push } from "./copy.ts";
+export { findImage, type ListedImage, labelImage, listImages, removeImages } from "./images.ts";
 export {
   config,
   type ImageSummary,

@@ -18,8 +18,11 @@ import { repositoryOf } from "../store/registry.ts";
 import { Store } from "../store/store.ts";
 
 export interface OpenOptions extends RemoteOptions {
-  /** The store that `store:NAME` means. Default: that of the user. */
+  /** The directory of the store that `store:NAME` means. Default: that of the user. */
   readonly store?: string;
+  /** Where that store keeps its names, and which of them are meant. */
+  readonly database?: string;
+  readonly namespace?: string;
   /** For a destination: make a layout that is not there, and accept images of which some platforms are missing. */
   readonly write?: boolean;
 }
@@ -105,7 +108,23 @@ function openStore(location: string, options: OpenOptions): Opened {
   const reference = parseReference(location.slice(storePrefix.length));
   const store = new Store(options.store, options);
   const repo = repositoryOf(formatReference(reference));
-  return opened("store", store.registry, repo, location, wantedOf(reference));
+  const registry = options.write ? store.writer(`writing ${location}`) : store.registry;
+  return opened("store", registry, repo, location, wantedOf(reference));
+}
+
+/** An image of a store that is open already, and stays open. */
+export function openStored(store: Store, name: string): Opened {
+  const reference = parseReference(name);
+  const close = async (): Promise<void> => {};
+  const { registry } = store;
+  const location = opened(
+    "store",
+    registry,
+    repositoryOf(formatReference(reference)),
+    `store:${name}`,
+    wantedOf(reference),
+  );
+  return { ...location, close, [Symbol.asyncDispose]: close };
 }
 
 function opened(

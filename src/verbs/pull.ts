@@ -41,9 +41,9 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
   const { store, signal, progress, limits } = options;
   const name = storeName(registryReference(location));
   await using source = open(location, { ...options.remote, ...(limits && { limits }), ...(progress && { progress }) });
-  const lease = await store.lease(`pull ${name}`);
+  const registry = store.writer(`pull ${name}`);
   try {
-    const destination = { registry: store.registry, repo: repositoryOf(name), name };
+    const destination = { registry, repo: repositoryOf(name), name };
     const result = await copyImage(source, destination, {
       platforms: options.platforms ?? [hostPlatform()],
       partial: "index",
@@ -57,7 +57,7 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
     await store.images.set(name, result.descriptor);
     return { name, ...result };
   } finally {
-    await lease.release();
+    await registry.release();
   }
 }
 

@@ -9,7 +9,7 @@ import type { RemoteOptions } from "../registry/remote/remote.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Platform } from "../spec/types.ts";
 import type { Store } from "../store/store.ts";
-import { isRegistryLocation, open, referenceOf, registryReference } from "./open.ts";
+import { isRegistryLocation, open, openStored, referenceOf, registryReference } from "./open.ts";
 import { isComplete, pull, storeName } from "./pull.ts";
 
 /** Whether an image that the store has is pulled all the same: as the policies of Kubernetes. */
@@ -38,8 +38,11 @@ export interface UnpackResult extends ApplyReport {
  */
 export async function unpack(location: string, rootfs: string, options: UnpackVerbOptions): Promise<UnpackResult> {
   const { store, limits, signal } = options;
-  const local = isRegistryLocation(location) ? `store:${await bring(location, options)}` : location;
-  await using opened = open(local, { store: store.directory, ...(limits && { limits }) });
+  await using opened = isRegistryLocation(location)
+    ? openStored(store, await bring(location, options))
+    : location.startsWith("store:")
+      ? openStored(store, location.slice("store:".length))
+      : open(location, limits ? { limits } : {});
   const call = { ...(signal && { signal }), ...(limits && { limits }) };
   const { descriptor } = await opened.registry.getManifest(opened.repo, await referenceOf(opened), call);
   const provider = providerOf(opened.registry, opened.repo);

@@ -1,7 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import { insecureFlag, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { insecureFlag, storeOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
 
 interface Flags extends TransferFlags {
@@ -36,7 +36,7 @@ export const cpCommand: Command<Context> = buildCommand({
         signal,
         ...(progress && { progress }),
         ...transferOptions(flags),
-        ...(flags.store !== undefined && { store: flags.store }),
+        ...storeOptions(flags),
         source: side(flags.srcInsecure),
         destination: side(flags.destInsecure),
       });

@@ -1,10 +1,10 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes } from "../../base/text.ts";
-import { Store } from "../../store/store.ts";
 import { pull } from "../../verbs/pull.ts";
 import type { Context } from "../context.ts";
 import { limitFlag, limitsOf, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
+import { withStore } from "../store.ts";
 
 interface Flags extends TransferFlags {
   readonly limit?: readonly string[];
@@ -23,28 +23,29 @@ export const pullCommand: Command<Context> = buildCommand({
   func(this: Context, flags: Flags, reference: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {
       const limits = limitsOf(flags.limit);
-      const store = new Store(flags.store, limits);
-      try {
-        const result = await pull(reference, {
-          store,
-          signal,
-          ...limits,
-          ...(progress && { progress }),
-          ...transferOptions(flags),
-          remote: { insecure: flags.insecure, ...(debug && { debug }) },
-        });
-        if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
-        else {
-          const { moved, existing } = result.blobs;
-          if (progress)
-            this.process.stderr.write(
-              `${result.name}: ${moved} blobs (${formatBytes(result.bytes)}) pulled, ${existing} were there\n`,
-            );
-          print(`${result.descriptor.digest}\n`);
-        }
-      } finally {
-        await store.close();
-      }
+      await withStore(
+        flags,
+        async (store) => {
+          const result = await pull(reference, {
+            store,
+            signal,
+            ...limits,
+            ...(progress && { progress }),
+            ...transferOptions(flags),
+            remote: { insecure: flags.insecure, ...(debug && { debug }) },
+          });
+          if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
+          else {
+            const { moved, existing } = result.blobs;
+            if (progress)
+              this.process.stderr.write(
+                `${result.name}: ${moved} blobs (${formatBytes(result.bytes)}) pulled, ${existing} were there\n`,
+              );
+            print(`${result.descriptor.digest}\n`);
+          }
+        },
+        limits,
+      );
     });
   },
 });

@@ -1,9 +1,9 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { Store } from "../../store/store.ts";
 import { push } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
 import { type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
+import { withStore } from "../store.ts";
 
 export const pushCommand: Command<Context> = buildCommand({
   docs: {
@@ -23,14 +23,15 @@ export const pushCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: TransferFlags, name: string, to?: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const store = new Store(flags.store);
-      const result = await push(name, to, {
-        store,
-        signal,
-        ...(progress && { progress }),
-        ...transferOptions(flags),
-        destination: { insecure: flags.insecure, ...(debug && { debug }) },
-      });
+      const result = await withStore(flags, (store) =>
+        push(name, to, {
+          store,
+          signal,
+          ...(progress && { progress }),
+          ...transferOptions(flags),
+          destination: { insecure: flags.insecure, ...(debug && { debug }) },
+        }),
+      );
       if (flags.json) json({ ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
       else print(`${result.descriptor.digest}\n`);
     });

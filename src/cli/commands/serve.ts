@@ -3,11 +3,10 @@ import { GantryError } from "../../base/error.ts";
 import { serve } from "../../server/serve.ts";
 import { openServed } from "../../verbs/serve.ts";
 import type { Context } from "../context.ts";
-import { jsonFlag, storeFlag } from "../flags.ts";
+import { jsonFlag, type StoreFlags, storeFlags, storeOptions } from "../flags.ts";
 import { session } from "../session.ts";
 
-interface Flags {
-  readonly store?: string;
+interface Flags extends StoreFlags {
   readonly listen: string;
   readonly allowDelete: boolean;
   readonly json: boolean;
@@ -29,7 +28,7 @@ export const serveCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: {
-      store: storeFlag,
+      ...storeFlags,
       json: { ...jsonFlag, brief: "Print where it listens as one JSON document" },
       listen: {
         kind: "parsed",
@@ -47,7 +46,7 @@ export const serveCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: Flags, location: string) {
     return session(this, {}, async ({ signal, print, json }) => {
-      const registry = openServed(location, { ...(flags.store !== undefined && { store: flags.store }) });
+      const registry = openServed(location, storeOptions(flags));
       const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
       const service = await serve(registry, { ...parseListen(flags.listen), allowDelete: flags.allowDelete, onError });
       if (flags.json) json({ registry: registry.name, host: service.host });

@@ -1,6 +1,5 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../base/text.ts";
-import { Store } from "../../store/store.ts";
 import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
 import type { Context } from "../context.ts";
 import {
@@ -12,13 +11,14 @@ import {
   onePlatformFlag,
   platformOf,
   progressFlag,
-  storeFlag,
+  type StoreFlags,
+  storeFlags,
 } from "../flags.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
+import { withStore } from "../store.ts";
 
-interface Flags {
-  readonly store?: string;
+interface Flags extends StoreFlags {
   readonly platform?: string;
   readonly policy: PullPolicy;
   readonly limit?: readonly string[];
@@ -36,7 +36,7 @@ export const unpackCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: {
-      store: storeFlag,
+      ...storeFlags,
       platform: onePlatformFlag,
       policy: {
         kind: "enum",
@@ -61,27 +61,28 @@ export const unpackCommand: Command<Context> = buildCommand({
   func(this: Context, flags: Flags, location: string, rootfs: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {
       const limits = limitsOf(flags.limit);
-      const store = new Store(flags.store, limits);
-      try {
-        const result = await unpack(location, rootfs, {
-          store,
-          signal,
-          policy: flags.policy,
-          ...platformOf(flags.platform),
-          ...limits,
-          ...(progress && { progress }),
-          remote: { insecure: flags.insecure, ...(debug && { debug }) },
-        });
-        for (const warning of result.warnings) this.process.stderr.write(`warning: ${printable(warning)}\n`);
-        if (flags.json) json(result);
-        else {
-          if (progress)
-            this.process.stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
-          print(`${result.digest}\n`);
-        }
-      } finally {
-        await store.close();
-      }
+      await withStore(
+        flags,
+        async (store) => {
+          const result = await unpack(location, rootfs, {
+            store,
+            signal,
+            policy: flags.policy,
+            ...platformOf(flags.platform),
+            ...limits,
+            ...(progress && { progress }),
+            remote: { insecure: flags.insecure, ...(debug && { debug }) },
+          });
+          for (const warning of result.warnings) this.process.stderr.write(`warning: ${printable(warning)}\n`);
+          if (flags.json) json(result);
+          else {
+            if (progress)
+              this.process.stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
+            print(`${result.digest}\n`);
+          }
+        },
+        limits,
+      );
     });
   },
 });

@@ -34,6 +34,9 @@ export abstract class DirectoryRegistry {
   /** Makes sure that the directory is there and may be written to. */
   protected abstract prepareWrite(): Promise<void>;
 
+  /** Called before anything relies on a blob that is there or that will be. A store keeps it from being collected. */
+  protected async willUse(_digest: Digest): Promise<void> {}
+
   async getBlob(_repo: RepoName, blob: Digest | Expected): Promise<Content> {
     return this.blobs.read(expectedOf(blob));
   }
@@ -70,6 +73,7 @@ export abstract class DirectoryRegistry {
     options: CallOptions = {},
   ): Promise<Descriptor> {
     await this.prepareWrite();
+    await this.willUse(descriptor.digest);
     await this.blobs.write(descriptor, () => source.open(options), options);
     return descriptor;
   }
@@ -82,9 +86,10 @@ export abstract class DirectoryRegistry {
       throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
     }
     const session = { repo, location: randomUUID() };
-    const upload = new DirectoryUpload(session, await this.blobs.upload(), () =>
-      this.#uploads.delete(session.location),
-    );
+    const upload = new DirectoryUpload(session, await this.blobs.upload(), {
+      forget: () => this.#uploads.delete(session.location),
+      willUse: (digest) => this.willUse(digest),
+    });
     this.#uploads.set(session.location, upload);
     return upload;
   }
@@ -104,15 +109,20 @@ export abstract class DirectoryRegistry {
   }
 }
 
+interface UploadOwner {
+  forget(): void;
+  willUse(digest: Digest): Promise<void>;
+}
+
 class DirectoryUpload implements BlobUpload {
   readonly session: UploadSession;
   readonly #file: BlobUploadFile;
-  readonly #forget: () => void;
+  readonly #registry: UploadOwner;
 
-  constructor(session: UploadSession, file: BlobUploadFile, forget: () => void) {
+  constructor(session: UploadSession, file: BlobUploadFile, registry: UploadOwner) {
     this.session = session;
     this.#file = file;
-    this.#forget = forget;
+    this.#registry = registry;
   }
 
   get offset(): number {
@@ -124,14 +134,15 @@ class DirectoryUpload implements BlobUpload {
   }
 
   async commit(digest: Digest): Promise<Descriptor> {
-    this.#forget();
+    this.#registry.forget();
     const size = this.#file.offset;
+    await this.#registry.willUse(digest);
     await this.#file.commit(digest);
     return { mediaType: mediaTypes.octetStream, digest, size };
   }
 
   async cancel(): Promise<void> {
-    this.#forget();
+    this.#registry.forget();
     await this.#file.cancel();
   }
 }

@@ -126,7 +126,17 @@ export class IndexFile {
     );
   }
 
-  async #replace(index: Index, mode: number): Promise<void> {
+  /** Writes the whole file anew, under the lock, unless `make` has nothing to write. The index is written as it is given. */
+  async write(make: () => Promise<object | undefined>): Promise<void> {
+    await withLock(`${this.path}.lock`, async (lock) => {
+      const index = await make();
+      if (!index) return;
+      await lock.check();
+      await this.#replace(index, this.#options.shared ? 0o666 : 0o600);
+    });
+  }
+
+  async #replace(index: object, mode: number): Promise<void> {
     const temporary = `${this.path}.${randomUUID()}`;
     try {
       const file = await open(temporary, "wx", mode);

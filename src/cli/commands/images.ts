@@ -1,0 +1,23 @@
+import { buildRouteMap, type Command, type RouteMap } from "@stricli/core";
+import type { Context } from "../context.ts";
+
+/** As for the commands above: a chunk each. */
+const routes: Readonly<Record<string, () => Promise<Command<Context>>>> = {
+  ls: async () => (await import("./images/ls.ts")).lsCommand,
+  label: async () => (await import("./images/label.ts")).labelCommand,
+  rm: async () => (await import("./images/rm.ts")).rmCommand,
+  gc: async () => (await import("./images/gc.ts")).gcCommand,
+  fsck: async () => (await import("./images/fsck.ts")).fsckCommand,
+};
+
+/** `gantry images [ls|label|rm|gc|fsck]`; only what was asked for is loaded. */
+export async function imagesRoute(asked: string | undefined): Promise<RouteMap<Context>> {
+  const wanted = asked === undefined || (asked.startsWith("-") && !/^--?h/.test(asked)) ? "ls" : asked;
+  const names = Object.hasOwn(routes, wanted) ? [...new Set(["ls", wanted])] : Object.keys(routes);
+  const loaded = await Promise.all(names.map(async (name) => [name, await routes[name]!()] as const));
+  return buildRouteMap<string, Context>({
+    routes: Object.fromEntries(loaded),
+    defaultCommand: "ls",
+    docs: { brief: "The images of the local store: list, label, remove, collect garbage, check" },
+  });
+}

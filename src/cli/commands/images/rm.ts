@@ -1,0 +1,35 @@
+import { buildCommand, type Command } from "@stricli/core";
+import { printable } from "../../../base/text.ts";
+import { removeImages } from "../../../verbs/images.ts";
+import type { Context } from "../../context.ts";
+import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
+import { session } from "../../session.ts";
+import { withStore } from "../../store.ts";
+
+interface Flags extends StoreFlags {
+  readonly json: boolean;
+}
+
+export const rmCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Remove names from the store",
+    fullDescription: "The bytes stay until `gantry images gc`, and for as long as another name leads to them.",
+  },
+  parameters: {
+    flags: { ...storeFlags, json: jsonFlag },
+    positional: {
+      kind: "array",
+      minimum: 1,
+      parameter: { parse: String, brief: "The images", placeholder: "REF" },
+    },
+  },
+  func(this: Context, flags: Flags, ...names: string[]) {
+    return session(this, {}, (io) =>
+      withStore(flags, async (store) => {
+        const removed = await removeImages(store, names);
+        if (flags.json) io.json(removed);
+        else for (const name of removed) io.print(`${printable(name)}\n`);
+      }),
+    );
+  },
+});

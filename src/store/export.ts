@@ -1,0 +1,102 @@
+import { open } from "node:fs/promises";
+import type { IndexFile } from "../registry/layout/index-file.ts";
+import { annotationKeys } from "../spec/annotations.ts";
+import { mediaTypes } from "../spec/media-types.ts";
+import type { Descriptor } from "../spec/types.ts";
+import type { NamespacedImage, Snapshot } from "./sql/images.ts";
+
+const keys = {
+  generation: "dev.gantry.generation",
+  name: "dev.gantry.name",
+  namespace: "dev.gantry.namespace",
+  labels: "dev.gantry.labels",
+  created: "dev.gantry.created",
+  updated: "dev.gantry.updated",
+} as const;
+
+export const DEFAULT_NAMESPACE = "default";
+
+/**
+ * Writes the names into the index.json of the store, where other tools find those of the default namespace as
+ * ref.name. Every change calls this; where somebody's later export has the change already, there is nothing to do.
+ * @param atLeast the generation that must be in the file afterwards
+ */
+export async function exportNames(index: IndexFile, atLeast: number, snapshot: () => Promise<Snapshot>): Promise<void> {
+  await index.write(async () => {
+    if ((await exportedGeneration(index.path)) >= atLeast) return undefined;
+    const { generation, images } = await snapshot();
+    return {
+      schemaVersion: 2,
+      mediaType: mediaTypes.index,
+      // At the beginning of the file, where it can be read without the rest.
+      annotations: { [keys.generation]: String(generation) },
+      manifests: images.map(toEntry),
+    };
+  });
+}
+
+/** Which change of the names is the last that an index.json shows; -1 where it is not of our making. */
+export async function exportedGeneration(path: string): Promise<number> {
+  const file = await open(path, "r").catch(() => undefined);
+  if (!file) return -1;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(256), 0, 256, 0);
+    const match = /"dev\.gantry\.generation":"(\d+)"/.exec(buffer.toString("utf8", 0, bytesRead));
+    return match ? Number(match[1]) : -1;
+  } finally {
+    await file.close();
+  }
+}
+
+function toEntry({ namespace, name, target, labels, createdAt, updatedAt }: NamespacedImage): Descriptor {
+  const own = namespace === DEFAULT_NAMESPACE;
+  return {
+    ...target,
+    annotations: {
+      ...target.annotations,
+      ...(own ? { [annotationKeys.refName]: name } : { [keys.name]: name, [keys.namespace]: namespace }),
+      ...(Object.keys(labels).length > 0 && { [keys.labels]: JSON.stringify(labels) }),
+      [keys.created]: createdAt.toISOString(),
+      [keys.updated]: updatedAt.toISOString(),
+    },
+  };
+}
+
+/** The image that an entry of an exported index stands for; undefined for entries without a name. */
+export function fromEntry(entry: Descriptor): NamespacedImage | undefined {
+  const { annotations = {}, ...rest } = entry;
+  const {
+    [annotationKeys.refName]: refName,
+    [keys.name]: otherName,
+    [keys.namespace]: namespace = DEFAULT_NAMESPACE,
+    [keys.labels]: labels,
+    [keys.created]: created,
+    [keys.updated]: updated,
+    ...others
+  } = annotations;
+  const name = otherName ?? refName;
+  if (name === undefined) return undefined;
+  const time = (text: string | undefined): Date => {
+    const date = new Date(text ?? 0);
+    return Number.isNaN(date.getTime()) ? new Date(0) : date;
+  };
+  return {
+    namespace,
+    name,
+    target: Object.keys(others).length > 0 ? { ...rest, annotations: others } : rest,
+    labels: parseLabels(labels),
+    createdAt: time(created),
+    updatedAt: time(updated ?? created),
+  };
+}
+
+function parseLabels(text: string | undefined): Record<string, string> {
+  try {
+    const value = JSON.parse(text ?? "{}") as Record<string, unknown>;
+    return Object.fromEntries(
+      Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    );
+  } catch {
+    return {};
+  }
+}

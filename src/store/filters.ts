@@ -1,0 +1,171 @@
+import { GantryError } from "../base/error.ts";
+import type { StoredImage } from "./images.ts";
+
+export type Operator = "present" | "==" | "!=" | "~=";
+
+/** One condition of a filter. */
+export interface Selector {
+  /** `["labels", "team"]` for `labels.team`. */
+  readonly field: readonly string[];
+  readonly operator: Operator;
+  readonly value: string;
+  /** Where the value begins in the expression, for messages. */
+  readonly at: number;
+}
+
+/** A filter: all of its selectors must hold. None hold for everything. */
+export interface Filter {
+  readonly text: string;
+  readonly selectors: readonly Selector[];
+}
+
+/**
+ * Reads a filter in containerd's language: `name==docker.io/library/alpine:3.20`, `labels.team==core,name~=alpine`,
+ * `labels."org.example/x"`. Fields are `name`, `target.digest`, `target.mediatype` and `labels.KEY`; operators are `==`,
+ * `!=` and `~=` (an RE2 expression that matches anywhere), and a field alone asks whether it is there. A comma is AND.
+ * Values are bare up to a comma or space, or quoted with `"`, `/` or `|`.
+ * @throws INVALID_FILTER with the position
+ */
+export function parseFilter(text: string): Filter {
+  const fail = (at: number, why: string): never => {
+    throw new GantryError(
+      "INVALID_FILTER",
+      `the filter ${JSON.stringify(text)} is wrong at character ${at + 1}: ${why}; expected something like labels.team==core,name~=alpine`,
+      { details: { position: at + 1 } },
+    );
+  };
+  let at = 0;
+  const skipSpace = (): void => {
+    while (/\s/.test(text[at] ?? "")) at += 1;
+  };
+
+  function quoted(): string {
+    const start = at;
+    const quote = text[at]!;
+    let value = "";
+    for (at += 1; text[at] !== quote; at += 1) {
+      if (at >= text.length) return fail(start, `the ${quote} that begins here does not end`);
+      if (text[at] !== "\\") {
+        value += text[at];
+        continue;
+      }
+      at += 1;
+      if (text[at] === quote) value += quote;
+      // Between slashes or bars only the quote itself is escaped: what is there is an expression with escapes of its own.
+      else if (quote !== '"') value += `\\${text[at] ?? ""}`;
+      else value += escaped();
+    }
+    at += 1;
+    return value;
+  }
+
+  function escaped(): string {
+    const simple = { n: "\n", t: "\t", r: "\r", a: "\x07", b: "\b", f: "\f", v: "\v", "\\": "\\", "'": "'" };
+    const char = text[at] ?? "";
+    if (Object.hasOwn(simple, char)) return simple[char as keyof typeof simple];
+    const lengths: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
+    const digits = text.slice(at + 1, at + 1 + (lengths[char] ?? 0));
+    const code = Number.parseInt(digits, 16);
+    if (lengths[char] !== digits.length || !/^[0-9a-f]+$/i.test(digits) || code > 0x10ffff) {
+      return fail(at - 1, "this is no escape that is known");
+    }
+    at += digits.length;
+    return String.fromCodePoint(code);
+  }
+
+  function fieldPart(): string {
+    if (text[at] === '"') return quoted();
+    const part = /^[A-Za-z0-9_]+/.exec(text.slice(at))?.[0];
+    if (part === undefined) return fail(at, "a field is missing here");
+    at += part.length;
+    if (/[^\s,.=!~]/.test(text[at] ?? "")) {
+      const whole = /^[^\s,.=!~]+/.exec(text.slice(at - part.length))![0];
+      return fail(at, `a field with ${JSON.stringify(text[at])} must be quoted: ${JSON.stringify(whole)}`);
+    }
+    return part;
+  }
+
+  function value(): string {
+    if (text[at] === '"' || text[at] === "/" || text[at] === "|") {
+      const inner = quoted();
+      if (at < text.length && !/[\s,]/.test(text[at]!)) return fail(at, "a comma is missing after the quoted value");
+      return inner;
+    }
+    const bare = /^[^\s,]*/.exec(text.slice(at))![0];
+    at += bare.length;
+    return bare === "" ? fail(at, "a value is missing here") : bare;
+  }
+
+  function selector(): Selector {
+    const field = [fieldPart()];
+    while (text[at] === ".") {
+      at += 1;
+      field.push(fieldPart());
+    }
+    skipSpace();
+    const operator = (["==", "!=", "~="] as const).find((candidate) => text.startsWith(candidate, at));
+    if (!operator) {
+      if (at < text.length && text[at] !== ",") return fail(at, "an operator is missing here: ==, != or ~=");
+      return { field, operator: "present", value: "", at };
+    }
+    at += operator.length;
+    skipSpace();
+    const start = at;
+    return { field, operator, value: value(), at: start };
+  }
+
+  const selectors: Selector[] = [];
+  skipSpace();
+  while (at < text.length) {
+    selectors.push(selector());
+    skipSpace();
+    if (at >= text.length) break;
+    if (text[at] !== ",") fail(at, "a comma is missing here");
+    at += 1;
+    skipSpace();
+    if (at >= text.length) fail(at, "a condition is missing after the comma");
+  }
+  return { text, selectors };
+}
+
+/** The value that a field path names in an image; undefined where it is absent, as every other field is. */
+function fieldValue(image: StoredImage, field: readonly string[]): string | undefined {
+  const [first, ...rest] = field;
+  const path = rest.join(".");
+  if (first === "name" && rest.length === 0) return image.name;
+  if (first === "target" && path === "digest") return image.target.digest;
+  if (first === "target" && path === "mediatype") return image.target.mediaType;
+  if (first === "labels" && path !== "" && Object.hasOwn(image.labels, path)) return image.labels[path];
+  return undefined;
+}
+
+/**
+ * A function that says whether an image passes any of the filters; without filters everything does. The regular
+ * expressions' engine is loaded only where one is needed.
+ * @throws INVALID_FILTER for an expression that RE2 does not know
+ */
+export async function matcher(filters: readonly Filter[]): Promise<(image: StoredImage) => boolean> {
+  const compiled = await Promise.all(
+    filters.map((filter) => Promise.all(filter.selectors.map((it) => test(filter, it)))),
+  );
+  return (image) => compiled.length === 0 || compiled.some((tests) => tests.every((matches) => matches(image)));
+}
+
+async function test(filter: Filter, selector: Selector): Promise<(image: StoredImage) => boolean> {
+  const { field, operator, value } = selector;
+  if (operator === "present") return (image) => fieldValue(image, field) !== undefined;
+  if (operator === "==") return (image) => fieldValue(image, field) === value;
+  if (operator === "!=") return (image) => (fieldValue(image, field) ?? "") !== value;
+  const { RE2JS } = await import("re2js");
+  let expression: { matcher(text: string): { find(): boolean } };
+  try {
+    expression = RE2JS.compile(value);
+  } catch (error) {
+    throw new GantryError(
+      "INVALID_FILTER",
+      `the filter ${JSON.stringify(filter.text)} is wrong at character ${selector.at + 1}: ${JSON.stringify(value)} is no RE2 expression: ${(error as Error).message}`,
+      { cause: error, details: { position: selector.at + 1 } },
+    );
+  }
+  return (image) => expression.matcher(fieldValue(image, field) ?? "").find();
+}

@@ -1,0 +1,135 @@
+import { lstatSync, readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { isGantryError } from "../base/error.ts";
+import type { Limits } from "../base/limits.ts";
+import type { BlobDirectory } from "../content/blob-directory.ts";
+import { childrenOf, isDocument } from "../images/graph.ts";
+import { formatFullPlatform } from "../images/platform.ts";
+import { isAttestation } from "../images/select.ts";
+import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
+import { algorithmOf, type Digest, digestOf, hexOf } from "../spec/digest.ts";
+import { isConfigType } from "../spec/media-types.ts";
+import type { Descriptor } from "../spec/types.ts";
+
+/** How much of an image is on this host. */
+export interface Presence {
+  /** All of it, some of its platforms or blobs, or not even its top document. */
+  readonly state: "complete" | "partial" | "absent";
+  /** The platforms of which everything is here. */
+  readonly platforms: readonly string[];
+  /** The bytes of what is here; what is listed twice counts once. */
+  readonly size: number;
+}
+
+/** Something that a document leads to and that is not here, though the document is. */
+export interface Missing {
+  readonly descriptor: Descriptor;
+  readonly parent: Digest;
+  readonly platform?: string;
+}
+
+/** The blobs that are there, by digest. */
+export async function inventory(root: string): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const algorithm of ["sha256", "sha512"]) {
+    const names = await readdir(join(root, "blobs", algorithm)).catch(() => []);
+    for (const name of names) found.add(`${algorithm}:${name}`);
+  }
+  return found;
+}
+
+/** Reads a document of a store at once, and verifies it. Undefined where it is not there; small files need no event loop. */
+export function readStored(blobs: BlobDirectory, digest: Digest): Buffer | undefined {
+  const path = blobs.path(digest);
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
+  const bytes = readFileSync(path);
+  return digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined;
+}
+
+/** Says of images how much of them is here, from the documents and one listing of the blobs. */
+export class PresenceScan {
+  readonly #blobs: BlobDirectory;
+  readonly #here: ReadonlySet<string>;
+  readonly #limits: Limits | undefined;
+
+  /** @param here the blobs that count as being here */
+  constructor(blobs: BlobDirectory, here: ReadonlySet<string>, limits?: Limits) {
+    this.#blobs = blobs;
+    this.#here = here;
+    this.#limits = limits;
+  }
+
+  /** @returns also what is missing below documents that are here; entries of an index need not be here at all */
+  examine(target: Descriptor): Presence & { readonly missing: readonly Missing[] } {
+    const missing: Missing[] = [];
+    const counted = new Map<Digest, number>();
+    const platforms: string[] = [];
+    const seen = new Map<Digest, boolean>();
+    const visit = (descriptor: Descriptor, platform: string | undefined): boolean => {
+      const known = seen.get(descriptor.digest);
+      if (known !== undefined) return known;
+      // What leads back to itself is no worse for it.
+      seen.set(descriptor.digest, true);
+      const complete = look(descriptor, platform);
+      seen.set(descriptor.digest, complete);
+      return complete;
+    };
+    const look = (descriptor: Descriptor, platform: string | undefined): boolean => {
+      const { digest, size } = descriptor;
+      if (!this.#here.has(digest)) return false;
+      counted.set(digest, size);
+      if (!isDocument(descriptor)) return true;
+      const document = this.#read(descriptor);
+      if (!document) return false;
+      if (document.kind === "index") {
+        const states = document.index.manifests.map((entry) => {
+          const own = entry.platform && !isAttestation(entry) ? formatFullPlatform(entry.platform) : platform;
+          const whole = visit(entry, own);
+          if (whole && entry.platform && !isAttestation(entry)) platforms.push(own!);
+          return whole;
+        });
+        return states.every(Boolean);
+      }
+      let whole = true;
+      for (const child of childrenOf(document)) {
+        // A layer that may be fetched from elsewhere need not be here.
+        if ((child.urls?.length ?? 0) > 0 || visit(child, platform)) continue;
+        whole = false;
+        missing.push({ descriptor: child, parent: digest, ...(platform !== undefined && { platform }) });
+      }
+      if (whole && descriptor === target) platforms.push(...this.#platformOf(document.manifest.config));
+      return whole;
+    };
+    const whole = visit(target, undefined);
+    const here = this.#here.has(target.digest);
+    const bytes = [...counted.values()].reduce((sum, size) => sum + size, 0);
+    const state = !here ? "absent" : whole ? "complete" : "partial";
+    return { state, platforms: [...new Set(platforms)], size: bytes, missing };
+  }
+
+  #read(descriptor: Descriptor): Document | undefined {
+    const bytes = readStored(this.#blobs, descriptor.digest);
+    try {
+      return bytes && decodeDocument(bytes, descriptor.mediaType, `manifest ${descriptor.digest}`, this.#limits);
+    } catch (error) {
+      if (isGantryError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #platformOf(config: Descriptor): string[] {
+    const bytes = isConfigType(config.mediaType) ? readStored(this.#blobs, config.digest) : undefined;
+    try {
+      return bytes ? [formatFullPlatform(decodeImage(bytes, `config ${config.digest}`, this.#limits))] : [];
+    } catch (error) {
+      if (isGantryError(error)) return [];
+      throw error;
+    }
+  }
+}
+
+/** Where a blob is, below `blobs/` or another directory like it. */
+export function blobFile(directory: string, digest: Digest): string {
+  return join(directory, algorithmOf(digest), hexOf(digest));
+}

@@ -1,0 +1,53 @@
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { SqlDatabase } from "./database.ts";
+import { queryBuilder, type Tables } from "./kysely.ts";
+import { requireKnown, SCHEMA_VERSION } from "./version.ts";
+
+/**
+ * Steps from one version of the tables to the next, never changed once released. Version N is what the first N made.
+ * Names are compared and ordered by their bytes, in PostgreSQL too.
+ */
+const migrations: readonly [...((db: Transaction<Tables>, bytewise: string) => Promise<void>)[]] & {
+  readonly length: typeof SCHEMA_VERSION;
+} = [
+  async (db, bytewise) => {
+    const text = sql.raw(bytewise);
+    await sql`
+      CREATE TABLE gantry_images (
+        namespace ${text} NOT NULL,
+        name ${text} NOT NULL,
+        digest TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        target TEXT NOT NULL,
+        labels TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        PRIMARY KEY (namespace, name)
+      )`.execute(db);
+    await db.insertInto("gantry_meta").values({ key: "generation", value: 0 }).execute();
+  },
+];
+
+/** Brings the tables to the version that this code knows. @throws STORE_VERSION for newer ones, which are left alone */
+export async function migrate(database: SqlDatabase): Promise<void> {
+  const db: Kysely<Tables> = queryBuilder(database);
+  const postgres = database.dialect === "postgres";
+  await db.transaction().execute(async (transaction) => {
+    // Several hosts may come at once; the lock is PostgreSQL's own, and ends with the transaction.
+    if (postgres) await sql`SELECT pg_advisory_xact_lock(7263541)`.execute(transaction);
+    await sql`CREATE TABLE IF NOT EXISTS gantry_meta (key TEXT PRIMARY KEY, value BIGINT NOT NULL)`.execute(
+      transaction,
+    );
+    const found = await transaction
+      .selectFrom("gantry_meta")
+      .select("value")
+      .where("key", "=", "schema")
+      .executeTakeFirst();
+    const version = Number(found?.value ?? 0);
+    requireKnown(database, version);
+    if (version === SCHEMA_VERSION) return;
+    for (const step of migrations.slice(version)) await step(transaction, postgres ? 'TEXT COLLATE "C"' : "TEXT");
+    await transaction.deleteFrom("gantry_meta").where("key", "=", "schema").execute();
+    await transaction.insertInto("gantry_meta").values({ key: "schema", value: SCHEMA_VERSION }).execute();
+  });
+}

@@ -1,0 +1,143 @@
+import { Semaphore, sleep } from "../../base/async.ts";
+import { GantryError, messageOf } from "../../base/error.ts";
+import type { SqlDatabase, SqlRow, SqlSession, SqlValue } from "./database.ts";
+
+/** What libsql and node:sqlite have in common. */
+interface Handle {
+  exec(sql: string): unknown;
+  prepare(sql: string): {
+    readonly reader?: boolean;
+    all(...values: unknown[]): unknown[];
+    run(...values: unknown[]): unknown;
+  };
+  close(): void;
+}
+
+type Driver = "node:sqlite" | "libsql";
+
+/** How long a writer waits for the others. Milliseconds. */
+const WAIT_MS = 60_000;
+
+/** node:sqlite where this Node has it, else libsql. */
+async function openHandle(path: string): Promise<{ handle: Handle; driver: Driver }> {
+  const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
+  if (major > 22 || (major === 22 && minor >= 13)) {
+    const { DatabaseSync } = await withoutExperimentalWarning(() => import("node:sqlite" as string));
+    return { handle: new DatabaseSync(path) as Handle, driver: "node:sqlite" };
+  }
+  let Database: new (path: string) => Handle;
+  try {
+    Database = ((await import("libsql")) as unknown as { default: typeof Database }).default;
+  } catch (error) {
+    throw new GantryError(
+      "NATIVE_UNAVAILABLE",
+      `the store's database needs Node 22.13 or the optional package libsql, which cannot be loaded: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  return { handle: new Database(path), driver: "libsql" };
+}
+
+/** Nobody who lists images can do anything about Node's view of its own module. */
+async function withoutExperimentalWarning<T>(work: () => Promise<T>): Promise<T> {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return await work();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** The result code of SQLite, without its extension. */
+function resultCode(error: unknown): number {
+  const { rawCode, errcode } = error as { rawCode?: number; errcode?: number };
+  return (rawCode ?? errcode ?? 0) & 0xff;
+}
+const BUSY = 5;
+const LOCKED = 6;
+const isBusy = (error: unknown): boolean => [BUSY, LOCKED].includes(resultCode(error));
+
+/**
+ * A SQLite database in a file that exists (an empty one will do). Several processes may have it open: it is in WAL
+ * mode, readers never wait, and writers wait for each other without keeping this process from its other work.
+ */
+export async function openSqlite(path: string): Promise<SqlDatabase & { readonly driver: Driver }> {
+  const failed = (error: unknown): unknown => explain(path, error);
+  let handle: Handle;
+  let driver: Driver;
+  try {
+    ({ handle, driver } = await openHandle(path));
+  } catch (error) {
+    throw failed(error);
+  }
+  const turn = new Semaphore(1);
+
+  function run(sql: string, parameters: readonly SqlValue[] = []): readonly SqlRow[] {
+    const statement = handle.prepare(sql);
+    // A number that JavaScript calls whole must not arrive as a real one.
+    const values = parameters.map((value) => (Number.isSafeInteger(value) ? BigInt(value as number) : value));
+    if (statement.reader !== false) return statement.all(...values) as SqlRow[];
+    statement.run(...values);
+    return [];
+  }
+
+  async function patiently<T>(work: () => T): Promise<T> {
+    const deadline = Date.now() + WAIT_MS;
+    for (let pause = 1; ; pause = Math.min(pause * 2, 25)) {
+      try {
+        return work();
+      } catch (error) {
+        if (!isBusy(error) || Date.now() > deadline) throw failed(error);
+        await sleep(pause * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  await patiently(() => {
+    handle.exec("PRAGMA busy_timeout = 10");
+    const [mode] = run("PRAGMA journal_mode");
+    if (mode?.["journal_mode"] !== "wal") handle.exec("PRAGMA journal_mode = WAL");
+  });
+  let open = true;
+  return {
+    dialect: "sqlite",
+    name: path,
+    driver,
+    async acquire(): Promise<SqlSession> {
+      const release = await turn.acquire();
+      return {
+        query: (sql, parameters) => patiently(() => run(sql, parameters)),
+        begin: () => patiently(() => void handle.exec("BEGIN IMMEDIATE")),
+        commit: () => patiently(() => void handle.exec("COMMIT")),
+        rollback: async () => void handle.exec("ROLLBACK"),
+        release,
+      };
+    },
+    async close() {
+      if (!open) return;
+      open = false;
+      (await turn.acquire())();
+      handle.close();
+    },
+  };
+}
+
+/** What SQLite's errors mean to somebody who has a store. */
+function explain(path: string, error: unknown): unknown {
+  const code = resultCode(error);
+  const said = `the database ${path}: ${messageOf(error)}`;
+  if (code === BUSY || code === LOCKED) {
+    return new GantryError("LOCK_TIMEOUT", `${said}; other processes kept it for a minute, try again`, {
+      cause: error,
+    });
+  }
+  if (code === 13) return new GantryError("NO_SPACE", `${said}; make room and try again`, { cause: error });
+  if (code === 11 || code === 26) {
+    return new GantryError("STORE_INVALID", `${said}; \`gantry images fsck --rebuild\` makes it anew from index.json`, {
+      cause: error,
+    });
+  }
+  if (code === 8 || code === 10 || code === 14) return new GantryError("FILE_SYSTEM", said, { cause: error });
+  return error;
+}

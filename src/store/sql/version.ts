@@ -1,0 +1,26 @@
+import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
+import { query, type SqlDatabase } from "./database.ts";
+
+/** The version of the tables that this code works with: how many migrations there are. */
+export const SCHEMA_VERSION = 1;
+
+/** The version of the tables of a database; 0 where it has none of ours. */
+export async function schemaVersion(database: SqlDatabase): Promise<number> {
+  try {
+    const [row] = await query(database, "SELECT value FROM gantry_meta WHERE key = 'schema'");
+    return Number(row?.["value"] ?? 0);
+  } catch (error) {
+    const noTable = !isGantryError(error) || error.code === "DATABASE_FAILED";
+    if (noTable && /gantry_meta/.test(messageOf(error))) return 0;
+    throw error;
+  }
+}
+
+/** @throws STORE_VERSION for tables that a newer gantry made */
+export function requireKnown(database: SqlDatabase, version: number): void {
+  if (version <= SCHEMA_VERSION) return;
+  throw new GantryError(
+    "STORE_VERSION",
+    `the database ${database.name} has version ${version}, this gantry knows ${SCHEMA_VERSION}; it was left untouched: use a newer gantry`,
+  );
+}

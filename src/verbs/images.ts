@@ -1,0 +1,59 @@
+import { GantryError, isGantryError } from "../base/error.ts";
+import type { StoredImage } from "../store/images.ts";
+import type { Presence } from "../store/presence.ts";
+import type { Store } from "../store/store.ts";
+import { registryReference } from "./open.ts";
+import { storeName } from "./pull.ts";
+
+/** An image of the store, and how much of it is on this host. Times are RFC 3339. */
+export interface ListedImage extends Omit<StoredImage, "createdAt" | "updatedAt"> {
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly here: Presence;
+}
+
+/** The images of a store in the order of their names. @throws INVALID_FILTER */
+export async function listImages(store: Store, filters: readonly string[] = []): Promise<readonly ListedImage[]> {
+  const images = await store.images.list(...filters);
+  const presence = await store.presence(images.map(({ target }) => target));
+  return images.map((image, at) => ({
+    ...image,
+    createdAt: image.createdAt.toISOString(),
+    updatedAt: image.updatedAt.toISOString(),
+    here: presence[at]!,
+  }));
+}
+
+/** The image that somebody means: the name as it was given, or in full. @throws IMAGE_NOT_FOUND, INVALID_REFERENCE */
+export async function findImage(store: Store, given: string): Promise<StoredImage> {
+  try {
+    return await store.images.get(given);
+  } catch (error) {
+    if (!isGantryError(error, "IMAGE_NOT_FOUND")) throw error;
+    const name = storeName(registryReference(given));
+    if (name === given) throw error;
+    return store.images.get(name);
+  }
+}
+
+/** Sets labels, `KEY=VALUE` each; one without a value is removed. @throws IMAGE_NOT_FOUND, USAGE, INVALID_IMAGE */
+export async function labelImage(store: Store, given: string, labels: readonly string[]): Promise<StoredImage> {
+  const pairs = labels.map((label): [string, string] => {
+    const at = label.indexOf("=");
+    if (at <= 0)
+      throw new GantryError("USAGE", `${JSON.stringify(label)} is no label; expected KEY=VALUE, or KEY= to remove it`);
+    return [label.slice(0, at), label.slice(at + 1)];
+  });
+  const image = await findImage(store, given);
+  if (pairs.length === 0) return image;
+  const fields = pairs.map(([key]) => `labels.${key}` as const);
+  return store.images.update({ ...image, labels: Object.fromEntries(pairs) }, ...fields);
+}
+
+/** Removes names. All are looked for before the first one goes. @returns the names in full @throws IMAGE_NOT_FOUND */
+export async function removeImages(store: Store, given: readonly string[]): Promise<readonly string[]> {
+  const names = new Set<string>();
+  for (const name of given) names.add((await findImage(store, name)).name);
+  for (const name of names) await store.images.delete(name);
+  return [...names];
+}
