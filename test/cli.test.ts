@@ -173,9 +173,12 @@ describe("the command", () => {
     while (!server.requests.some(({ path, method }) => method === "GET" && path.includes("/blobs/")))
       await new Promise((resolve) => setTimeout(resolve, 20));
     const [lease] = readdirSync(join(store, "leases"));
-    expect(Date.parse(JSON.parse(readFileSync(join(store, "leases", lease!), "utf8")).expires)).toBeGreaterThan(
-      Date.now(),
-    );
+    const [first, ...named] = readFileSync(join(store, "leases", lease!), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(Date.parse(first.expires)).toBeGreaterThan(Date.now());
+    expect(named.some(({ digest }) => server.requests.some(({ path }) => path.endsWith(digest)))).toBe(true);
     const exited = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
     child.kill("SIGINT");
     expect(await exited).toBe(130);

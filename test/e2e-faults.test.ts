@@ -45,7 +45,7 @@ async function expectUnharmed(store: string, rootfs: string, goodName: string): 
     readdirSync(store)
       .sort()
       .filter((name) => name !== "tmp"),
-  ).toEqual(["blobs", "index.json", "layers", "leases", "oci-layout", "version.json"]);
+  ).toEqual(["blobs", "index.json", "layers", "leases", "names.db", "oci-layout", "version.json"]);
   const left = existsSync(join(store, "tmp")) ? readdirSync(join(store, "tmp"), { recursive: true }) : [];
   expect(left.length).toBeLessThanOrEqual(8);
   expect(readdirSync(join(store, "leases"))).toEqual([]);

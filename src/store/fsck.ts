@@ -83,8 +83,7 @@ async function hashBlobs(
   const damaged: Digest[] = [];
   let bytes = 0;
   const all = await inventory(store.directory);
-  options.progress?.({ type: "start", id: "fsck", label: "hashing blobs", total: all.size });
-  let done = 0;
+  options.progress?.({ type: "start", id: "fsck", label: "hashing blobs" });
   for (const digest of all) {
     options.signal?.throwIfAborted();
     if (!isDigest(digest)) {
@@ -96,6 +95,7 @@ async function hashBlobs(
     }
     const fault = await hashBlob(store, digest, options.signal, (count) => {
       bytes += count;
+      options.progress?.({ type: "advance", id: "fsck", done: bytes });
     });
     if (fault === "gone") continue;
     if (fault === undefined) sound.add(digest);
@@ -104,8 +104,6 @@ async function hashBlobs(
       const repair = options.rebuild ? undefined : "gantry images fsck --rebuild, then pull what it says";
       findings.push({ kind: "damaged", digest, message: fault, ...(repair && { repair }) });
     }
-    done += 1;
-    options.progress?.({ type: "advance", id: "fsck", done });
   }
   options.progress?.({ type: "end", id: "fsck", result: "done" });
   return { sound, damaged, bytes };

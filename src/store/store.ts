@@ -12,6 +12,7 @@ import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
 import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry } from "./export.ts";
+import { matcher, parseFilter } from "./filters.ts";
 import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
 import type { GcOptions, GcReport } from "./gc.ts";
 import { type ImageStore, parseNamespace, type StoredImage } from "./images.ts";
@@ -435,7 +436,10 @@ class GuardedImages implements ImageStore {
   }
 
   async list(...filters: readonly string[]): Promise<readonly StoredImage[]> {
-    return (await this.#readable()) ? this.#inner.list(...filters) : [];
+    if (await this.#readable()) return this.#inner.list(...filters);
+    // A filter that is wrong is wrong before there is anything to filter.
+    await matcher(filters.map(parseFilter));
+    return [];
   }
 
   async create(...args: Parameters<ImageStore["create"]>): Promise<StoredImage> {

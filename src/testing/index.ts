@@ -1,4 +1,5 @@
 export { type ContractCase, type RegistryCapabilities, registryContract, rejects, withoutLeaks } from "./contract.ts";
+export { type ImageStoreCase, imageStoreContract } from "./image-store.ts";
 export {
   pushImage,
   randomImage,

@@ -41,6 +41,8 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
   const { store, signal, progress, limits } = options;
   const name = storeName(registryReference(location));
   await using source = open(location, { ...options.remote, ...(limits && { limits }), ...(progress && { progress }) });
+  // Before anything is asked of anybody: a store that cannot take the image says so.
+  await store.prepare();
   const registry = store.writer(`pull ${name}`);
   try {
     const destination = { registry, repo: repositoryOf(name), name };

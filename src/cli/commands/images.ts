@@ -12,12 +12,14 @@ const routes: Readonly<Record<string, () => Promise<Command<Context>>>> = {
 
 /** `gantry images [ls|label|rm|gc|fsck]`; only what was asked for is loaded. */
 export async function imagesRoute(asked: string | undefined): Promise<RouteMap<Context>> {
-  const wanted = asked === undefined || (asked.startsWith("-") && !/^--?h/.test(asked)) ? "ls" : asked;
-  const names = Object.hasOwn(routes, wanted) ? [...new Set(["ls", wanted])] : Object.keys(routes);
+  const listing = asked === undefined || (asked.startsWith("-") && !/^--?h/.test(asked));
+  const wanted = listing ? "ls" : asked;
+  const names = Object.hasOwn(routes, wanted) ? [wanted] : Object.keys(routes);
   const loaded = await Promise.all(names.map(async (name) => [name, await routes[name]!()] as const));
   return buildRouteMap<string, Context>({
     routes: Object.fromEntries(loaded),
-    defaultCommand: "ls",
+    // A word that is no command is a mistake, not an argument of ls.
+    ...(listing && { defaultCommand: "ls" }),
     docs: { brief: "The images of the local store: list, label, remove, collect garbage, check" },
   });
 }
