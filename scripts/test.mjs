@@ -1,12 +1,12 @@
 // npm test: sets up what the tests need, runs everything, and ends with "N passed, N failed, N skipped".
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
-/** Debian packages by the program that shows that they are there. */
+/** Debian packages by the program, or the path, that shows that they are there. */
 const packages = {
   "docker-registry": "docker-registry",
   skopeo: "skopeo",
@@ -16,10 +16,19 @@ const packages = {
   tar: "tar",
   "libarchive-tools": "bsdtar",
   "busybox-static": "busybox",
+  buildah: "buildah",
+  podman: "podman",
+  "golang-go": "go",
+  "golang-github-opencontainers-image-spec-dev": "/usr/share/gocode/src/github.com/opencontainers/image-spec",
+  "postgresql-15": "/usr/lib/postgresql/15/bin/initdb",
 };
+/** The Node that has node:sqlite, as the tests use it beside the one that they run on. */
+const newerNode = "22.23.3";
 const args = process.argv.slice(2);
 const has = (program) =>
-  ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"].some((path) => existsSync(join(path, program)));
+  program.startsWith("/")
+    ? existsSync(program)
+    : ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"].some((path) => existsSync(join(path, program)));
 
 async function ensurePackages() {
   const names = Object.keys(packages);
@@ -53,8 +62,28 @@ async function ensurePackages() {
   });
 }
 
+/** A newer Node from npm, beside the packages; never installed for those who use this one. */
+function ensureNewerNode() {
+  const cache = "node_modules/.cache/gantry";
+  const found = join(cache, "node_modules/newer-node/package.json");
+  if (existsSync(found) && JSON.parse(readFileSync(found, "utf8")).version === newerNode) return;
+  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return;
+  process.stderr.write(`bringing Node ${newerNode} from npm for the tests that need it\n`);
+  mkdirSync(cache, { recursive: true });
+  writeFileSync(join(cache, "package.json"), "{}");
+  const spec = `newer-node@npm:node-linux-${process.arch}@${newerNode}`;
+  execFileSync(
+    "npm",
+    ["install", "--prefix", cache, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", spec],
+    {
+      stdio: ["ignore", 2, 2],
+    },
+  );
+}
+
 await ensurePackages();
 ensureInstalled();
+ensureNewerNode();
 ensureBuilt();
 const output = join(mkdtempSync(join(tmpdir(), "gantry-results-")), "results.json");
 const filters = args.filter((arg) => arg !== "--setup" && arg !== "--long");
