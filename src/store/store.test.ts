@@ -1,0 +1,445 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { appendFile, cp, mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { bytesSource } from "../content/index.ts";
+import { parseRepoName, parseTag } from "../reference/index.ts";
+import { type Descriptor, type Digest, digestOf, mediaTypes } from "../spec/index.ts";
+import { pushImage, randomImage, rejects, seededBytes, testBlob, testIndex } from "../testing/index.ts";
+import { Store } from "./index.ts";
+import { LEASE_MS } from "./leases.ts";
+
+const fixture = fileURLToPath(new URL("../../test/fixtures/store-v1", import.meta.url));
+
+/** A store with one image for two platforms and one for one, nothing of it leased any more. */
+async function filled(): Promise<Store> {
+  const store = new Store(await temporary());
+  await pushImage(store.registry, "reg.example.org/one", randomImage({ seed: 1 }), "v1");
+  const arm64 = { os: "linux", architecture: "arm64" };
+  const two = testIndex([randomImage({ seed: 10 }), randomImage({ seed: 20, platform: arm64 })]);
+  await pushImage(store.registry, "reg.example.org/two", two, "v1");
+  await store.registry.release();
+  return store;
+}
+
+const blobsOf = (store: Store): string[] =>
+  readdirSync(join(store.directory, "blobs/sha256")).map((hex) => `sha256:${hex}`);
+const indexOf = (store: Store) => JSON.parse(readFileSync(join(store.directory, "index.json"), "utf8"));
+const one = "reg.example.org/one:v1";
+const two = "reg.example.org/two:v1";
+
+describe("the directory", () => {
+  test("of version 1 is brought to version 2, and keeps its names, times and bytes", async () => {
+    const directory = join(await temporary(), "store");
+    await cp(fixture, directory, { recursive: true });
+    const before = JSON.parse(await readFile(join(fixture, "index.json"), "utf8")).manifests as Descriptor[];
+    const store = new Store(directory);
+    const images = await store.images.list();
+    expect(images.map(({ name }) => name)).toEqual([
+      "docker.io/library/tool:latest",
+      "registry.example.org/team/app:v1",
+    ]);
+    for (const { name, target, createdAt, updatedAt } of images) {
+      const entry = before.find(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === name)!;
+      expect([target.digest, target.size]).toEqual([entry.digest, entry.size]);
+      expect(createdAt.toISOString()).toBe(entry.annotations!["dev.gantry.created"]);
+      expect(updatedAt.toISOString()).toBe(entry.annotations!["dev.gantry.updated"]);
+    }
+    expect((await store.fsck()).findings).toEqual([]);
+    expect((await store.gc()).blobs).toEqual([]);
+    await store.close();
+    expect(JSON.parse(await readFile(join(directory, "version.json"), "utf8"))).toEqual({
+      version: 2,
+      database: "sqlite",
+    });
+  });
+
+  test("of version 1 is brought up once by many at once", async () => {
+    const directory = join(await temporary(), "store");
+    await cp(fixture, directory, { recursive: true });
+    const stores = Array.from({ length: 5 }, () => new Store(directory));
+    const lists = await Promise.all(stores.map((store) => store.images.list()));
+    for (const list of lists) expect(list).toHaveLength(2);
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  test("of a newer version, and a database of a newer version, are refused and left as they are", async () => {
+    const store = await filled();
+    await store.close();
+    const version = join(store.directory, "version.json");
+    const { openSqlite } = await import("./sql/sqlite.ts");
+    const database = await openSqlite(join(store.directory, "names.db"));
+    const session = await database.acquire();
+    await session.query("UPDATE gantry_meta SET value = 99 WHERE key = 'schema'", []);
+    session.release();
+    await database.close();
+    const later = new Store(store.directory);
+    for (const work of [() => later.images.list(), () => later.gc(), () => later.images.set("x", target("x"))])
+      await rejects(work, "STORE_VERSION");
+    await later.close();
+    await writeFile(version, '{"version":3}');
+    const newest = new Store(store.directory);
+    for (const work of [() => newest.images.list(), () => newest.gc(), () => newest.fsck({ rebuild: true })])
+      await rejects(work, "STORE_VERSION");
+    await newest.close();
+    expect(await readFile(version, "utf8")).toBe('{"version":3}');
+  });
+
+  test("is not made by looking", async () => {
+    const directory = join(await temporary(), "store");
+    const store = new Store(directory);
+    expect(await store.images.list()).toEqual([]);
+    await rejects(store.images.get("x"), "IMAGE_NOT_FOUND");
+    await rejects(store.images.delete("x"), "IMAGE_NOT_FOUND");
+    expect((await store.gc()).blobs).toEqual([]);
+    expect((await store.fsck()).findings).toEqual([]);
+    await store.close();
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test("belongs to its owner alone, the database too", async () => {
+    const store = await filled();
+    for (const name of ["", "leases", "layers", "blobs"]) {
+      expect([name, (statSync(join(store.directory, name)).mode & 0o777).toString(8)]).toEqual([name, "700"]);
+    }
+    for (const name of ["names.db", "names.db-wal", "index.json", "version.json"]) {
+      expect([name, (statSync(join(store.directory, name)).mode & 0o777).toString(8)]).toEqual([name, "600"]);
+    }
+    await store.close();
+  });
+});
+
+const target = (content: string): Descriptor => ({
+  mediaType: mediaTypes.manifest,
+  digest: digestOf(content),
+  size: content.length,
+});
+
+describe("index.json", () => {
+  test("shows the names after each change, other namespaces apart", async () => {
+    const store = await filled();
+    await store.images.update({ ...(await store.images.get(one)), labels: { a: "<1>" } }, "labels");
+    await store.imagesOf("team").create({ name: one, target: (await store.images.get(one)).target });
+    const entries = indexOf(store).manifests as Descriptor[];
+    expect(entries.map(({ annotations }) => annotations!["org.opencontainers.image.ref.name"])).toEqual([
+      one,
+      two,
+      undefined,
+    ]);
+    expect(entries[2]!.annotations).toMatchObject({ "dev.gantry.namespace": "team", "dev.gantry.name": one });
+    await store.images.delete(one);
+    expect(indexOf(store).manifests).toHaveLength(2);
+    await store.close();
+  });
+
+  test("that a killed process left behind is brought up to date by the next change, and by fsck", async () => {
+    const store = await filled();
+    const path = join(store.directory, "index.json");
+    const old = await readFile(path);
+    await store.images.set("reg.example.org/three:v1", (await store.images.get(one)).target);
+    const right = await readFile(path, "utf8");
+    await writeFile(path, old);
+    const report = await store.fsck();
+    expect([report.findings, report.repaired]).toEqual([[], ["index.json was behind the names; it was written again"]]);
+    expect(await readFile(path, "utf8")).toBe(right);
+    expect((await store.fsck()).repaired).toEqual([]);
+    await store.close();
+  });
+
+  test("restores the names, labels, namespaces and times of a database that is lost, empty or damaged", async () => {
+    const store = await filled();
+    await store.images.update({ ...(await store.images.get(one)), labels: { a: "1", "b.c": "<>" } }, "labels");
+    await store.imagesOf("team").create({ name: "any name", target: (await store.images.get(one)).target });
+    const before = [await store.images.list(), await store.imagesOf("team").list()];
+    await store.close();
+    const file = join(store.directory, "names.db");
+    const ruin: [string, () => Promise<unknown>][] = [
+      ["lost", () => rm(file)],
+      ["empty", () => writeFile(file, "")],
+      ["damaged", () => writeFile(file, seededBytes(20_000))],
+    ];
+    for (const [name, work] of ruin) {
+      await work();
+      // What SQLite has beside it goes with it: it would bring all back.
+      for (const suffix of ["-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
+      const broken = new Store(store.directory);
+      for (const use of [
+        () => broken.images.list(),
+        () => broken.gc(),
+        () => broken.images.set("x", target("x")),
+        () => broken.fsck(),
+      ])
+        await rejects(use, "STORE_INVALID");
+      const { findings, repaired } = await broken.fsck({ rebuild: true });
+      expect([name, findings]).toEqual([name, []]);
+      expect(repaired.join()).toContain("3 names restored from index.json");
+      expect([await broken.images.list(), await broken.imagesOf("team").list()]).toEqual(before);
+      expect((await broken.gc()).blobs).toEqual([]);
+      await broken.close();
+    }
+  });
+});
+
+describe("garbage collection", () => {
+  test("takes what no name leads to, of any namespace, and nothing else", async () => {
+    const store = await filled();
+    const all = blobsOf(store);
+    expect((await store.gc()).blobs).toEqual([]);
+    await store.imagesOf("team").create({ name: "kept", target: (await store.images.get(one)).target });
+    await store.images.delete(one);
+    expect((await store.gc()).blobs).toEqual([]);
+    await store.images.delete(two);
+    const dry = await store.gc({ dryRun: true });
+    expect(blobsOf(store)).toEqual(all);
+    const report = await store.gc();
+    expect(report.blobs.map(({ digest }) => digest).sort()).toEqual(dry.blobs.map(({ digest }) => digest).sort());
+    expect([report.bytes, report.kept]).toEqual([dry.bytes, 4]);
+    expect(report.blobs).toHaveLength(9);
+    expect(blobsOf(store)).toHaveLength(4);
+    expect((await store.fsck()).findings).toEqual([]);
+    expect(existsSync(join(store.directory, "trash"))).toBe(false);
+    await store.close();
+  });
+
+  test("keeps what a lease protects, also another process's, until the lease expires", async () => {
+    const store = await filled();
+    const blob = testBlob(seededBytes(500, 77));
+    const lease = await store.lease("a test");
+    await lease.protect(blob.descriptor.digest);
+    await store.blobs.write(blob.descriptor, () => bytesSource(blob.descriptor, blob.bytes).open());
+    const other = new Store(store.directory);
+    expect((await other.gc()).blobs).toEqual([]);
+    // A holder that died while it wrote its last line.
+    const [name] = readdirSync(join(store.directory, "leases"));
+    const path = join(store.directory, "leases", name!);
+    await appendFile(path, '{"digest":"sha256:12');
+    expect((await other.gc()).blobs).toEqual([]);
+    const lines = (await readFile(path, "utf8")).replaceAll(
+      /"expires":"[^"]*"/g,
+      `"expires":"${new Date(0).toISOString()}"`,
+    );
+    await writeFile(path, lines);
+    expect((await other.gc({ dryRun: true })).blobs).toHaveLength(1);
+    expect(existsSync(path)).toBe(true);
+    expect((await other.gc()).blobs.map(({ digest }) => digest)).toEqual([blob.descriptor.digest]);
+    expect(existsSync(path)).toBe(false);
+    await rejects(lease.protect(digestOf("another")), "LOCK_LOST");
+    await lease.release();
+    await other.close();
+    await store.close();
+  });
+
+  test("a lease that says nothing protects for as long as leases last, and no longer", async () => {
+    const store = await filled();
+    const path = join(store.directory, "leases", "x.jsonl");
+    await writeFile(path, "");
+    await store.gc();
+    expect(existsSync(path)).toBe(true);
+    const old = new Date(Date.now() - LEASE_MS - 1000);
+    await utimes(path, old, old);
+    await store.gc();
+    expect(existsSync(path)).toBe(false);
+    await store.close();
+  });
+
+  test("a pull that finds its blobs while they are collected keeps them", async () => {
+    const store = await filled();
+    const image = await store.images.get(one);
+    await store.images.delete(one);
+    const digests = (await store.gc({ dryRun: true })).blobs.map(({ digest }) => digest);
+    expect(digests).toHaveLength(4);
+    // Between marking and removing, a writer protects what it finds, and another one has given a name already.
+    const writer = store.writer("a pull");
+    const repo = parseRepoName("reg.example.org/one");
+    let asked = 0;
+    const { collectGarbage } = await import("./gc.ts");
+    const parts = {
+      directory: store.directory,
+      blobs: store.blobs,
+      limits: store.limits,
+      exported: async () => -1,
+      snapshot: async () => {
+        asked += 1;
+        if (asked === 1) {
+          const empty = { generation: 1, images: (await names()).filter(({ name }) => name !== one) };
+          await writer.resolveBlob(repo, digests[0]!);
+          return empty;
+        }
+        return { generation: 2, images: await names() };
+      },
+      generation: async () => (asked === 1 ? 2 : 2),
+    };
+    const names = async () => (await store.images.list()).map((it) => ({ namespace: "default", ...it }));
+    const first = await collectGarbage(parts);
+    expect(first.blobs.map(({ digest }) => digest)).not.toContain(digests[0]);
+    expect(first.blobs).toHaveLength(3);
+    // The whole image again, this time named in between.
+    await pushImage(store.registry, "reg.example.org/one", randomImage({ seed: 1 }));
+    await store.registry.release();
+    await writer.release();
+    asked = 0;
+    const snapshot = parts.snapshot;
+    const second = await collectGarbage({
+      ...parts,
+      snapshot: async () => {
+        if (asked === 0) {
+          asked += 1;
+          const before = { generation: 1, images: (await names()).filter(({ name }) => name !== one) };
+          await store.images.set(one, image.target);
+          return before;
+        }
+        return snapshot();
+      },
+    });
+    expect(second.blobs).toEqual([]);
+    expect((await store.fsck()).findings).toEqual([]);
+    await store.close();
+  });
+
+  test("brings back what a killed one had put aside", async () => {
+    const store = await filled();
+    const [digest] = blobsOf(store);
+    const aside = join(store.directory, "trash/some-id/sha256");
+    await mkdir(aside, { recursive: true });
+    const hex = digest!.slice(7);
+    const away = (): Promise<void> => rename(join(store.directory, "blobs/sha256", hex), join(aside, hex));
+    await away();
+    expect((await store.fsck()).findings).toEqual([]);
+    await mkdir(aside, { recursive: true });
+    await away();
+    await store.gc();
+    expect(blobsOf(store)).toHaveLength(13);
+    // So does whoever writes next, once nobody can be at it any more.
+    await mkdir(aside, { recursive: true });
+    await away();
+    const old = new Date(Date.now() - 60_000);
+    await utimes(join(store.directory, "trash"), old, old);
+    const later = new Store(store.directory);
+    await later.prepare();
+    expect(blobsOf(later)).toHaveLength(13);
+    expect(existsSync(join(store.directory, "trash"))).toBe(false);
+    await later.close();
+    await store.close();
+  });
+
+  test("keeps extracted layers of images that stay, by diffID and chainID", async () => {
+    const store = await filled();
+    const { document } = await config(store, one);
+    const [base, top] = document.rootfs.diff_ids;
+    const chain = digestOf(`${base} ${top}`);
+    const stray = digestOf("stray");
+    const layers = join(store.directory, "layers/sha256");
+    for (const digest of [base, top, chain, stray])
+      await mkdir(join(layers, digest!.slice(7), "fs"), { recursive: true });
+    expect((await store.gc({ dryRun: true })).layers).toEqual([`sha256/${stray.slice(7)}`]);
+    expect((await store.gc()).layers).toEqual([`sha256/${stray.slice(7)}`]);
+    expect(readdirSync(layers).sort()).toEqual([base, top, chain].map((digest) => digest!.slice(7)).sort());
+    await store.images.delete(one);
+    expect((await store.gc()).layers).toHaveLength(3);
+    expect(readdirSync(layers)).toEqual([]);
+    await store.close();
+  });
+
+  test("removes nothing below a document that is damaged, and says so", async () => {
+    const store = await filled();
+    const { digest } = (await store.images.get(one)).target;
+    const path = store.blobs.path(digest);
+    const bytes = await readFile(path);
+    await writeFile(path, Buffer.from(bytes.toString().replace("2", "3")));
+    await store.images.delete(two);
+    const all = blobsOf(store);
+    await rejects(store.gc(), "STORE_DAMAGED");
+    expect(blobsOf(store)).toEqual(all);
+    await store.close();
+  });
+
+  test("keeps what documents of unknown types mention", async () => {
+    const store = await filled();
+    const payload = testBlob(seededBytes(100, 3));
+    const document = testBlob(JSON.stringify({ blobs: [payload.descriptor] }), "application/vnd.example.thing+json");
+    for (const { descriptor, bytes } of [payload, document])
+      await store.registry.pushBlob(parseRepoName("x"), descriptor, bytesSource(descriptor, bytes));
+    await store.images.create({ name: "thing", target: document.descriptor });
+    await store.registry.release();
+    expect((await store.gc()).blobs).toEqual([]);
+    await store.images.delete("thing");
+    expect((await store.gc()).blobs).toHaveLength(2);
+    await store.close();
+  });
+});
+
+async function config(
+  store: Store,
+  name: string,
+): Promise<{ digest: Digest; document: { rootfs: { diff_ids: Digest[] } } }> {
+  const read = async (digest: Digest) => JSON.parse(await readFile(store.blobs.path(digest), "utf8"));
+  const { digest } = (await read((await store.images.get(name)).target.digest)).config;
+  return { digest, document: await read(digest) };
+}
+
+describe("presence and fsck", () => {
+  test("an image is complete, partial with its platforms, or absent", async () => {
+    const store = await filled();
+    const targets = (await store.images.list()).map((image) => image.target);
+    const presence = async () => (await store.presence(targets)).map(({ state, platforms }) => [state, ...platforms]);
+    expect(await presence()).toEqual([
+      ["complete", "linux/amd64"],
+      ["complete", "linux/amd64", "linux/arm64"],
+    ]);
+    const index = JSON.parse(await readFile(store.blobs.path(targets[1]!.digest), "utf8"));
+    await store.blobs.delete(index.manifests[1].digest);
+    expect((await presence())[1]).toEqual(["partial", "linux/amd64"]);
+    expect((await store.fsck()).findings).toEqual([]);
+    await store.blobs.delete(targets[0]!.digest);
+    expect((await presence())[0]).toEqual(["absent"]);
+    expect((await store.fsck()).findings).toMatchObject([{ kind: "absent", image: one, repair: `gantry pull ${one}` }]);
+    await store.close();
+  });
+
+  test("a damaged blob is found, removed on request, and the pull that brings it again is named", async () => {
+    const store = await filled();
+    const index = JSON.parse(await readFile(store.blobs.path((await store.images.get(two)).target.digest), "utf8"));
+    const manifest = JSON.parse(await readFile(store.blobs.path(index.manifests[1].digest), "utf8"));
+    const { digest } = manifest.layers[0];
+    const path = store.blobs.path(digest);
+    const bytes = await readFile(path);
+    await writeFile(path, Buffer.concat([bytes.subarray(0, -1), Buffer.from([bytes.at(-1)! ^ 1])]));
+    const { findings } = await store.fsck();
+    expect(findings.map(({ kind }) => kind)).toEqual(["damaged", "incomplete"]);
+    expect(findings[0]!.digest).toBe(digest);
+    expect(findings[1]!.repair).toBe(`gantry pull --platform linux/arm64 ${two}`);
+    expect(findings[1]!.message).toContain(digest);
+    expect(existsSync(path)).toBe(true);
+    const after = await store.fsck({ rebuild: true });
+    expect(after.repaired).toEqual([`removed the damaged blob ${digest}`]);
+    expect(existsSync(path)).toBe(false);
+    await store.close();
+  });
+
+  test("files that are no blobs are named, and links are not followed", async () => {
+    const store = await filled();
+    await writeFile(join(store.directory, "blobs/sha256/not-a-digest"), "x");
+    const { findings } = await store.fsck();
+    expect(findings.map(({ kind }) => kind)).toEqual(["stray"]);
+    await store.close();
+  });
+
+  test("names that are no references are listed, and are no tags", async () => {
+    const store = await filled();
+    await store.images.create({ name: "NOT a reference", target: (await store.images.get(one)).target });
+    const tags: string[] = [];
+    for await (const tag of store.registry.tags(parseRepoName("reg.example.org/one"))) tags.push(tag);
+    expect(tags).toEqual(["v1"]);
+    const repositories: string[] = [];
+    for await (const name of store.registry.repositories()) repositories.push(name);
+    expect(repositories).toEqual(["reg.example.org/one", "reg.example.org/two"]);
+    await rejects(
+      store.registry.resolveManifest(parseRepoName("reg.example.org/one"), parseTag("v9")),
+      "IMAGE_NOT_FOUND",
+    );
+    expect((await stat(join(store.directory, "index.json"))).size).toBeGreaterThan(100);
+    await store.close();
+  });
+});
