@@ -3,7 +3,7 @@ import type { IndexFile } from "../registry/layout/index-file.ts";
 import { annotationKeys } from "../spec/annotations.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
-import type { NamespacedImage, Snapshot } from "./sql/images.ts";
+import type { NamespacedImage, SqlImages } from "./sql/images.ts";
 
 const keys = {
   generation: "dev.gantry.generation",
@@ -19,19 +19,27 @@ export const DEFAULT_NAMESPACE = "default";
 /**
  * Writes the names into the index.json of the store, where other tools find those of the default namespace as
  * ref.name. Every change calls this; where somebody's later export has the change already, there is nothing to do.
+ * The database keeps exporters apart: unlike a file's, its lock ends with the process that holds it.
  * @param atLeast the generation that must be in the file afterwards
+ * @param shown which images the file shows. Default: all
  */
-export async function exportNames(index: IndexFile, atLeast: number, snapshot: () => Promise<Snapshot>): Promise<void> {
-  await index.write(async () => {
-    if ((await exportedGeneration(index.path)) >= atLeast) return undefined;
-    const { generation, images } = await snapshot();
-    return {
+export async function exportNames(
+  index: IndexFile,
+  images: SqlImages,
+  atLeast: number,
+  shown: (image: NamespacedImage) => boolean = () => true,
+): Promise<void> {
+  if ((await exportedGeneration(index.path)) >= atLeast) return;
+  await images.exclusively(`export ${index.path}`, async (snapshot) => {
+    if ((await exportedGeneration(index.path)) >= atLeast) return;
+    const { generation, images: all } = await snapshot();
+    await index.replace({
       schemaVersion: 2,
       mediaType: mediaTypes.index,
       // At the beginning of the file, where it can be read without the rest.
       annotations: { [keys.generation]: String(generation) },
-      manifests: images.map(toEntry),
-    };
+      manifests: all.filter(shown).map(toEntry),
+    });
   });
 }
 

@@ -67,8 +67,9 @@ export async function collectGarbage(store: Collectable, options: GcOptions = {}
       const marks = new Marks(store, trash);
       const leases = await readLeases(directory);
       for (const digest of leases.protected) marks.markMentioned(digest);
+      const exported = await store.exported();
       const { generation, images } = await store.snapshot();
-      await requireCurrent(store, generation);
+      requireCurrent(store, generation, exported);
       for (const { target } of images) marks.markImage(target);
       const { garbage, kept } = await unmarked(directory, marks);
       const layers = unmarkedLayers(directory, marks);
@@ -94,8 +95,7 @@ export async function collectGarbage(store: Collectable, options: GcOptions = {}
 }
 
 /** Names that were lost lead to blobs that must not be. @throws STORE_DATABASE */
-async function requireCurrent(store: Collectable, generation: number): Promise<void> {
-  const exported = await store.exported();
+function requireCurrent(store: Collectable, generation: number, exported: number): void {
   if (exported <= generation) return;
   throw new GantryError(
     "STORE_DATABASE",

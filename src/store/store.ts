@@ -281,7 +281,7 @@ export class Store {
     // A host that only looks at shared names has no directory to write to.
     if (!(await this.exists())) return;
     try {
-      await exportNames(this.#index, atLeast, () => this.#snapshotForExport());
+      await this.#exportNames(atLeast);
     } catch (error) {
       if (!isGantryError(error)) throw error;
       const said = `the change is made, but index.json could not be written: ${error.message}; \`gantry images fsck\` does it`;
@@ -290,12 +290,12 @@ export class Store {
   }
 
   /** Of names that a fleet shares, index.json shows those that are here. */
-  async #snapshotForExport(): ReturnType<SqlImages["snapshot"]> {
-    const { generation, images } = await (await this.#names()).snapshot();
-    if (!this.shared) return { generation, images };
+  async #exportNames(atLeast: number): Promise<void> {
+    const names = await this.#names();
+    if (!this.shared) return exportNames(this.#index, names, atLeast);
     const { inventory } = await import("./presence.ts");
     const here = await inventory(this.directory);
-    return { generation, images: images.filter(({ target }) => here.has(target.digest)) };
+    return exportNames(this.#index, names, atLeast, ({ target }) => here.has(target.digest));
   }
 
   /** How much of each of these images is on this host, in their order. */
@@ -320,7 +320,7 @@ export class Store {
       exportAll: async () => {
         const generation = await (await this.#names()).generation();
         if ((await exportedGeneration(this.#index.path)) >= generation) return false;
-        await exportNames(this.#index, generation, () => this.#snapshotForExport());
+        await this.#exportNames(generation);
         return true;
       },
       exported: () => exportedGeneration(this.#index.path),

@@ -126,14 +126,9 @@ export class IndexFile {
     );
   }
 
-  /** Writes the whole file anew, under the lock, unless `make` has nothing to write. The index is written as it is given. */
-  async write(make: () => Promise<object | undefined>): Promise<void> {
-    await withLock(`${this.path}.lock`, async (lock) => {
-      const index = await make();
-      if (!index) return;
-      await lock.check();
-      await this.#replace(index, this.#options.shared ? 0o666 : 0o600);
-    });
+  /** Writes the whole file anew, as it is given, for a caller that sees to it that nobody else does. */
+  async replace(index: object): Promise<void> {
+    await this.#replace(index, this.#options.shared ? 0o666 : 0o600);
   }
 
   async #replace(index: object, mode: number): Promise<void> {

@@ -150,15 +150,27 @@ export class SqlImages {
 
   /** Every name of every namespace, in one statement and so of one moment. */
   async snapshot(): Promise<Snapshot> {
-    const rows = await query(
-      this.database,
-      `SELECT m.value AS generation, i.namespace, i.name, i.target, i.labels, i.created_at, i.updated_at
-       FROM gantry_meta m LEFT JOIN gantry_images i ON 1 = 1 WHERE m.key = 'generation' ORDER BY i.namespace, i.name`,
-    );
-    const images = rows.flatMap((row) =>
-      typeof row["name"] === "string" ? [{ namespace: String(row["namespace"]), ...toImage(row) }] : [],
-    );
-    return { generation: Number(rows[0]?.["generation"] ?? 0), images };
+    return toSnapshot(await query(this.database, SNAPSHOT));
+  }
+
+  /** Runs work while nobody else runs work of the same name on this database, nor changes names if it is SQLite. */
+  async exclusively(name: string, work: (snapshot: () => Promise<Snapshot>) => Promise<void>): Promise<void> {
+    const session = await this.database.acquire();
+    try {
+      await session.begin();
+      try {
+        if (this.database.dialect === "postgres") {
+          await session.query("SELECT pg_advisory_xact_lock(hashtext($1))", [name]);
+        }
+        await work(async () => toSnapshot(await session.query(SNAPSHOT, [])));
+        await session.commit();
+      } catch (error) {
+        await session.rollback().catch(() => {});
+        throw error;
+      }
+    } finally {
+      session.release();
+    }
   }
 
   /** How many changes there ever were. */
@@ -177,6 +189,17 @@ export class SqlImages {
   close(): Promise<void> {
     return this.database.close();
   }
+}
+
+const SNAPSHOT = `
+  SELECT m.value AS generation, i.namespace, i.name, i.target, i.labels, i.created_at, i.updated_at
+  FROM gantry_meta m LEFT JOIN gantry_images i ON 1 = 1 WHERE m.key = 'generation' ORDER BY i.namespace, i.name`;
+
+function toSnapshot(rows: readonly SqlRow[]): Snapshot {
+  const images = rows.flatMap((row) =>
+    typeof row["name"] === "string" ? [{ namespace: String(row["namespace"]), ...toImage(row) }] : [],
+  );
+  return { generation: Number(rows[0]?.["generation"] ?? 0), images };
 }
 
 /** The names of one namespace. `changed` is called after each change, with its generation, before the caller hears. */
