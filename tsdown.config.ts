@@ -24,12 +24,18 @@ const config: UserConfig = defineConfig({
   outputOptions: {
     codeSplitting: {
       groups: [
-        { name: "version", test: /src\/base\/version\.ts$/, priority: 1 },
-        { name: "model", test: /src\/(?:base\/|spec\/|reference\/|sys\/(?!native)).*(?<!\.d)\.ts$/ },
+        { name: "version", test: /src\/base\/version\.ts$/, priority: 4 },
+        { name: "model", test: /src\/(?:base\/|spec\/|reference\/|sys\/(?!native)).*(?<!\.d)\.ts$/, priority: 3 },
         { name: "archive", test: /src\/(?:(?:tar|compression|layer)\/(?!worker|index)|sys\/native).*(?<!\.d)\.ts$/ },
         {
+          name: "remote",
+          test: /src\/(?:transport|transfer|registry\/(?:remote|memory))\/(?!index\.ts).*(?<!\.d)\.ts$/,
+          priority: 1,
+        },
+        {
           name: "engine",
-          test: /src\/(?:content|images|transport|registry|transfer|store)\/(?!index\.ts|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
+          priority: 2,
+          test: /src\/(?:content|images|registry(?!\/(?:remote|memory)\/)|store)\/(?!index\.ts|derived\.|directory\.|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
         },
         { name: "cli", test: /src\/cli\/(?!commands\/|main).*(?<!\.d)\.ts$/ },
       ],

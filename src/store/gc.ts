@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
@@ -131,15 +131,33 @@ async function removeEmpty(trash: string): Promise<void> {
 export async function restoreTrash(blobs: BlobDirectory): Promise<void> {
   for (const name of await readdir(trashOf(blobs)).catch(() => [])) {
     const trash = join(trashOf(blobs), name);
-    for (const digest of await listAside(trash)) await bringBack(blobs, trash, digest);
+    for (const digest of await listAside(trash)) bringBack(blobs, trash, digest);
     await removeEmpty(trash);
   }
 }
 
-async function bringBack(blobs: BlobDirectory, trash: string, digest: Digest): Promise<void> {
-  await rename(blobFile(trash, digest), blobs.path(digest)).catch((error: unknown) => {
+function bringBack(blobs: BlobDirectory, trash: string, digest: Digest): void {
+  move(blobFile(trash, digest), blobs.path(digest));
+}
+
+/** Moves a file that may be gone by now. */
+function move(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
-  });
+  }
+}
+
+/**
+ * Calls `work` for each item. One call to the kernel is sooner done than waited for, but many together would keep
+ * everybody else in this process waiting.
+ */
+async function forEachSync<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+  for (const [at, item] of items.entries()) {
+    work(item);
+    if (at % 100 === 99) await new Promise(setImmediate);
+  }
 }
 
 async function putAside(
@@ -147,13 +165,11 @@ async function putAside(
   trash: string,
   batch: readonly { readonly digest: Digest }[],
 ): Promise<void> {
-  for (const algorithm of ["sha256", "sha512"]) {
-    await mkdir(join(trash, algorithm), { recursive: true, mode: 0o700 });
-  }
-  for (const { digest } of batch) {
-    await rename(blobs.path(digest), blobFile(trash, digest)).catch(async (error: unknown) => {
-      if (errnoOf(error) !== "ENOENT") throw await fileSystemError(error, "removing", blobs.path(digest));
-    });
+  try {
+    for (const algorithm of ["sha256", "sha512"]) mkdirSync(join(trash, algorithm), { recursive: true, mode: 0o700 });
+    await forEachSync(batch, ({ digest }) => move(blobs.path(digest), blobFile(trash, digest)));
+  } catch (error) {
+    throw await fileSystemError(error, "putting aside blobs in", trash);
   }
 }
 
@@ -170,13 +186,11 @@ async function markAgain(store: Collectable, marks: Marks, seen: number): Promis
 /** Brings back what is wanted after all, and removes the rest. @returns what was removed */
 async function empty(blobs: BlobDirectory, trash: string, marks: Marks): Promise<ReadonlySet<Digest>> {
   const gone = new Set<Digest>();
-  for (const digest of await listAside(trash)) {
-    if (marks.has(digest)) await bringBack(blobs, trash, digest);
-    else {
-      await rm(blobFile(trash, digest), { force: true });
-      gone.add(digest);
-    }
-  }
+  await forEachSync(await listAside(trash), (digest) => {
+    if (marks.has(digest)) return bringBack(blobs, trash, digest);
+    rmSync(blobFile(trash, digest), { force: true });
+    gone.add(digest);
+  });
   await removeEmpty(trash);
   return gone;
 }
@@ -187,14 +201,14 @@ async function unmarked(
 ): Promise<{ garbage: { digest: Digest; size: number }[]; kept: number }> {
   const garbage: { digest: Digest; size: number }[] = [];
   let kept = 0;
-  for (const digest of await inventory(directory)) {
-    if (!isDigest(digest)) continue;
-    if (marks.has(digest)) kept += 1;
-    else {
-      const found = await stat(blobFile(join(directory, "blobs"), digest)).catch(() => undefined);
-      if (found?.isFile()) garbage.push({ digest, size: found.size });
+  await forEachSync([...(await inventory(directory))].filter(isDigest), (digest) => {
+    if (marks.has(digest)) {
+      kept += 1;
+      return;
     }
-  }
+    const found = lstatSync(blobFile(join(directory, "blobs"), digest), { throwIfNoEntry: false });
+    if (found?.isFile()) garbage.push({ digest, size: found.size });
+  });
   return { garbage, kept };
 }
 

@@ -1,3 +1,4 @@
+export { defaultStoreDirectory } from "./directory.ts";
 export { type Filter, parseFilter, type Selector } from "./filters.ts";
 export type { Finding, FsckOptions, FsckReport } from "./fsck.ts";
 export type { GcOptions, GcReport } from "./gc.ts";
@@ -10,4 +11,4 @@ export {
 } from "./images.ts";
 export type { Lease } from "./leases.ts";
 export type { Presence } from "./presence.ts";
-export { defaultStoreDirectory, Store, type StoreOptions } from "./store.ts";
+export { Store, type StoreOptions } from "./store.ts";

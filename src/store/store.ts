@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
@@ -11,6 +10,8 @@ import { parseJsonObject } from "../spec/json.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
+import { derived } from "./derived.ts";
+import { blobListings, defaultStoreDirectory, derivedFile, namesFile } from "./directory.ts";
 import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry } from "./export.ts";
 import { matcher, parseFilter } from "./filters.ts";
 import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
@@ -31,13 +32,6 @@ export interface StoreOptions {
   readonly database?: string;
   /** Default: `default`. */
   readonly namespace?: string;
-}
-
-/** Where a store is when nobody says: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
-export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  if (env["GANTRY_STORE"]) return env["GANTRY_STORE"];
-  if (process.getuid?.() === 0) return "/var/lib/gantry";
-  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "gantry");
 }
 
 type DatabaseKind = "sqlite" | "postgres";
@@ -166,7 +160,7 @@ export class Store {
   }
 
   get #file(): string {
-    return join(this.directory, "names.db");
+    return namesFile(this.directory);
   }
 
   /** A connection to the names, whatever state their tables are in. */
@@ -300,12 +294,22 @@ export class Store {
 
   /** How much of each of these images is on this host, in their order. */
   async presence(targets: readonly Descriptor[]): Promise<readonly Presence[]> {
+    const known = new Map<string, Presence>();
     const { inventory, PresenceScan } = await import("./presence.ts");
-    const scan = new PresenceScan(this.blobs, await inventory(this.directory), this.limits);
-    return targets.map((target) => {
-      const { state, platforms, size } = scan.examine(target);
-      return { state, platforms, size };
+    let scan: InstanceType<typeof PresenceScan> | undefined;
+    const examine = async (target: Descriptor): Promise<Presence> => {
+      scan ??= new PresenceScan(this.blobs, await inventory(this.directory), this.limits);
+      const { missing: _missing, ...presence } = scan.examine(target);
+      return presence;
+    };
+    // As long as no blob comes or goes, what was found out before is still true.
+    const text = await derived(derivedFile(this.directory, "presence.json"), blobListings(this.directory), async () => {
+      for (const target of targets) known.set(keyOf(target), await examine(target));
+      return JSON.stringify([...known]);
     });
+    if (known.size === 0)
+      for (const [key, presence] of JSON.parse(text) as [string, Presence][]) known.set(key, presence);
+    return Promise.all(targets.map((target) => known.get(keyOf(target)) ?? examine(target)));
   }
 
   #parts(): Checkable {
@@ -404,6 +408,9 @@ export class Store {
     await this.#closeNames();
   }
 }
+
+/** The same bytes may be read as two things. */
+const keyOf = ({ digest, mediaType }: Descriptor): string => `${digest} ${mediaType}`;
 
 /** Whether a directory is there, and nobody has put anything into it for a while. */
 async function isOld(path: string): Promise<boolean> {

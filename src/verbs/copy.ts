@@ -7,16 +7,9 @@ import { formatReference, parseTag } from "../reference/reference.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyResult, copyImage } from "../transfer/copy.ts";
-import {
-  isRegistryLocation,
-  type Opened,
-  type OpenOptions,
-  open,
-  openStored,
-  referenceOf,
-  registryReference,
-} from "./open.ts";
-import { missingManifests, storeName } from "./pull.ts";
+import { isRegistryLocation, registryReference, storeName } from "./names.ts";
+import { type Opened, type OpenOptions, open, openStored, referenceOf } from "./open.ts";
+import { missingManifests } from "./pull.ts";
 
 export interface CopyVerbOptions extends OperationOptions {
   /** Default: all. One platform of an index is copied as an image of its own, under its own digest. */

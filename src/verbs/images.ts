@@ -2,8 +2,7 @@ import { GantryError, isGantryError } from "../base/error.ts";
 import type { StoredImage } from "../store/images.ts";
 import type { Presence } from "../store/presence.ts";
 import type { Store } from "../store/store.ts";
-import { registryReference } from "./open.ts";
-import { storeName } from "./pull.ts";
+import { registryReference, storeName } from "./names.ts";
 
 /** An image of the store, and how much of it is on this host. Times are RFC 3339. */
 export interface ListedImage extends Omit<StoredImage, "createdAt" | "updatedAt"> {

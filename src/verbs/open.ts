@@ -5,7 +5,6 @@ import {
   parseReference,
   parseRepoName,
   parseTag,
-  type Reference,
   type RepoName,
   type Tag,
   wantedOf,
@@ -16,6 +15,7 @@ import { type RemoteOptions, RemoteRegistry } from "../registry/remote/remote.ts
 import { type Digest, parseDigest } from "../spec/digest.ts";
 import { repositoryOf } from "../store/registry.ts";
 import { Store } from "../store/store.ts";
+import { layoutPrefix, registryReference, storePrefix, unsupportedPrefixes } from "./names.ts";
 
 export interface OpenOptions extends RemoteOptions {
   /** The directory of the store that `store:NAME` means. Default: that of the user. */
@@ -39,28 +39,13 @@ export interface Opened extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const layoutPrefix = "oci:";
-const storePrefix = "store:";
-const dockerPrefix = "docker://";
-const later = ["oci-archive:", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:"];
-
-/** True for locations that are references to a registry: `alpine:3.20`, `docker://alpine`. */
-export function isRegistryLocation(location: string): boolean {
-  return ![layoutPrefix, storePrefix, ...later].some((prefix) => location.startsWith(prefix));
-}
-
-/** The reference of a location in a registry. @throws INVALID_REFERENCE */
-export function registryReference(location: string): Reference {
-  return parseReference(location.startsWith(dockerPrefix) ? location.slice(dockerPrefix.length) : location);
-}
-
 /**
  * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[[:REPO]:TAG|@DIGEST]`, `store:NAME`. This is the
  * only place that knows this grammar.
  * @throws INVALID_REFERENCE, UNSUPPORTED for a kind of location that is not known
  */
 export function open(location: string, options: OpenOptions = {}): Opened {
-  const unsupported = later.find((prefix) => location.startsWith(prefix));
+  const unsupported = unsupportedPrefixes.find((prefix) => location.startsWith(prefix));
   if (unsupported) {
     throw new GantryError(
       "UNSUPPORTED",

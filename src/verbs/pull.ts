@@ -4,14 +4,14 @@ import type { OperationOptions } from "../base/progress.ts";
 import { readDocument } from "../images/graph.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice } from "../images/select.ts";
-import { formatReference, parseTag, type Reference } from "../reference/reference.ts";
 import { providerOf } from "../registry/registry.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import { repositoryOf } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyResult, copyImage } from "../transfer/copy.ts";
-import { open, registryReference } from "./open.ts";
+import { registryReference, storeName } from "./names.ts";
+import { open } from "./open.ts";
 
 export interface PullOptions extends OperationOptions {
   readonly store: Store;
@@ -25,12 +25,6 @@ export interface PullOptions extends OperationOptions {
 export interface PullResult extends CopyResult {
   /** The name in the store: the reference in full. */
   readonly name: string;
-}
-
-/** The name that a reference gets in a store: with its host, and with `latest` where it says nothing. */
-export function storeName(reference: Reference): string {
-  const full = reference.tag || reference.digest ? reference : { ...reference, tag: parseTag("latest") };
-  return formatReference(full);
 }
 
 /**

@@ -9,8 +9,9 @@ import type { RemoteOptions } from "../registry/remote/remote.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Platform } from "../spec/types.ts";
 import type { Store } from "../store/store.ts";
-import { isRegistryLocation, open, openStored, referenceOf, registryReference } from "./open.ts";
-import { isComplete, pull, storeName } from "./pull.ts";
+import { isRegistryLocation, registryReference, storeName } from "./names.ts";
+import { open, openStored, referenceOf } from "./open.ts";
+import { isComplete, pull } from "./pull.ts";
 
 /** Whether an image that the store has is pulled all the same: as the policies of Kubernetes. */
 export type PullPolicy = "IfNotPresent" | "Always" | "Never";

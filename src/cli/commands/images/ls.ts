@@ -1,10 +1,12 @@
+import { existsSync } from "node:fs";
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../../base/text.ts";
-import { type ListedImage, listImages } from "../../../verbs/images.ts";
+import { derived } from "../../../store/derived.ts";
+import { blobListings, defaultStoreDirectory, derivedFile, nameListings } from "../../../store/directory.ts";
+import type { ListedImage } from "../../../verbs/images.ts";
 import type { Context } from "../../context.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
-import { withStore } from "../../store.ts";
 
 interface Flags extends StoreFlags {
   readonly filter?: readonly string[];
@@ -38,15 +40,31 @@ export const lsCommand: Command<Context> = buildCommand({
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
-    return session(this, {}, (io) =>
-      withStore(flags, async (store) => {
-        const images = await listImages(store, flags.filter);
-        if (flags.json) io.json(images);
-        else io.print(table(images));
-      }),
-    );
+    return session(this, {}, async (io) => io.print(await listing(flags)));
   },
 });
+
+/**
+ * What is printed follows from the store's files, so it is kept beside them: thousands of images are listed without
+ * opening a database.
+ */
+async function listing(flags: Flags): Promise<string> {
+  const make = async (): Promise<string> => {
+    const [{ withStore }, { listImages }] = await Promise.all([
+      import("../../store.ts"),
+      import("../../../verbs/images.ts"),
+    ]);
+    const images = await withStore(flags, (store) => listImages(store, flags.filter));
+    return flags.json ? `${JSON.stringify(images, null, 2)}\n` : table(images);
+  };
+  const directory = flags.store ?? defaultStoreDirectory();
+  const namespace = flags.namespace ?? (process.env["GANTRY_NAMESPACE"] || "default");
+  const shared = flags.storeDb ?? process.env["GANTRY_STORE_DB"];
+  if (shared || flags.filter?.length || !/^[A-Za-z0-9._-]+$/.test(namespace)) return make();
+  const kept = derivedFile(directory, `images-${namespace}.${flags.json ? "json" : "txt"}`);
+  const files = [...nameListings(directory), ...blobListings(directory)];
+  return existsSync(nameListings(directory)[1]!) ? derived(kept, files, make) : make();
+}
 
 function table(images: readonly ListedImage[]): string {
   const rows = images.map(({ name, target, here, updatedAt }) => [

@@ -1,0 +1,23 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Where a store is when nobody says: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
+export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  if (env["GANTRY_STORE"]) return env["GANTRY_STORE"];
+  if (process.getuid?.() === 0) return "/var/lib/gantry";
+  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "gantry");
+}
+
+/** The database of a store that keeps its names itself. */
+export const namesFile = (directory: string): string => join(directory, "names.db");
+
+/** What tells which blobs a store has. */
+export const blobListings = (directory: string): readonly string[] =>
+  ["sha256", "sha512"].map((algorithm) => join(directory, "blobs", algorithm));
+
+/** What tells which names a store that keeps them itself has. */
+export const nameListings = (directory: string): readonly string[] =>
+  ["version.json", "names.db", "names.db-wal"].map((name) => join(directory, name));
+
+/** Where what follows from a store is kept; it can be removed at any time. */
+export const derivedFile = (directory: string, name: string): string => join(directory, "cache", name);
