@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type BigIntStats, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { type BigIntStats, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { version } from "../base/version.ts";
 
@@ -44,7 +44,8 @@ function readKept(path: string, stamp: string): string | undefined {
 function keep(path: string, text: string): void {
   const temporary = `${path}.${randomUUID()}`;
   try {
-    mkdirSync(dirname(path), { mode: 0o700, recursive: true });
+    // Only the last directory: looking does not make a store.
+    if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
     writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
     renameSync(temporary, path);
   } catch {
