@@ -21,6 +21,7 @@ export const mediaTypes = {
   dockerLayer: "application/vnd.docker.image.rootfs.diff.tar",
   dockerLayerGzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
   dockerLayerZstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
+  dockerForeignLayer: "application/vnd.docker.image.rootfs.foreign.diff.tar",
   dockerForeignLayerGzip: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
   dockerSchema1: "application/vnd.docker.distribution.manifest.v1+json",
   dockerSchema1Signed: "application/vnd.docker.distribution.manifest.v1+prettyjws",
@@ -75,6 +76,7 @@ const layerTypes: ReadonlyMap<string, Compression> = new Map<string, Compression
   [mediaTypes.dockerLayer, "none"],
   [mediaTypes.dockerLayerGzip, "gzip"],
   [mediaTypes.dockerLayerZstd, "zstd"],
+  [mediaTypes.dockerForeignLayer, "none"],
   [mediaTypes.dockerForeignLayerGzip, "gzip"],
 ]);
 
@@ -88,5 +90,5 @@ export const isLayerType = (type: string): boolean => layerTypes.has(type);
 
 /** Layers that a registry need not hold (image-spec layer.md, "Non-Distributable Layers"). */
 export function isForeignLayerType(type: string): boolean {
-  return type.includes(".nondistributable.") || type === mediaTypes.dockerForeignLayerGzip;
+  return type.includes(".nondistributable.") || type.includes(".rootfs.foreign.");
 }

@@ -15,7 +15,7 @@ export interface Violation {
 }
 
 /**
- * Every violation of the specification in an image manifest, in the order of the document: none where it is valid.
+ * Every violation of the specification in an image manifest, in the order of the specification: none where it is valid.
  * Stricter than decoding, which accepts what the world's builders get away with. Takes the document's bytes, in which
  * it also finds keys that appear twice, or what they parse to.
  */

@@ -1,0 +1,267 @@
+import { describe, expect, test } from "vitest";
+import { GantryError } from "../base/index.ts";
+import {
+  annotationKeys,
+  type Digest,
+  decodeDocument,
+  decodeImage,
+  decodeLayoutIndex,
+  embeddedData,
+  emptyJsonDescriptor,
+  encodeImage,
+  encodeIndex,
+  encodeJson,
+  encodeManifest,
+  formatTime,
+  type Image,
+  imageLayout,
+  isCheckpointType,
+  isConfigType,
+  isForeignLayerType,
+  isIndexType,
+  isLayerType,
+  isManifestType,
+  isSchema1Type,
+  type Manifest,
+  mediaTypes,
+  validateDescriptor,
+  validateImage,
+  validateImageLayout,
+  validateIndex,
+  validateManifest,
+} from "./index.ts";
+
+const digest = `sha256:${"a".repeat(64)}` as Digest;
+const layer = { mediaType: mediaTypes.layerGzip, digest, size: 3 };
+const manifest: Manifest = { schemaVersion: 2, config: { ...layer, mediaType: mediaTypes.config }, layers: [layer] };
+const rootfs = { type: "layers" as const, diff_ids: [digest] };
+
+const roundTrip = {
+  manifest: (text: string) => {
+    const document = decodeDocument(Buffer.from(text), undefined);
+    return (document.kind === "manifest" ? encodeManifest(document.manifest) : encodeIndex(document.index)).toString();
+  },
+  image: (text: string) => encodeImage(decodeImage(Buffer.from(text))).toString(),
+};
+
+describe("what Go wrote comes back byte for byte", () => {
+  const descriptor = JSON.stringify(layer);
+  const images: [string, string][] = [
+    [
+      "an empty config stays present",
+      `{"architecture":"amd64","os":"linux","config":{},"rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    ["an absent config stays absent", `{"architecture":"amd64","os":"linux","rootfs":${JSON.stringify(rootfs)}}`],
+    [
+      "Docker's nulls",
+      `{"architecture":"amd64","config":{"Hostname":"","Env":null,"Cmd":null,"Volumes":null,"Labels":null,"OnBuild":null},"os":"linux","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    [
+      "fields that the specification does not know, where they stood",
+      `{"architecture":"amd64","container":"x","docker_version":"1","os":"linux","config":{"Healthcheck":{"Test":["a"],"Interval":3},"Tty":false},"rootfs":${JSON.stringify(rootfs)},"variant":"v3"}`,
+    ],
+    [
+      "integer-like and __proto__ keys, in the order of their bytes",
+      `{"architecture":"amd64","os":"linux","config":{"Labels":{"10":"a","9":"b","__proto__":"c","constructor":"d","é":"e","\uff5e":"f","\u{1f600}":"g"}},"rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    ["no system at all", `{"architecture":"","os":"","rootfs":${JSON.stringify(rootfs)}}`],
+    ["a system that is missing", `{"rootfs":${JSON.stringify(rootfs)}}`],
+    [
+      "escapes",
+      `{"author":"\\u003ca\\u0026b\\u003e\\u2028\\u2029\\t\\u0001\\"\\\\","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    [
+      "control characters by number, as before Go 1.22",
+      `{"author":"\\u0008\\u000c","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    [
+      "characters that Go was told not to escape",
+      `{"author":"<a&b>","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    [
+      "times to the nanosecond",
+      `{"created":"2024-02-29T12:00:00.123456789Z","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    ["a newline at the end", `{"architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}\n`],
+    ["indentation", `${JSON.stringify({ architecture: "a", os: "b", config: {}, rootfs, history: [] }, null, 3)}`],
+  ];
+  test.each(images)("%s", (_name, text) => expect(roundTrip.image(text)).toBe(text));
+
+  const manifests: [string, string][] = [
+    ["a nil list is null", `{"schemaVersion":2,"config":${descriptor},"layers":null}`],
+    ["an empty list is empty", `{"schemaVersion":2,"config":${descriptor},"layers":[]}`],
+    ["a list of manifests that is null", `{"schemaVersion":2,"manifests":null}`],
+    [
+      "Docker's order of a descriptor",
+      `{"schemaVersion":2,"mediaType":"${mediaTypes.dockerManifest}","config":{"mediaType":"x","size":3,"digest":"${digest}"},"layers":[]}`,
+    ],
+    [
+      "annotations with keys that JavaScript would reorder",
+      `{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"${digest}","size":3,"annotations":{"10":"","9":"\\u003c"}}]}`,
+    ],
+  ];
+  test.each(manifests)("%s", (_name, text) => expect(roundTrip.manifest(text)).toBe(text));
+
+  test("an index.json, however it was indented", () => {
+    for (const indent of [0, 2, 4]) {
+      const text = JSON.stringify({ schemaVersion: 2, manifests: [layer] }, null, indent);
+      expect(encodeIndex(decodeLayoutIndex(Buffer.from(text))).toString()).toBe(text);
+    }
+  });
+});
+
+describe("what was changed or made by hand", () => {
+  test("a decoded document keeps its order; a new field goes where Go would have put it", () => {
+    const text = `{"schemaVersion":2,"config":${JSON.stringify(manifest.config)},"layers":[],"x":1}`;
+    const document = decodeDocument(Buffer.from(text), undefined);
+    const decoded = (document as { manifest: Manifest & { mediaType?: string; annotations?: object } }).manifest;
+    decoded.annotations = { b: "<", a: "1" };
+    decoded.mediaType = mediaTypes.manifest;
+    expect(encodeManifest(decoded).toString()).toBe(
+      `{"schemaVersion":2,"mediaType":"${mediaTypes.manifest}","config":${JSON.stringify(manifest.config)},"layers":[],"x":1,"annotations":{"a":"1","b":"\\u003c"}}`,
+    );
+    delete decoded.annotations;
+    expect(encodeManifest(decoded).toString()).not.toContain("annotations");
+  });
+
+  test("what is made by hand is in the order of the specification, and undefined is left out", () => {
+    const { layers, config } = manifest;
+    const made = { annotations: {}, layers, config, mediaType: undefined, schemaVersion: 2, extra: { z: 1, a: 2 } };
+    expect(encodeManifest(made as unknown as Manifest).toString()).toBe(
+      `{"schemaVersion":2,"config":${JSON.stringify(config)},"layers":${JSON.stringify(layers)},"annotations":{},"extra":{"z":1,"a":2}}`,
+    );
+  });
+
+  test("a value whose type is not known: maps by their keys' bytes, half characters as Go replaces them", () => {
+    expect(encodeJson({ b: 1, a: ["<", null, true, 1.5] }).toString()).toBe('{"b":1,"a":["\\u003c",null,true,1.5]}');
+    expect(encodeJson({ "9": 1, "10": 2, a: "\ud800\\ud800" }).toString()).toBe(
+      '{"10":2,"9":1,"a":"\\ufffd\\\\ud800"}',
+    );
+  });
+
+  test.each([
+    ["2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00Z"],
+    ["2024-01-01T00:00:00.500Z", "2024-01-01T00:00:00.5Z"],
+    ["2024-01-01T00:00:10.120Z", "2024-01-01T00:00:10.12Z"],
+  ])("the time %s is %s", (time, text) => expect(formatTime(new Date(time))).toBe(text));
+});
+
+describe("validation", () => {
+  test("lists every violation with its place and the sentence that it breaks", () => {
+    const wrong = {
+      schemaVersion: 3,
+      mediaType: "x",
+      config: { mediaType: "no", digest: "sha256:x", size: -1, urls: ["not a uri"], Size: 3 },
+      layers: [],
+      annotations: { a: 1 },
+    };
+    const found = validateManifest(wrong);
+    expect(found.map(({ path }) => path)).toEqual([
+      "schemaVersion",
+      "mediaType",
+      "config.Size",
+      "config.mediaType",
+      "config.digest",
+      "config.size",
+      "config.urls[0]",
+      "layers",
+      'annotations."a"',
+    ]);
+    expect(found.find(({ path }) => path === "config.size")!.rule).toContain("The size MUST NOT be negative.");
+    expect(found.find(({ path }) => path === "config.urls[0]")!.rule).toContain("RFC 3986");
+    expect(found.every(({ message }) => message.length > 0)).toBe(true);
+  });
+
+  test.each<[string, readonly { path: string }[], string[]]>([
+    ["a good manifest", validateManifest(manifest), []],
+    ["Docker's", validateManifest({ ...manifest, mediaType: mediaTypes.dockerManifest }), []],
+    ["an unregistered algorithm", validateDescriptor({ ...layer, digest: "multihash+base58:QmRZxt2b1" }), []],
+    ["an empty config without an artifact type", validateManifest({ ...manifest, config: emptyJsonDescriptor }), [""]],
+    ["the empty descriptor", validateDescriptor(emptyJsonDescriptor), []],
+    ["an index without manifests", validateIndex({ schemaVersion: 2 }), ["manifests"]],
+    ["an index with none", validateIndex({ schemaVersion: 2, manifests: [] }), []],
+    ["null where a list is due", validateIndex({ schemaVersion: 2, manifests: null }), ["manifests"]],
+    [
+      "a platform without a system",
+      validateIndex({ schemaVersion: 2, manifests: [{ ...layer, platform: { architecture: "x" } }] }),
+      ["manifests[0].platform.os"],
+    ],
+    ["a config without a system", validateImage({ rootfs }), ["architecture", "os"]],
+    [
+      "times, environment, ports",
+      validateImage({
+        created: "2024-02-30T00:00:00Z",
+        architecture: "a",
+        os: "b",
+        config: { Env: ["A=1", "=x", "B"], ExposedPorts: { "80/tcp": {}, "x/y": {} }, Volumes: null },
+        rootfs,
+        history: [{ created: "yesterday" }],
+      }),
+      ["created", "config.ExposedPorts", "config.Env[1]", "config.Env[2]", "history[0].created"],
+    ],
+    [
+      "another kind of root",
+      validateImage({ architecture: "a", os: "b", rootfs: { ...rootfs, type: "x" } }),
+      ["rootfs.type"],
+    ],
+    ["a layout of another version", validateImageLayout({ imageLayoutVersion: "2" }), ["imageLayoutVersion"]],
+    ["a layout", validateImageLayout(Buffer.from('{"imageLayoutVersion":"1.0.0"}')), []],
+    ["what is no object", validateManifest([]), [""]],
+    ["what is no JSON", validateManifest(Buffer.from("{")), [""]],
+    [
+      "keys that appear twice, all of them",
+      validateManifest(
+        Buffer.from(JSON.stringify(manifest).replace('"size"', '"size":3,"size"').replace("{", '{"schemaVersion":2,')),
+      ),
+      ["schemaVersion", "config.size"],
+    ],
+  ])("%s", (_name, found, paths) => expect(found.map(({ path }) => path)).toEqual(paths));
+});
+
+describe("names of things", () => {
+  test("media types by what they are", () => {
+    const are = (predicate: (type: string) => boolean) =>
+      Object.entries(mediaTypes).flatMap(([name, type]) => (predicate(type) ? [name] : []));
+    expect(are(isIndexType)).toEqual(["index", "dockerIndex"]);
+    expect(are(isManifestType)).toEqual(["manifest", "dockerManifest"]);
+    expect(are(isConfigType)).toEqual(["config", "dockerConfig"]);
+    expect(are(isSchema1Type)).toEqual(["dockerSchema1", "dockerSchema1Signed"]);
+    expect(are(isCheckpointType)).toHaveLength(8);
+    expect(are(isForeignLayerType)).toEqual([
+      "foreignLayer",
+      "foreignLayerGzip",
+      "foreignLayerZstd",
+      "dockerForeignLayer",
+      "dockerForeignLayerGzip",
+    ]);
+    expect(are(isLayerType)).toEqual(
+      are((type) => /\.(?:tar|tar[.+](?:gzip|zstd))$/.test(type) && /layer|diff/.test(type)),
+    );
+  });
+
+  test("annotations and the layout", () => {
+    expect(Object.keys(annotationKeys)).toHaveLength(14);
+    expect(imageLayout).toEqual({
+      file: "oci-layout",
+      version: "1.0.0",
+      indexFile: "index.json",
+      blobsDirectory: "blobs",
+    });
+    expect(embeddedData(emptyJsonDescriptor)!.toString()).toBe("{}");
+  });
+
+  test("an unregistered algorithm is unsupported, not malformed", () => {
+    const image = {
+      architecture: "a",
+      os: "b",
+      rootfs: { type: "layers", diff_ids: ["blake3:abc"] },
+    } as unknown as Image;
+    try {
+      decodeImage(encodeImage(image));
+      expect.unreachable();
+    } catch (error) {
+      expect((error as GantryError).code).toBe("UNSUPPORTED_ALGORITHM");
+      expect(error).toBeInstanceOf(GantryError);
+    }
+  });
+});
