@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { parseRepoName, parseTag } from "../src/reference/index.ts";
 import { pushImage, randomImage, startTestRegistry } from "../src/testing/index.ts";
 import { gantry } from "./support/peers.ts";
 import { temporary } from "./support/temporary.ts";
@@ -37,6 +38,9 @@ test("every example does what it says", async () => {
     "copy.mjs": await run("copy.mjs", name, `oci:${work}/layout:v1`),
     "push.mjs": await run("push.mjs", name, store, `${server.host}/other:v2`),
     "look.mjs": await run("look.mjs", name),
+    "validate.mjs": await run("validate.mjs", name),
+    "store.mjs": await run("store.mjs", store, name),
+    "media-types.mjs": `${digest} ${await run("media-types.mjs", name)}`,
   };
   const mirror = start("mirror.mjs", [server.host]);
   const host = String(await new Promise((resolve) => mirror.stdout!.once("data", resolve))).trim();
@@ -48,7 +52,28 @@ test("every example does what it says", async () => {
       .filter((entry) => entry.endsWith(".mjs"))
       .sort(),
   ).toEqual(Object.keys(ran).sort());
+  expect(ran["validate.mjs"]).toContain("0 violations, byte for byte: true");
+  expect(ran["store.mjs"]).toContain(
+    "is complete on this host: linux/amd64\n0 blobs, 0 bytes, have no name\nthe store is sound",
+  );
+  const { size } = await server.registry.getManifest(parseRepoName("app"), parseTag("v1")).then((it) => it.descriptor);
+  expect(ran["media-types.mjs"]).toContain(`application/vnd.oci.image.manifest.v1+json  ${size}\n`);
+  expect(ran["media-types.mjs"]).toContain("application/vnd.oci.image.layer.v1.tar+gzip  ");
   expect(readdirSync(join(work, "rootfs"))).toEqual(["layer-0", "layer-1"]);
+});
+
+test("the pages of docs/api show examples as they run here", () => {
+  const pages = join(examples, "../docs/api");
+  for (const page of readdirSync(pages)) {
+    const blocks = [...readFileSync(join(pages, page), "utf8").matchAll(/```js\n([\s\S]*?)```/g)].map(
+      (match) => match[1]!,
+    );
+    expect([page, blocks.length > 0]).toEqual([page, true]);
+    for (const block of blocks) {
+      const name = /^\/\/ node examples\/([\w-]+\.mjs)/.exec(block)?.[1] ?? "";
+      expect([page, name, block]).toEqual([page, name, readFileSync(join(examples, name), "utf8")]);
+    }
+  }
 });
 
 test("the README names every command and every import", () => {
