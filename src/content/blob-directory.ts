@@ -17,6 +17,8 @@ export interface BlobDirectoryOptions {
   readonly name?: string;
   /** Readable by others as far as the umask allows, as a layout is; a store is its owner's alone (the default). */
   readonly shared?: boolean;
+  /** Asked when a blob is not there: true where it could be brought back. */
+  readonly recover?: (digest: Digest) => Promise<boolean>;
 }
 
 export interface WriteOptions {
@@ -34,6 +36,7 @@ export class BlobDirectory implements Provider {
   readonly root: string;
   readonly name: string;
   readonly #limits: Limits;
+  readonly #recover: (digest: Digest) => Promise<boolean>;
   readonly #modes: { readonly file: number; readonly directory: number };
   readonly #underway = new Map<
     Digest,
@@ -48,6 +51,7 @@ export class BlobDirectory implements Provider {
     this.root = root;
     this.name = options.name ?? root;
     this.#limits = options.limits ?? defaultLimits;
+    this.#recover = options.recover ?? (async () => false);
     this.#modes = options.shared ? { file: 0o666, directory: 0o777 } : { file: 0o600, directory: 0o700 };
   }
 
@@ -57,8 +61,7 @@ export class BlobDirectory implements Provider {
 
   /** The size in bytes of a blob that is there. @throws NOT_REGULAR_FILE */
   async size(digest: Digest): Promise<number | undefined> {
-    await this.#requireOwnDirectory(digest);
-    const file = await openRegularFile(this.path(digest));
+    const file = await this.#open(digest);
     await file?.handle.close();
     return file?.size;
   }
@@ -72,8 +75,7 @@ export class BlobDirectory implements Provider {
   /** @throws BLOB_UNKNOWN, SIZE_MISMATCH (before any byte is read), NOT_REGULAR_FILE */
   async read(expected: Expected): Promise<Content> {
     const what = `blob ${expected.digest} of ${this.name}`;
-    await this.#requireOwnDirectory(expected.digest);
-    const file = await openRegularFile(this.path(expected.digest));
+    const file = await this.#open(expected.digest);
     if (!file) throw new GantryError("BLOB_UNKNOWN", `${what} is not there`, { details: { digest: expected.digest } });
     if (expected.size !== undefined && file.size !== expected.size) {
       await file.handle.close();
@@ -85,10 +87,15 @@ export class BlobDirectory implements Provider {
 
   /** Bytes of a part of a blob, unverified. */
   async readRange(expected: Expected, range: { start: number; end: number }): Promise<ReturnType<typeof fileBody>> {
-    await this.#requireOwnDirectory(expected.digest);
-    const file = await openRegularFile(this.path(expected.digest));
+    const file = await this.#open(expected.digest);
     if (!file) throw new GantryError("BLOB_UNKNOWN", `blob ${expected.digest} of ${this.name} is not there`);
     return fileBody(file.handle, this.path(expected.digest), range);
+  }
+
+  async #open(digest: Digest): ReturnType<typeof openRegularFile> {
+    await this.#requireOwnDirectory(digest);
+    const file = await openRegularFile(this.path(digest));
+    return file ?? ((await this.#recover(digest)) ? openRegularFile(this.path(digest)) : undefined);
   }
 
   /** A link in place of `blobs` or of an algorithm's directory could point anywhere. */

@@ -21,7 +21,7 @@ export interface ReadDocument {
 }
 
 /** True for descriptors whose content has children of its own. */
-export function isDocument(descriptor: Descriptor): boolean {
+export function isDocument(descriptor: Pick<Descriptor, "mediaType">): boolean {
   const { mediaType } = descriptor;
   return isIndexType(mediaType) || isManifestType(mediaType) || isSchema1Type(mediaType);
 }

@@ -32,25 +32,37 @@ function stampOf(files: readonly string[]): { text: string; settled: boolean } {
  * Text that follows from files (or directories, by what they list) alone, kept in a file of its own for as long as
  * they do not change. It is only ever a saving: where it cannot be kept, or read, it is made anew.
  */
-export async function derived(path: string, files: readonly string[], make: () => Promise<string>): Promise<string> {
-  const stamp = stampOf(files);
-  const kept = readKept(path, stamp.text);
-  if (kept !== undefined) return kept;
-  const text = await make();
-  if (stamp.settled && stampOf(files).text === stamp.text) keep(path, `${stamp.text}\n${text}`);
-  return text;
-}
+export class Derived {
+  readonly #path: string;
+  readonly #files: readonly string[];
+  readonly #stamp: { readonly text: string; readonly settled: boolean };
 
-function readKept(path: string, stamp: string): string | undefined {
-  try {
-    const text = readFileSync(path, "utf8");
-    return text.startsWith(`${stamp}\n`) ? text.slice(stamp.length + 1) : undefined;
-  } catch {
-    return undefined;
+  /** To be made before what it is derived from is read. */
+  constructor(path: string, files: readonly string[]) {
+    this.#path = path;
+    this.#files = files;
+    this.#stamp = stampOf(files);
+  }
+
+  /** What was kept, if nothing changed since. */
+  read(): string | undefined {
+    try {
+      const text = readFileSync(this.#path, "utf8");
+      const { text: stamp } = this.#stamp;
+      return text.startsWith(`${stamp}\n`) ? text.slice(stamp.length + 1) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Keeps what was made, unless something changed meanwhile. */
+  keep(text: string): void {
+    const { text: stamp, settled } = this.#stamp;
+    if (settled && stampOf(this.#files).text === stamp) write(this.#path, `${stamp}\n${text}`);
   }
 }
 
-function keep(path: string, text: string): void {
+function write(path: string, text: string): void {
   const temporary = `${path}.${randomUUID()}`;
   try {
     // Only the last directory: looking does not make a store.

@@ -1,5 +1,8 @@
+import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { errnoOf } from "../base/error.ts";
+import { fileSystemError } from "../sys/fs-error.ts";
 
 /** Where a store is when nobody says: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
 export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
@@ -21,3 +24,13 @@ export const nameListings = (directory: string): readonly string[] =>
 
 /** Where what follows from a store is kept; it can be removed at any time. */
 export const derivedFile = (directory: string, name: string): string => join(directory, "cache", name);
+
+/** The names in a directory; none where there is no directory. Not being able to look is not the same as nothing there. */
+export async function namesIn(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw await fileSystemError(error, "listing", path);
+  }
+}

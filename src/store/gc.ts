@@ -1,6 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { readdir, rm, rmdir } from "node:fs/promises";
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
@@ -10,9 +21,9 @@ import { childrenOf, isDocument } from "../images/graph.ts";
 import { decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../spec/digest.ts";
 import { isConfigType, isLayerType } from "../spec/media-types.ts";
-import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
+import { namesIn } from "./directory.ts";
 import { readLeases } from "./leases.ts";
 import { blobFile, inventory } from "./presence.ts";
 import type { Snapshot } from "./sql/images.ts";
@@ -46,8 +57,8 @@ export interface GcReport {
 
 /** Blobs taken out of sight at once, before names and leases are asked again. */
 const BATCH = 1_000;
-/** Larger files are not looked into for digests. */
-const SCANNED_BYTES = 4 << 20;
+/** What is larger is no document that anybody decodes; it is searched for digests instead. Bytes. */
+const LARGEST_DOCUMENT = 64 << 20;
 
 /**
  * Removes what no name of any namespace and no lease leads to. Others may pull meanwhile: a blob is first put aside,
@@ -114,7 +125,7 @@ const trashOf = (blobs: BlobDirectory): string => join(blobs.root, "trash");
 async function listAside(trash: string): Promise<Digest[]> {
   const found: Digest[] = [];
   for (const algorithm of ["sha256", "sha512"]) {
-    const names = await readdir(join(trash, algorithm)).catch(() => []);
+    const names = await namesIn(join(trash, algorithm));
     found.push(...names.map((name) => `${algorithm}:${name}`).filter(isDigest));
   }
   return found;
@@ -129,11 +140,22 @@ async function removeEmpty(trash: string): Promise<void> {
 
 /** Brings back what a collection that was killed had put aside; it may be wanted. */
 export async function restoreTrash(blobs: BlobDirectory): Promise<void> {
-  for (const name of await readdir(trashOf(blobs)).catch(() => [])) {
+  for (const name of await namesIn(trashOf(blobs))) {
     const trash = join(trashOf(blobs), name);
     for (const digest of await listAside(trash)) bringBack(blobs, trash, digest);
     await removeEmpty(trash);
   }
+}
+
+/** Brings one blob back, if a collection has put it aside: somebody reads it now. */
+export async function recoverBlob(blobs: BlobDirectory, digest: Digest): Promise<boolean> {
+  for (const name of await namesIn(trashOf(blobs))) {
+    const file = blobFile(join(trashOf(blobs), name), digest);
+    if (!existsSync(file)) continue;
+    move(file, blobs.path(digest));
+    return true;
+  }
+  return false;
 }
 
 function bringBack(blobs: BlobDirectory, trash: string, digest: Digest): void {
@@ -173,8 +195,12 @@ async function putAside(
   }
 }
 
-/** Marks what got a lease or a name since. Leases come first: one that is gone by now has left a name. */
+/**
+ * Marks what got a lease or a name since. Leases come first: one that is gone by now has left a name. Every image is
+ * followed again: documents that were not here may be now.
+ */
 async function markAgain(store: Collectable, marks: Marks, seen: number): Promise<number> {
+  marks.startAgain();
   for (const digest of (await readLeases(store.directory)).protected) marks.markMentioned(digest);
   const generation = await store.generation();
   if (generation === seen) return seen;
@@ -233,13 +259,20 @@ function layerNames(directory: string): string[] {
   return list(root).flatMap((algorithm) => list(join(root, algorithm)).map((name) => `${algorithm}/${name}`));
 }
 
+interface Child {
+  readonly digest: Digest;
+  readonly mediaType: string;
+}
+
 /** What is reachable. Documents are read where they are now, put aside or not. */
 class Marks {
   readonly #store: Collectable;
   readonly #trash: string;
   readonly #marked = new Set<string>();
-  /** What was read already, and as what. */
-  readonly #read = new Set<string>();
+  /** What was followed since the last start, and as what. */
+  #followed = new Set<string>();
+  /** What documents that were here lead to. What was not here is looked for again. */
+  readonly #known = new Map<string, readonly Child[]>();
   readonly #layers = new Set<string>();
   readonly #wantLayers: boolean;
 
@@ -257,84 +290,111 @@ class Marks {
     return this.#layers.has(digest) || this.#marked.has(digest);
   }
 
+  /** What is marked stays marked; from here on everything is followed once more. */
+  startAgain(): void {
+    this.#followed = new Set();
+  }
+
   /** An image and all that its documents lead to, as far as they are here. */
-  markImage(target: Descriptor): void {
-    const pending: Descriptor[] = [target];
+  markImage(target: Child): void {
+    const pending: Child[] = [target];
     for (let next = pending.pop(); next; next = pending.pop()) {
       this.#marked.add(next.digest);
       if (isLayerType(next.mediaType)) continue;
-      if (isDocument(next)) pending.push(...this.#children(next));
-      else if (isConfigType(next.mediaType)) this.#markLayers(next);
+      if (isDocument(next)) pending.push(...this.#follow(next, next.mediaType, (it) => this.#childrenOf(it)));
+      else if (isConfigType(next.mediaType)) this.#follow(next, "config", (it) => this.#markLayers(it));
       else this.markMentioned(next.digest);
-    }
-  }
-
-  #once(digest: Digest, as: string): boolean {
-    const key = `${as} ${digest}`;
-    if (this.#read.has(key)) return false;
-    this.#read.add(key);
-    return true;
-  }
-
-  #children(descriptor: Descriptor): readonly Descriptor[] {
-    const { digest, mediaType } = descriptor;
-    const bytes = this.#once(digest, mediaType) ? this.#bytes(digest) : undefined;
-    if (!bytes) return [];
-    try {
-      return childrenOf(decodeDocument(bytes, mediaType, `manifest ${digest}`, this.#store.limits));
-    } catch (error) {
-      if (!isGantryError(error)) throw error;
-      // Whoever stored it may know what it is.
-      this.markMentioned(digest);
-      return [];
-    }
-  }
-
-  /** The diffIDs of an image, and the chainIDs of its stacks (image-spec config.md, "Layer ChainID"). */
-  #markLayers({ digest }: Descriptor): void {
-    const bytes = this.#wantLayers && this.#once(digest, "config") ? this.#bytes(digest) : undefined;
-    if (!bytes) return;
-    let chain: Digest | undefined;
-    for (const diffID of decodeImage(bytes, `config ${digest}`, this.#store.limits).rootfs.diff_ids) {
-      chain = chain === undefined ? diffID : digestOf(`${chain} ${diffID}`);
-      this.#layers.add(diffID).add(chain);
     }
   }
 
   /** A blob of which only the digest is known: it, and whatever it mentions, for it may be a document. */
   markMentioned(digest: Digest): void {
-    const pending: Digest[] = [digest];
+    const pending: Child[] = [{ digest, mediaType: "" }];
     for (let next = pending.pop(); next; next = pending.pop()) {
-      this.#marked.add(next);
-      const bytes = this.#once(next, "any") ? this.#bytes(next, SCANNED_BYTES) : undefined;
-      if (bytes?.[0] !== 0x7b) continue;
-      for (const [found] of bytes.toString("latin1").matchAll(/sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})/g)) {
-        pending.push(found as Digest);
-      }
+      this.#marked.add(next.digest);
+      pending.push(...this.#follow(next, "any", (it) => this.#mentionedIn(it)));
     }
   }
 
-  /** @throws STORE_DAMAGED */
-  #bytes(digest: Digest, most: number = this.#store.limits.metadataBytes): Buffer | undefined {
-    const { blobs, directory } = this.#store;
-    for (const path of [blobs.path(digest), blobFile(this.#trash, digest)]) {
-      const found = lstatSync(path, { throwIfNoEntry: false });
-      if (!found?.isFile()) continue;
-      if (found.size > most) return undefined;
-      let bytes: Buffer;
-      try {
-        bytes = readFileSync(path);
-      } catch (error) {
-        if (errnoOf(error) === "ENOENT") continue;
-        throw error;
+  /** What a blob leads to, where it is here; each one once until we start again. */
+  #follow(child: Child, as: string, read: (child: Child) => readonly Child[] | undefined): readonly Child[] {
+    const key = `${child.digest} ${as}`;
+    if (this.#followed.has(key)) return [];
+    this.#followed.add(key);
+    const found = this.#known.get(key) ?? read(child);
+    if (found) this.#known.set(key, found);
+    return found ?? [];
+  }
+
+  #childrenOf(child: Child): readonly Child[] | undefined {
+    const { digest, mediaType } = child;
+    const file = this.#find(digest);
+    if (!file) return undefined;
+    if (file.size > LARGEST_DOCUMENT) return this.#mentionedIn(child);
+    const bytes = this.#read(digest, file.path);
+    try {
+      const limits = { ...this.#store.limits, metadataBytes: LARGEST_DOCUMENT };
+      const children = childrenOf(decodeDocument(bytes, mediaType, `manifest ${digest}`, limits));
+      return children.map((it) => ({ digest: it.digest, mediaType: it.mediaType }));
+    } catch (error) {
+      if (!isGantryError(error)) throw error;
+      // Whoever stored it may know what it is.
+      return this.#mentionedIn(child);
+    }
+  }
+
+  /** The diffIDs of an image, and the chainIDs of its stacks (image-spec config.md, "Layer ChainID"). */
+  #markLayers({ digest }: Child): readonly Child[] | undefined {
+    const file = this.#wantLayers ? this.#find(digest) : undefined;
+    if (!file || file.size > LARGEST_DOCUMENT) return undefined;
+    const limits = { ...this.#store.limits, metadataBytes: LARGEST_DOCUMENT };
+    let chain: Digest | undefined;
+    for (const diffID of decodeImage(this.#read(digest, file.path), `config ${digest}`, limits).rootfs.diff_ids) {
+      chain = chain === undefined ? diffID : digestOf(`${chain} ${diffID}`);
+      this.#layers.add(diffID).add(chain);
+    }
+    return [];
+  }
+
+  /** The digests that stand in a JSON document, however large it is. */
+  #mentionedIn({ digest }: Child): readonly Child[] | undefined {
+    const file = this.#find(digest);
+    if (!file) return undefined;
+    const found = new Set<string>();
+    const handle = openSync(file.path, "r");
+    try {
+      const buffer = Buffer.alloc(1 << 20);
+      let rest = "";
+      for (let at = 0; ; ) {
+        const count = readSync(handle, buffer, 0, buffer.length, at);
+        if (count === 0 || (at === 0 && buffer[0] !== 0x7b)) break;
+        at += count;
+        const text = rest + buffer.toString("latin1", 0, count);
+        for (const [match] of text.matchAll(/sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})/g)) found.add(match);
+        rest = text.slice(-140);
       }
-      if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
-      throw new GantryError(
-        "STORE_DAMAGED",
-        `blob ${digest} of the store ${directory} is damaged, so what it leads to cannot be known; nothing that it may lead to was removed. Run \`gantry images fsck\``,
-        { details: { digest } },
-      );
+    } finally {
+      closeSync(handle);
+    }
+    return [...found].map((it) => ({ digest: it as Digest, mediaType: "" }));
+  }
+
+  #find(digest: Digest): { path: string; size: number } | undefined {
+    for (const path of [this.#store.blobs.path(digest), blobFile(this.#trash, digest)]) {
+      const found = lstatSync(path, { throwIfNoEntry: false });
+      if (found?.isFile()) return { path, size: found.size };
     }
     return undefined;
+  }
+
+  /** @throws STORE_DAMAGED */
+  #read(digest: Digest, path: string): Buffer {
+    const bytes = readFileSync(path);
+    if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
+    throw new GantryError(
+      "STORE_DAMAGED",
+      `blob ${digest} of the store ${this.#store.directory} is damaged, so what it leads to cannot be known; nothing that it may lead to was removed. Run \`gantry images fsck\``,
+      { details: { digest } },
+    );
   }
 }

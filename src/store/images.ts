@@ -66,12 +66,24 @@ function invalid(name: string, field: string, fault: string): GantryError<"INVAL
   });
 }
 
+/** Whether a store can have the name: every database must give it back as it was. */
+export function isName(name: string): boolean {
+  return name !== "" && name.length <= MAX_NAME && !/[\u0000-\u001f\u007f]/.test(name) && isWhole(name);
+}
+
+/** No half of a character: UTF-8 has none. */
+const isWhole = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+
 /** The record, checked. @throws INVALID_IMAGE naming the field, or what decoding the target throws */
 export function checkImage(image: ImageRecord): Required<ImageRecord> {
   const { name, target, labels = {} } = image;
   if (typeof name !== "string" || name === "") throw invalid("", "name", "is required");
-  if (name.length > MAX_NAME || /[\u0000-\u001f\u007f]/.test(name)) {
-    throw invalid(name, "name", `must have at most ${MAX_NAME} characters, and no control characters`);
+  if (!isName(name)) {
+    throw invalid(
+      name,
+      "name",
+      `must have at most ${MAX_NAME} characters, all of them whole, and no control characters`,
+    );
   }
   if (!target?.digest) throw invalid(name, "target.digest", "is required");
   if (!target.mediaType) throw invalid(name, "target.mediaType", "is required");
@@ -89,7 +101,9 @@ export function checkLabels(name: string, labels: Readonly<Record<string, string
         `is longer than ${MAX_LABEL} characters, key and value together`,
       );
     }
-    if (key.includes("\0") || value.includes("\0")) throw invalid(name, `labels.${key}`, "must not hold a NUL");
+    if (key.includes("\0") || value.includes("\0") || !isWhole(key + value)) {
+      throw invalid(name, `labels.${key}`, "must hold whole characters, and no NUL");
+    }
   }
 }
 

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { access, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { namesIn } from "./directory.ts";
 
 /** How long a lease protects what it names, if its holder cannot say goodbye. Milliseconds. */
 export const LEASE_MS: number = 60 * 60 * 1000;
@@ -60,13 +61,23 @@ export class Lease {
     try {
       await this.#add({ digest });
     } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw await fileSystemError(error, "writing", this.#path);
-      throw new GantryError(
-        "LOCK_LOST",
-        `the lease ${this.#path} expired while this process slept, and what it protected may be gone; run the command again`,
-      );
+      throw errnoOf(error) === "ENOENT" ? this.#lost() : await fileSystemError(error, "writing", this.#path);
     }
     this.#named.add(digest);
+  }
+
+  /** To be called when all that was protected has a name. @throws LOCK_LOST where it may have been collected before */
+  async check(): Promise<void> {
+    await access(this.#path).catch(() => {
+      throw this.#lost();
+    });
+  }
+
+  #lost(): GantryError<"LOCK_LOST"> {
+    return new GantryError(
+      "LOCK_LOST",
+      `the lease ${this.#path} expired while this process slept, and what it protected may be gone; run the command again`,
+    );
   }
 
   /** Protects nothing new from now on, but stays until it expires. */
@@ -88,8 +99,7 @@ export async function readLeases(root: string): Promise<{ protected: Set<Digest>
   const directory = join(root, "leases");
   const digests = new Set<Digest>();
   const expired: string[] = [];
-  const names = await readdir(directory).catch(() => []);
-  for (const name of names) {
+  for (const name of await namesIn(directory)) {
     const path = join(directory, name);
     let text: string;
     let modified: number;
@@ -115,7 +125,7 @@ function parseLease(text: string): { expires: number | undefined; digests: Diges
   for (const line of text.split("\n")) {
     let entry: { digest?: unknown; expires?: unknown };
     try {
-      entry = JSON.parse(line) as typeof entry;
+      entry = Object(JSON.parse(line)) as typeof entry;
     } catch {
       // The last line of a holder that died while writing it.
       continue;
@@ -127,17 +137,19 @@ function parseLease(text: string): { expires: number | undefined; digests: Diges
 }
 
 /**
- * The lease of somebody who writes for as long as it takes, such as a server: made with the first blob, and replaced
- * before it grows without end.
+ * The lease of somebody who writes, made with the first blob. Of a server that never ends it is replaced before it
+ * grows without end: what is pushed then has at least an hour to get its name.
  */
 export class LeaseKeeper {
   readonly #root: string;
   readonly #reason: string;
+  readonly #endless: boolean;
   #current: Promise<Lease> | undefined;
 
-  constructor(root: string, reason: string) {
+  constructor(root: string, reason: string, options: { readonly endless?: boolean } = {}) {
     this.#root = root;
     this.#reason = reason;
+    this.#endless = options.endless ?? false;
   }
 
   /** True once something is protected. */
@@ -148,7 +160,7 @@ export class LeaseKeeper {
   async protect(digest: Digest): Promise<void> {
     const current = this.#lease();
     const lease = await current;
-    if (Date.now() - lease.created > LEASE_MS && this.#current === current) {
+    if (this.#endless && Date.now() - lease.created > LEASE_MS && this.#current === current) {
       this.#current = undefined;
       lease.retire();
     }
@@ -162,6 +174,11 @@ export class LeaseKeeper {
       if (this.#current === current) this.#current = undefined;
     });
     return current;
+  }
+
+  /** @throws LOCK_LOST where what was protected may be gone */
+  async check(): Promise<void> {
+    await (await this.#current)?.check();
   }
 
   async release(): Promise<void> {

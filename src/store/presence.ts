@@ -1,8 +1,7 @@
 import { lstatSync, readFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isGantryError } from "../base/error.ts";
-import type { Limits } from "../base/limits.ts";
+import { defaultLimits, type Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { childrenOf, isDocument } from "../images/graph.ts";
 import { formatFullPlatform } from "../images/platform.ts";
@@ -11,6 +10,7 @@ import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, hexOf } from "../spec/digest.ts";
 import { isConfigType } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
+import { namesIn } from "./directory.ts";
 
 /** How much of an image is on this host. */
 export interface Presence {
@@ -33,16 +33,19 @@ export interface Missing {
 export async function inventory(root: string): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   for (const algorithm of ["sha256", "sha512"]) {
-    const names = await readdir(join(root, "blobs", algorithm)).catch(() => []);
-    for (const name of names) found.add(`${algorithm}:${name}`);
+    for (const name of await namesIn(join(root, "blobs", algorithm))) found.add(`${algorithm}:${name}`);
   }
   return found;
 }
 
-/** Reads a document of a store at once, and verifies it. Undefined where it is not there; small files need no event loop. */
-export function readStored(blobs: BlobDirectory, digest: Digest): Buffer | undefined {
+/**
+ * Reads a document of a store at once, and verifies it: small files need no event loop. Undefined where it is not
+ * there, is damaged, or is too large for a document, whatever calls it one.
+ */
+function readStored(blobs: BlobDirectory, { digest, size }: Descriptor, limits: Limits): Buffer | undefined {
   const path = blobs.path(digest);
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found?.isFile() || found.size !== size || size > limits.metadataBytes) return undefined;
   const bytes = readFileSync(path);
   return digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined;
 }
@@ -51,10 +54,10 @@ export function readStored(blobs: BlobDirectory, digest: Digest): Buffer | undef
 export class PresenceScan {
   readonly #blobs: BlobDirectory;
   readonly #here: ReadonlySet<string>;
-  readonly #limits: Limits | undefined;
+  readonly #limits: Limits;
 
   /** @param here the blobs that count as being here */
-  constructor(blobs: BlobDirectory, here: ReadonlySet<string>, limits?: Limits) {
+  constructor(blobs: BlobDirectory, here: ReadonlySet<string>, limits: Limits = defaultLimits) {
     this.#blobs = blobs;
     this.#here = here;
     this.#limits = limits;
@@ -109,7 +112,7 @@ export class PresenceScan {
   }
 
   #read(descriptor: Descriptor): Document | undefined {
-    const bytes = readStored(this.#blobs, descriptor.digest);
+    const bytes = readStored(this.#blobs, descriptor, this.#limits);
     try {
       return bytes && decodeDocument(bytes, descriptor.mediaType, `manifest ${descriptor.digest}`, this.#limits);
     } catch (error) {
@@ -119,7 +122,7 @@ export class PresenceScan {
   }
 
   #platformOf(config: Descriptor): string[] {
-    const bytes = isConfigType(config.mediaType) ? readStored(this.#blobs, config.digest) : undefined;
+    const bytes = isConfigType(config.mediaType) ? readStored(this.#blobs, config, this.#limits) : undefined;
     try {
       return bytes ? [formatFullPlatform(decodeImage(bytes, `config ${config.digest}`, this.#limits))] : [];
     } catch (error) {

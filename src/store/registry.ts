@@ -57,13 +57,25 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   override async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
+    // What is not there needs no protection; what is there is looked at again once it has it.
+    await super.resolveBlob(repo, digest);
     await this.#willFind(digest);
     return super.resolveBlob(repo, digest);
   }
 
-  override async mountBlob(from: RepoName, to: RepoName, digest: Digest): Promise<Descriptor> {
-    await this.willUse(digest);
-    return super.mountBlob(from, to, digest);
+  /** Bytes may be wanted by other names: only garbage collection takes them away. */
+  override async deleteBlob(): Promise<void> {
+    throw unsupported(this.name, "deleting blobs; delete names, then collect garbage");
+  }
+
+  /** Gives an image that was written under its digest a name, without which it would be collected. */
+  async nameDigest(repo: RepoName, descriptor: Descriptor): Promise<void> {
+    await this.#images.set(`${repo}@${descriptor.digest}`, descriptor);
+  }
+
+  /** To be called when what was written has its names. @throws LOCK_LOST where some of it may have been collected before */
+  checkLease(): Promise<void> {
+    return this.#parts.lease.check();
   }
 
   /** Ends the protection of what this registry wrote; by now it has names. */
@@ -83,9 +95,11 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
 
   async resolveManifest(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
     if (isDigest(reference)) {
-      await this.#willFind(reference);
       const found = await this.describeManifest(reference);
-      if (found) return found;
+      if (found) {
+        await this.#willFind(reference);
+        if (await this.blobs.has(found)) return found;
+      }
       throw manifestUnknown(this.name, repo, reference);
     }
     const { mediaType, digest, size } = (await this.#images.get(nameOf(repo, reference))).target;
@@ -153,8 +167,9 @@ function nameOf(repo: RepoName, tag: string): string {
 /** What a name says as a reference; undefined for names that are none: a store takes any. */
 function referenceOf(name: string): { repo: RepoName; tag?: Tag } | undefined {
   try {
-    const { tag } = parseReference(name);
-    return { repo: repositoryOf(name), ...(tag !== undefined && { tag }) };
+    const { tag, digest } = parseReference(name);
+    // With a digest beside it a tag is only shown.
+    return { repo: repositoryOf(name), ...(tag !== undefined && digest === undefined && { tag }) };
   } catch (error) {
     if (isGantryError(error, "INVALID_REFERENCE")) return undefined;
     throw error;

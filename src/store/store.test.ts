@@ -2,10 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { appendFile, cp, mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
 import { bytesSource } from "../content/index.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
+import { LayoutRegistry, type Registry } from "../registry/index.ts";
 import { type Descriptor, type Digest, digestOf, mediaTypes } from "../spec/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, testBlob, testIndex } from "../testing/index.ts";
 import { Store } from "./index.ts";
@@ -53,6 +54,7 @@ describe("the directory", () => {
     expect(JSON.parse(await readFile(join(directory, "version.json"), "utf8"))).toEqual({
       version: 2,
       database: "sqlite",
+      id: expect.any(Number),
     });
   });
 
@@ -441,5 +443,258 @@ describe("presence and fsck", () => {
     );
     expect((await stat(join(store.directory, "index.json"))).size).toBeGreaterThan(100);
     await store.close();
+  });
+});
+
+describe("what would lose something is refused, or loses nothing", () => {
+  test("somebody's image layout is not taken over as a store", async () => {
+    const directory = join(await temporary(), "layout");
+    const layout = new LayoutRegistry(directory, { create: true });
+    await pushImage(layout, layout.defaultRepository, randomImage(), "v1");
+    const before = await readFile(join(directory, "index.json"), "utf8");
+    const mode = statSync(directory).mode;
+    const store = new Store(directory);
+    await rejects(pushImage(store.registry, "reg.example.org/one", randomImage({ seed: 2 }), "v1"), "TARGET_NOT_EMPTY");
+    expect([await readFile(join(directory, "index.json"), "utf8"), statSync(directory).mode]).toEqual([before, mode]);
+    // Nor is a directory refused for what every new volume has.
+    const volume = await temporary();
+    await mkdir(join(volume, "lost+found"));
+    await new Store(volume).prepare();
+  });
+
+  test("a pull that comes and goes while garbage is being collected keeps what it found", async () => {
+    const store = await filled();
+    const { target: top } = await store.images.get(two);
+    const index = JSON.parse(await readFile(store.blobs.path(top.digest), "utf8"));
+    const arm = index.manifests[1];
+    const manifest = await readFile(store.blobs.path(arm.digest));
+    // The layers of arm64 are here, its manifest is not: what a pull that was broken off leaves.
+    await store.blobs.delete(arm.digest);
+    const garbage = (await store.gc({ dryRun: true })).blobs;
+    expect(garbage).toHaveLength(3);
+    const other = new Store(store.directory);
+    const { collectGarbage } = await import("./gc.ts");
+    let pulled = false;
+    const pull = async (): Promise<void> => {
+      pulled = true;
+      const writer = other.writer("pull");
+      const repo = parseRepoName("reg.example.org/two");
+      for (const { digest } of garbage) await writer.resolveBlob(repo, digest);
+      await writer.pushManifest(repo, manifest, arm.mediaType);
+      await other.images.set(two, top);
+      await writer.release();
+    };
+    const names = async () => (await other.images.list()).map((it) => ({ namespace: "default", ...it }));
+    let generation = 1;
+    const report = await collectGarbage({
+      directory: store.directory,
+      blobs: store.blobs,
+      limits: store.limits,
+      exported: async () => -1,
+      snapshot: async () => {
+        const images = await names();
+        // After the first look at the names, and before anything is put aside.
+        if (!pulled) setImmediate(() => {});
+        return { generation, images };
+      },
+      generation: async () => {
+        if (!pulled) {
+          await pull();
+          generation += 1;
+        }
+        return generation;
+      },
+    });
+    // It looked after they had been put aside, and what it found came back.
+    expect(report.blobs).toEqual([]);
+    expect((await other.presence([top]))[0]!.state).toBe("complete");
+    expect((await other.fsck()).findings).toEqual([]);
+    await other.close();
+    await store.close();
+  });
+
+  test("a lease of a single copy lasts as long as the copy; a server's is let go, but not before an hour", async () => {
+    vi.useFakeTimers({ toFake: ["Date", "setInterval", "clearInterval"] });
+    try {
+      const store = await filled();
+      const blob = (seed: number) => testBlob(seededBytes(100, seed));
+      const push = async (registry: Awaited<ReturnType<Store["writer"]>>, seed: number): Promise<void> => {
+        const { descriptor, bytes } = blob(seed);
+        await registry.pushBlob(parseRepoName("x"), descriptor, bytesSource(descriptor, bytes));
+      };
+      const [copy, server] = [store.writer("copy"), store.writer("serve", { endless: true })];
+      await push(copy, 101);
+      await push(server, 102);
+      for (let minutes = 0; minutes < 130; minutes += 5) {
+        await vi.advanceTimersByTimeAsync(5 * 60_000);
+        await new Promise(setImmediate);
+        if (minutes === 65) await Promise.all([push(copy, 103), push(server, 104)]);
+      }
+      const gone = (await store.gc()).blobs.map(({ digest }) => digest);
+      expect(gone).toEqual([blob(102).descriptor.digest]);
+      await copy.checkLease();
+      await rm(join(store.directory, "leases"), { recursive: true });
+      await rejects(copy.checkLease(), "LOCK_LOST");
+      await store.close();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("documents larger than the limit still lead on", async () => {
+    const store = await filled();
+    const layer = testBlob(seededBytes(100, 55), mediaTypes.layer);
+    const config_ = testBlob(JSON.stringify({ rootfs: { type: "layers", diff_ids: [] } }), mediaTypes.config);
+    for (const { descriptor, bytes } of [layer, config_])
+      await store.registry.pushBlob(parseRepoName("x"), descriptor, bytesSource(descriptor, bytes));
+    for (const [name, size] of [
+      ["large", 5 << 20],
+      ["vast", 66 << 20],
+    ] as const) {
+      const annotations = { padding: "x".repeat(size) };
+      const document = { schemaVersion: 2, config: config_.descriptor, layers: [layer.descriptor], annotations };
+      const { descriptor, bytes } = testBlob(JSON.stringify(document), mediaTypes.manifest);
+      await store.blobs.write(descriptor, () => bytesSource(descriptor, bytes).open());
+      await store.images.create({ name, target: descriptor });
+      await store.registry.release();
+      const gone = (await store.gc()).blobs.map((blob) => blob.digest);
+      for (const kept of [descriptor, layer.descriptor, config_.descriptor]) expect(gone).not.toContain(kept.digest);
+      await store.images.delete(name);
+    }
+    expect((await store.gc()).blobs.map((blob) => blob.digest)).toContain(layer.descriptor.digest);
+    await store.close();
+  });
+
+  test("what cannot be read is not taken for what is not there", async () => {
+    const store = await filled();
+    await store.images.delete(one);
+    const all = blobsOf(store);
+    await rm(join(store.directory, "leases"), { recursive: true });
+    await writeFile(join(store.directory, "leases"), "");
+    await rejects(store.gc(), "FILE_SYSTEM");
+    expect(blobsOf(store)).toEqual(all);
+    await rm(join(store.directory, "leases"));
+    await mkdir(join(store.directory, "leases"));
+    await writeFile(join(store.directory, "leases/odd.jsonl"), "null\n3\n[]\n");
+    expect((await store.gc()).blobs).toHaveLength(4);
+    await store.close();
+  });
+
+  test("bytes are not deleted under a name of somebody else's", async () => {
+    const store = await filled();
+    const [digest] = blobsOf(store) as Digest[];
+    await rejects((store.registry as Registry).deleteBlob(parseRepoName("any"), digest!), "UNSUPPORTED");
+    expect(blobsOf(store)).toContain(digest);
+    await store.close();
+  });
+
+  test("a layer that an index calls a manifest is not read as one", async () => {
+    const store = await filled();
+    const big = testBlob(Buffer.alloc((4 << 20) + 1, 0x7b));
+    await store.blobs.write(big.descriptor, () => bytesSource(big.descriptor, big.bytes).open());
+    const liar = { ...big.descriptor, mediaType: mediaTypes.manifest };
+    const { descriptor, bytes } = testBlob(JSON.stringify({ schemaVersion: 2, manifests: [liar] }), mediaTypes.index);
+    await store.blobs.write(descriptor, () => bytesSource(descriptor, bytes).open());
+    expect((await store.presence([descriptor]))[0]!.state).toBe("partial");
+    await store.close();
+  });
+
+  test("a name that was removed stays removed, also by fsck --rebuild", async () => {
+    const store = await filled();
+    const path = join(store.directory, "index.json");
+    const old = await readFile(path);
+    await store.images.delete(one);
+    await writeFile(path, old);
+    const { repaired } = await store.fsck({ rebuild: true });
+    expect(repaired).toEqual(["index.json was behind the names; it was written again"]);
+    expect((await store.images.list()).map(({ name }) => name)).toEqual([two]);
+    await store.close();
+  });
+
+  test("a database that is older than what was shown of it is not believed", async () => {
+    const store = await filled();
+    await store.close();
+    const file = join(store.directory, "names.db");
+    const { openSqlite } = await import("./sql/sqlite.ts");
+    const database = await openSqlite(file);
+    const session = await database.acquire();
+    await session.query("PRAGMA wal_checkpoint(TRUNCATE)", []);
+    session.release();
+    await database.close();
+    const backup = await readFile(file);
+    const later = new Store(store.directory);
+    await later.images.set("reg.example.org/later:v1", (await later.images.list())[0]!.target);
+    await later.close();
+    for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
+    await writeFile(file, backup);
+    const restored = new Store(store.directory);
+    for (const use of [() => restored.gc(), () => restored.images.list(), () => restored.images.delete(one)])
+      await rejects(use, "STORE_DATABASE");
+    expect((await restored.fsck({ rebuild: true })).repaired[0]).toBe("1 name restored from index.json");
+    expect((await restored.images.list()).map(({ name }) => name)).toContain("reg.example.org/later:v1");
+    await restored.close();
+  });
+
+  test("what a live collection has put aside is brought back for whoever reads it", async () => {
+    const store = await filled();
+    const aside = join(store.directory, "trash/some-id/sha256");
+    await mkdir(aside, { recursive: true });
+    const [digest] = blobsOf(store) as Digest[];
+    await rename(store.blobs.path(digest!), join(aside, digest!.slice(7)));
+    expect(await store.blobs.has({ digest: digest! })).toBe(true);
+    expect(existsSync(store.blobs.path(digest!))).toBe(true);
+    await store.close();
+  });
+
+  test("asking after blobs that are not there writes nothing", async () => {
+    const directory = join(await temporary(), "store");
+    const store = new Store(directory);
+    const writer = store.writer("serve", { endless: true });
+    await rejects(writer.resolveBlob(parseRepoName("x"), digestOf("nothing")), "BLOB_UNKNOWN");
+    await rejects(writer.resolveManifest(parseRepoName("x"), digestOf("nothing")), "MANIFEST_UNKNOWN");
+    await writer.close();
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test("a full disk is said to be full", async () => {
+    const { openSqlite } = await import("./sql/sqlite.ts");
+    const { SqlImages } = await import("./sql/images.ts");
+    const { migrate } = await import("./sql/migrations.ts");
+    const path = join(await temporary(), "x.db");
+    await writeFile(path, "");
+    const images = new SqlImages(await openSqlite(path));
+    await migrate(images.database);
+    const session = await images.database.acquire();
+    const [pages] = await session.query("PRAGMA page_count", []);
+    await session.query(`PRAGMA max_page_count = ${Number(Object.values(pages!)[0]) + 1}`, []);
+    session.release();
+    const labels = { a: "x".repeat(4000) };
+    const fill = async (): Promise<void> => {
+      for (let at = 0; at < 50; at += 1)
+        await images.change("default", `n${at}`, () => ({ target: target("x"), labels }));
+    };
+    await rejects(fill, "NO_SPACE");
+    expect((await images.snapshot()).images.length).toBeLessThan(50);
+    await images.close();
+  });
+
+  test("tags with a digest beside them are no tags; names are whole characters", async () => {
+    const store = await filled();
+    const { target: top } = await store.images.get(one);
+    await store.images.set(`reg.example.org/one:3.20@${top.digest}`, top);
+    const tags: string[] = [];
+    for await (const tag of store.registry.tags(parseRepoName("reg.example.org/one"))) tags.push(tag);
+    expect(tags).toEqual(["v1"]);
+    await rejects(store.images.create({ name: "a\ud800", target: top }), "INVALID_IMAGE");
+    await rejects(store.images.get("a\0b"), "IMAGE_NOT_FOUND");
+    await store.close();
+  });
+
+  test("two that open a database at once leave the process's warnings as they were", async () => {
+    const before = process.emitWarning;
+    const stores = await Promise.all([filled(), filled()]);
+    await Promise.all(stores.map((store) => new Store(store.directory).images.list()));
+    expect(process.emitWarning).toBe(before);
+    for (const store of stores) await store.close();
   });
 });

@@ -6,11 +6,12 @@ import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { BlobDirectory } from "../content/blob-directory.ts";
 import { IndexFile } from "../registry/layout/index-file.ts";
+import type { Digest } from "../spec/digest.ts";
 import { parseJsonObject } from "../spec/json.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
-import { derived } from "./derived.ts";
+import { Derived } from "./derived.ts";
 import { blobListings, defaultStoreDirectory, derivedFile, namesFile } from "./directory.ts";
 import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry } from "./export.ts";
 import { matcher, parseFilter } from "./filters.ts";
@@ -20,7 +21,7 @@ import { type ImageStore, parseNamespace, type StoredImage } from "./images.ts";
 import { Lease, LeaseKeeper } from "./leases.ts";
 import type { Presence } from "./presence.ts";
 import { StoreRegistry } from "./registry.ts";
-import { SqlImageStore, SqlImages } from "./sql/images.ts";
+import { type NamespacedImage, SqlImageStore, SqlImages } from "./sql/images.ts";
 import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
 
 /** The version of the directory's shape that this code writes. It brings older ones up to it, and refuses newer ones. */
@@ -65,7 +66,11 @@ export class Store {
       throw new GantryError("USAGE", "the database of a store is an address like postgres://user@host/database");
     }
     this.#index = new IndexFile(this.directory, { limits: this.limits });
-    this.blobs = new BlobDirectory(this.directory, { limits: this.limits, name: `store ${this.directory}` });
+    this.blobs = new BlobDirectory(this.directory, {
+      limits: this.limits,
+      name: `store ${this.directory}`,
+      recover: (digest) => this.#recover(digest),
+    });
     this.images = this.imagesOf(this.namespace);
     this.registry = this.#registry("writing", false);
   }
@@ -80,18 +85,27 @@ export class Store {
     return new GuardedImages(images, this);
   }
 
-  /** This store as somewhere to put an image: what is found or brought is protected until `release`. */
-  writer(reason: string): StoreRegistry {
-    return this.#registry(reason, true);
+  /** A blob that a collection has put aside, and that somebody wants. */
+  async #recover(digest: Digest): Promise<boolean> {
+    if (!existsSync(join(this.directory, "trash"))) return false;
+    return (await import("./gc.ts")).recoverBlob(this.blobs, digest);
   }
 
-  #registry(reason: string, eager: boolean): StoreRegistry {
+  /**
+   * This store as somewhere to put images: what is found or brought is protected until `release`.
+   * @param options.endless for a server: what it protects is let go after some hours, though it goes on
+   */
+  writer(reason: string, options: { readonly endless?: boolean } = {}): StoreRegistry {
+    return this.#registry(reason, true, options);
+  }
+
+  #registry(reason: string, eager: boolean, options: { readonly endless?: boolean } = {}): StoreRegistry {
     return new StoreRegistry(`store ${this.directory}`, {
       blobs: this.blobs,
       images: this.images,
       limits: this.limits,
       prepare: () => this.prepare(),
-      lease: new LeaseKeeper(this.directory, reason),
+      lease: new LeaseKeeper(this.directory, reason, options),
       eager,
       close: () => this.close(),
     });
@@ -114,12 +128,15 @@ export class Store {
   async #create(): Promise<void> {
     const found = await this.#version();
     if (found?.version === STORE_VERSION) {
-      this.#requireSameDatabase(found.database);
+      this.#requireSameKind(found.database);
       // What a collection that was killed put aside may be what is wanted now.
       if (await isOld(join(this.directory, "trash"))) await (await import("./gc.ts")).restoreTrash(this.blobs);
       return;
     }
-    if (!found) await this.#index.create();
+    if (!found) {
+      await this.#refuseLayout();
+      await this.#index.create();
+    }
     try {
       await chmod(this.directory, 0o700);
       for (const name of ["layers", "leases"])
@@ -127,35 +144,58 @@ export class Store {
       await withLock(join(this.directory, "version.json.lock"), async () => {
         const now = await this.#version();
         if (now?.version === STORE_VERSION) return;
-        const kind = this.#address === undefined ? "sqlite" : "postgres";
-        await this.#makeTables(now?.version === 1);
-        await this.#writeVersion(kind);
+        await this.#writeVersion(await this.#makeTables(now?.version === 1));
       });
     } catch (error) {
       throw await fileSystemError(error, "creating the store", this.directory);
     }
   }
 
-  /** Makes the names' tables; the names of a store of version 1 are in its index.json. */
-  async #makeTables(migrateNames: boolean): Promise<void> {
+  /** Somebody's layout is not ours to take over: its names would be lost with the first change. */
+  async #refuseLayout(): Promise<void> {
+    const names = await this.#index.read().catch((error: unknown) => {
+      if (isGantryError(error, "NAME_UNKNOWN")) return undefined;
+      throw error;
+    });
+    if (!names?.manifests.length) return;
+    throw new GantryError(
+      "TARGET_NOT_EMPTY",
+      `${this.directory} is an image layout, and no store (it has no version.json); name another --store, and read the layout as oci:${this.directory}`,
+    );
+  }
+
+  /**
+   * Makes the names' tables; the names of a store of version 1 are in its index.json.
+   * @returns the number that tells the database from others
+   */
+  async #makeTables(migrateNames: boolean): Promise<number> {
+    if (!this.shared) await this.#makeFile();
     const images = await this.#open();
     try {
       const { migrate } = await import("./sql/migrations.ts");
       await migrate(images.database);
-      if (migrateNames) {
-        const { manifests } = await this.#index.read();
-        await images.adopt(manifests.flatMap((entry) => fromEntry(entry) ?? []));
-      }
+      if (migrateNames) await images.adopt((await this.#exported()).names);
+      return await images.id();
     } finally {
       await images.close();
     }
   }
 
-  async #writeVersion(database: DatabaseKind): Promise<void> {
+  /** An empty file that SQLite fills; it would make one for everybody to read, within the directory's own limits. */
+  async #makeFile(): Promise<void> {
+    try {
+      await (await open(this.#file, "wx", 0o600)).close();
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw await fileSystemError(error, "creating", this.#file);
+    }
+  }
+
+  async #writeVersion(id: number): Promise<void> {
+    const database: DatabaseKind = this.shared ? "postgres" : "sqlite";
     const path = join(this.directory, "version.json");
     // Under a name of its own: another process may be making the same store.
     const temporary = `${path}.${randomUUID()}`;
-    await writeFile(temporary, JSON.stringify({ version: STORE_VERSION, database }), { mode: 0o600 });
+    await writeFile(temporary, JSON.stringify({ version: STORE_VERSION, database, id }), { mode: 0o600 });
     await rename(temporary, path);
   }
 
@@ -170,8 +210,6 @@ export class Store {
       return new SqlImages(await openPostgres(this.#address));
     }
     const { openSqlite } = await import("./sql/sqlite.ts");
-    // SQLite would make the file for everybody to read, within the directory's own limits.
-    await (await open(this.#file, "a", 0o600)).close();
     return new SqlImages(await openSqlite(this.#file));
   }
 
@@ -186,15 +224,17 @@ export class Store {
   }
 
   async #openNames(): Promise<SqlImages> {
-    const found = await this.#version();
-    if (found) {
-      if (found.version !== STORE_VERSION) await this.prepare();
-      this.#requireSameDatabase((await this.#version())?.database);
+    let found = await this.#version();
+    if (found && found.version !== STORE_VERSION) {
+      await this.prepare();
+      found = await this.#version();
     }
+    this.#requireSameKind(found?.database);
     if (!this.shared && !existsSync(this.#file)) throw this.#namesLost();
     const images = await this.#open();
     try {
       await this.#requireTables(images);
+      if (found) await this.#requireSameDatabase(images, found.id);
       return images;
     } catch (error) {
       await images.close();
@@ -222,7 +262,7 @@ export class Store {
   }
 
   /** Names in two places would make a collection blind to half of them. */
-  #requireSameDatabase(kind: DatabaseKind | undefined): void {
+  #requireSameKind(kind: DatabaseKind | undefined): void {
     const own: DatabaseKind = this.shared ? "postgres" : "sqlite";
     if (kind === undefined || kind === own) return;
     throw new GantryError(
@@ -233,8 +273,27 @@ export class Store {
     );
   }
 
+  /** Another database's names, or names of yesterday, lead to other bytes. @throws STORE_DATABASE */
+  async #requireSameDatabase(images: SqlImages, id: number): Promise<void> {
+    const exported = await exportedGeneration(this.#index.path);
+    const [found, generation] = [await images.id(), await images.generation()];
+    const where = `the database ${images.database.name}`;
+    if (found !== id) {
+      throw new GantryError(
+        "STORE_DATABASE",
+        `${where} is not the one that keeps the names of the store ${this.directory}; check the address. If it shall be from now on, \`gantry images fsck --rebuild\` brings the names there`,
+      );
+    }
+    if (exported > generation) {
+      throw new GantryError(
+        "STORE_DATABASE",
+        `${where} is older than the index.json of the store ${this.directory} (change ${generation} and change ${exported}): it may have been restored. \`gantry images fsck --rebuild\` takes the names of both`,
+      );
+    }
+  }
+
   /** Undefined where there is no store yet. @throws STORE_VERSION for one that a newer gantry wrote */
-  async #version(): Promise<{ version: number; database: DatabaseKind } | undefined> {
+  async #version(): Promise<{ version: number; database: DatabaseKind; id: number } | undefined> {
     const path = join(this.directory, "version.json");
     let bytes: Buffer;
     try {
@@ -245,13 +304,14 @@ export class Store {
     }
     let version: unknown;
     let database: unknown;
+    let id: unknown;
     try {
-      ({ version, database = "sqlite" } = parseJsonObject(bytes, path));
+      ({ version, database = "sqlite", id = 0 } = parseJsonObject(bytes, path));
     } catch (error) {
       throw new GantryError("STORE_INVALID", `${path} cannot be read: is ${this.directory} a store?`, { cause: error });
     }
     if ((version === 1 || version === STORE_VERSION) && (database === "sqlite" || database === "postgres")) {
-      return { version, database };
+      return { version, database, id: Number(id) };
     }
     throw new GantryError(
       "STORE_VERSION",
@@ -294,22 +354,21 @@ export class Store {
 
   /** How much of each of these images is on this host, in their order. */
   async presence(targets: readonly Descriptor[]): Promise<readonly Presence[]> {
-    const known = new Map<string, Presence>();
-    const { inventory, PresenceScan } = await import("./presence.ts");
-    let scan: InstanceType<typeof PresenceScan> | undefined;
-    const examine = async (target: Descriptor): Promise<Presence> => {
-      scan ??= new PresenceScan(this.blobs, await inventory(this.directory), this.limits);
-      const { missing: _missing, ...presence } = scan.examine(target);
-      return presence;
-    };
+    if (await isOld(join(this.directory, "trash"))) await (await import("./gc.ts")).restoreTrash(this.blobs);
     // As long as no blob comes or goes, what was found out before is still true.
-    const text = await derived(derivedFile(this.directory, "presence.json"), blobListings(this.directory), async () => {
-      for (const target of targets) known.set(keyOf(target), await examine(target));
-      return JSON.stringify([...known]);
-    });
-    if (known.size === 0)
-      for (const [key, presence] of JSON.parse(text) as [string, Presence][]) known.set(key, presence);
-    return Promise.all(targets.map((target) => known.get(keyOf(target)) ?? examine(target)));
+    const kept = new Derived(derivedFile(this.directory, "presence.json"), blobListings(this.directory));
+    const known = new Map(JSON.parse(kept.read() ?? "[]") as [string, Presence][]);
+    const unknown = targets.filter((target) => !known.has(keyOf(target)));
+    if (unknown.length > 0) {
+      const { inventory, PresenceScan } = await import("./presence.ts");
+      const scan = new PresenceScan(this.blobs, await inventory(this.directory), this.limits);
+      for (const target of unknown) {
+        const { missing: _missing, ...presence } = scan.examine(target);
+        known.set(keyOf(target), presence);
+      }
+      if (await this.exists()) kept.keep(JSON.stringify([...known]));
+    }
+    return targets.map((target) => known.get(keyOf(target))!);
   }
 
   #parts(): Checkable {
@@ -353,42 +412,67 @@ export class Store {
     return { ...report, repaired: [...repaired, ...report.repaired] };
   }
 
+  /** The names that index.json shows, and the last change that it shows; -1 where the file is not of our making. */
+  async #exported(): Promise<{ names: readonly NamespacedImage[]; generation: number }> {
+    const names = (await this.#index.read()).manifests.flatMap((entry) => fromEntry(entry) ?? []);
+    return { names, generation: await exportedGeneration(this.#index.path) };
+  }
+
   async #rebuild(): Promise<string[]> {
     const repaired: string[] = [];
     await this.#closeNames();
     await withLock(join(this.directory, "version.json.lock"), async () => {
-      // First of all: without it there is nothing to restore from, and all stays as it is.
-      const names = (await this.#index.read()).manifests.flatMap((entry) => fromEntry(entry) ?? []);
+      const found = await this.#version();
+      const moving = this.shared && found?.database === "sqlite";
+      if (!moving) this.#requireSameKind(found?.database);
+      // First of all: without them there is nothing to restore from, and all stays as it is.
+      const { names, generation } = moving ? await this.#ownNames() : await this.#exported();
       if (!this.shared && !(await this.#isSound())) {
         const aside = `${this.#file}.damaged-${Date.now()}`;
-        await rename(this.#file, aside);
+        if (existsSync(this.#file)) await rename(this.#file, aside);
         for (const suffix of ["-wal", "-shm"]) await rm(`${this.#file}${suffix}`, { force: true });
-        repaired.push(`the names' database could not be used; it was put aside as ${aside}`);
+        repaired.push(`the names' database could not be used; what there was of it is ${aside}`);
       }
+      const id = await this.#makeTables(false);
       const images = await this.#open();
       try {
-        const { migrate } = await import("./sql/migrations.ts");
-        await migrate(images.database);
-        const exported = await exportedGeneration(this.#index.path);
-        if (exported > (await images.generation()) || (await images.snapshot()).images.length < names.length) {
-          const added = await images.adopt(names, exported);
-          repaired.push(`${added} name${added === 1 ? "" : "s"} restored from index.json`);
+        // A database that has all that index.json shows has lost nothing; what it lacks was removed.
+        if (moving || found?.id !== id || generation > (await images.generation())) {
+          const added = await images.adopt(names, generation);
+          repaired.push(`${added} name${added === 1 ? "" : "s"} restored from ${moving ? this.#file : "index.json"}`);
         }
       } finally {
         await images.close();
       }
-      await this.#writeVersion(this.shared ? "postgres" : "sqlite");
+      await this.#writeVersion(id);
+      if (moving) await rename(this.#file, `${this.#file}.moved-${Date.now()}`);
     });
     return repaired;
   }
 
-  async #isSound(): Promise<boolean> {
+  /** The names of the database in this directory; those of index.json where it cannot be used. */
+  async #ownNames(): Promise<{ names: readonly NamespacedImage[]; generation: number }> {
+    if (!(await this.#isSound())) return this.#exported();
+    const { openSqlite } = await import("./sql/sqlite.ts");
+    const own = new SqlImages(await openSqlite(this.#file));
     try {
-      const images = await this.#open();
+      const { images: names, generation } = await own.snapshot();
+      return { names, generation };
+    } finally {
+      await own.close();
+    }
+  }
+
+  /** Whether the database in this directory can be used, and has tables of ours. */
+  async #isSound(): Promise<boolean> {
+    if (!existsSync(this.#file)) return false;
+    const { openSqlite } = await import("./sql/sqlite.ts");
+    try {
+      const own = new SqlImages(await openSqlite(this.#file));
       try {
-        return (await images.check()).length === 0;
+        return (await own.check()).length === 0 && (await schemaVersion(own.database)) > 0;
       } finally {
-        await images.close();
+        await own.close();
       }
     } catch (error) {
       if (isGantryError(error, "STORE_INVALID")) return false;

@@ -5,9 +5,11 @@ import { formatPlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
 import { formatReference, parseTag } from "../reference/reference.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
+import { isDigest } from "../spec/digest.ts";
+import { StoreRegistry } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyResult, copyImage } from "../transfer/copy.ts";
-import { isRegistryLocation, registryReference, storeName } from "./names.ts";
+import { isRegistryLocation, registryReference, storeName, storePrefix } from "./names.ts";
 import { type Opened, type OpenOptions, open, openStored, referenceOf } from "./open.ts";
 import { missingManifests } from "./pull.ts";
 
@@ -48,7 +50,7 @@ export async function copy(from: string, to: string, options: CopyVerbOptions = 
 async function copyOpened(source: Opened, destination: Opened, options: CopyVerbOptions): Promise<CopyResult> {
   const reference = destination.reference ?? (destination.kind === "layout" ? parseTag("latest") : undefined);
   const several = options.platforms !== undefined && options.platforms !== "all" && options.platforms.length > 1;
-  return copyImage(
+  const result = await copyImage(
     { ...source, reference: await referenceOf(source) },
     { ...destination, ...(reference !== undefined && { reference }) },
     {
@@ -60,6 +62,13 @@ async function copyOpened(source: Opened, destination: Opened, options: CopyVerb
       ...(options.progress && { progress: options.progress }),
     },
   );
+  if (destination.registry instanceof StoreRegistry) {
+    if (reference !== undefined && isDigest(reference)) {
+      await destination.registry.nameDigest(destination.repo, result.descriptor);
+    }
+    await destination.registry.checkLease();
+  }
+  return result;
 }
 
 export interface PushOptions extends Omit<CopyVerbOptions, "store" | "database" | "namespace" | "source"> {
@@ -71,10 +80,10 @@ export interface PushOptions extends Omit<CopyVerbOptions, "store" | "database" 
  * @throws INCOMPLETE_IMAGE where the store has only some platforms of it
  */
 export async function push(name: string, to: string | undefined, options: PushOptions): Promise<CopyResult> {
-  const target = to ?? name;
+  const target = to ?? (name.startsWith(storePrefix) ? name.slice(storePrefix.length) : name);
   if (!isRegistryLocation(target))
     throw new GantryError("USAGE", `push sends to a registry; for ${target} use \`gantry cp\``);
-  const own = storeName(registryReference(name));
+  const own = storeName(registryReference(name.startsWith(storePrefix) ? name.slice(storePrefix.length) : name));
   if (!options.platforms) {
     const missing = await missingManifests(options.store, own);
     if (missing.length > 0) {

@@ -2,7 +2,7 @@ import { GantryError, isGantryError } from "../base/error.ts";
 import type { StoredImage } from "../store/images.ts";
 import type { Presence } from "../store/presence.ts";
 import type { Store } from "../store/store.ts";
-import { registryReference, storeName } from "./names.ts";
+import { registryReference, storeName, storePrefix } from "./names.ts";
 
 /** An image of the store, and how much of it is on this host. Times are RFC 3339. */
 export interface ListedImage extends Omit<StoredImage, "createdAt" | "updatedAt"> {
@@ -24,7 +24,8 @@ export async function listImages(store: Store, filters: readonly string[] = []):
 }
 
 /** The image that somebody means: the name as it was given, or in full. @throws IMAGE_NOT_FOUND, INVALID_REFERENCE */
-export async function findImage(store: Store, given: string): Promise<StoredImage> {
+export async function findImage(store: Store, location: string): Promise<StoredImage> {
+  const given = location.startsWith(storePrefix) ? location.slice(storePrefix.length) : location;
   try {
     return await store.images.get(given);
   } catch (error) {

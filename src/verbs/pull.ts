@@ -51,6 +51,7 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
     // The disk has every blob before anything can lead to it.
     await store.blobs.sync();
     await store.images.set(name, result.descriptor);
+    await registry.checkLease();
     return { name, ...result };
   } finally {
     await registry.release();

@@ -16,7 +16,7 @@ export interface ServedOptions extends StoreOptions {
 export function openServed(location: string, options: ServedOptions = {}): Registry {
   if (location.startsWith("oci:") && location.length > 4)
     return new LayoutRegistry(location.slice(4), { create: true });
-  if (location === "store:") return new Store(options.store, options).writer("serve");
+  if (location === "store:") return new Store(options.store, options).writer("serve", { endless: true });
   if (location === "memory:") return new MemoryRegistry();
   throw new GantryError("USAGE", `cannot serve ${location}; expected oci:DIR, store: or memory:`);
 }

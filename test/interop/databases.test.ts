@@ -69,28 +69,64 @@ describe.skipIf(noPostgres)(`names in PostgreSQL${noPostgres ? `: ${noPostgres}`
     await rejects(embedded.gc(), "STORE_DATABASE");
     await rejects(embedded.images.list(), "STORE_DATABASE");
     await embedded.close();
-    // Nor where the database is another one than before.
-    const empty = new Store(directory, { database: await postgres.database() });
-    await rejects(empty.gc(), "STORE_DATABASE");
-    expect((await empty.fsck()).findings.map(({ kind }) => kind)).toEqual(["database"]);
-    const { repaired, findings } = await empty.fsck({ rebuild: true });
+    // Nor does the repair take a host out of its fleet without being told.
+    await rejects(new Store(directory).fsck({ rebuild: true }), "STORE_DATABASE");
+    // Nor where the database is another one than before, be it empty or full.
+    const elsewhere = await postgres.database();
+    const busy = new Store(await temporary(), { database: elsewhere });
+    for (let at = 0; at < 5; at += 1) await pushImage(busy.registry, `busy${at}`, randomImage({ seed: at }), "v1");
+    await busy.close();
+    const wrong = new Store(directory, { database: elsewhere });
+    for (const use of [() => wrong.gc(), () => wrong.images.list(), () => wrong.fsck()])
+      await rejects(use, "STORE_DATABASE");
+    const { repaired, findings } = await wrong.fsck({ rebuild: true });
     expect([repaired[0], findings]).toEqual(["1 name restored from index.json", []]);
-    expect((await empty.gc()).blobs).toEqual([]);
-    await empty.close();
+    expect(await wrong.images.list()).toHaveLength(6);
+    expect((await wrong.gc()).blobs).toEqual([]);
+    await wrong.close();
   });
 
-  test("take over the names of an embedded store with fsck --rebuild", async () => {
+  test("take over the names of an embedded store with fsck --rebuild, though others are there", async () => {
     const directory = await temporary();
     const embedded = new Store(directory);
     await pushImage(embedded.registry, "app", randomImage(), "v1");
     await embedded.images.update({ ...(await embedded.images.list())[0]!, labels: { a: "1" } }, "labels");
-    const before = await embedded.images.list();
+    const [own] = await embedded.images.list();
     await embedded.close();
-    const shared = new Store(directory, { database: await postgres.database() });
+    const database = await postgres.database();
+    const fleet = new Store(await temporary(), { database });
+    for (let at = 0; at < 5; at += 1) await pushImage(fleet.registry, `busy${at}`, randomImage({ seed: at }), "v1");
+    await pushImage(fleet.registry, "app", randomImage({ seed: 9 }), "v1");
+    const shared = new Store(directory, { database });
     await rejects(shared.images.list(), "STORE_DATABASE");
+    // The same name for another image: somebody has to decide, and until then nothing changes.
+    await rejects(shared.fsck({ rebuild: true }), "STORE_DATABASE");
+    expect(await new Store(directory).images.list()).toEqual([own]);
+    await fleet.images.delete(own!.name);
     await shared.fsck({ rebuild: true });
-    expect(await shared.images.list()).toEqual(before);
+    expect(await shared.images.list()).toHaveLength(6);
+    expect(await shared.images.get(own!.name)).toEqual(own);
+    expect((await shared.gc()).blobs).toEqual([]);
     await shared.close();
+    await fleet.close();
+  });
+
+  test("a server that goes away in the middle is an error, not the end of the process", async () => {
+    const { openPostgres } = await import("../../src/store/sql/postgres.ts");
+    const database = await openPostgres(await postgres.database());
+    const [one, two] = [await database.acquire(), await database.acquire()];
+    const [row] = await one.query("SELECT pg_backend_pid() AS pid", []);
+    await one.begin();
+    await two.query("SELECT pg_terminate_backend($1)", [Number(row!["pid"])]);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await rejects(one.query("SELECT 1", []), "DATABASE_FAILED");
+    await one.rollback();
+    one.release();
+    two.release();
+    const three = await database.acquire();
+    expect(await three.query("SELECT 1 AS x", [])).toEqual([{ x: 1 }]);
+    three.release();
+    await database.close();
   });
 });
 

@@ -47,7 +47,8 @@ export class IndexFile {
       if (await this.#exists("oci-layout")) return;
       const names = await readdir(this.root);
       const foreign = names.filter(
-        (name) => !/^(?:tmp|blobs|leases|layers|(?:version\.json|oci-layout|index\.json).*)$/.test(name),
+        (name) =>
+          !/^(?:tmp|blobs|leases|layers|cache|lost\+found|(?:version\.json|oci-layout|index\.json).*)$/.test(name),
       );
       if (foreign.length > 0 && !names.includes("index.json")) {
         throw new GantryError(

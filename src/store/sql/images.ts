@@ -8,6 +8,7 @@ import {
   type FieldPath,
   type ImageRecord,
   type ImageStore,
+  isName,
   type StoredImage,
 } from "../images.ts";
 import { query, type SqlDatabase, type SqlRow } from "./database.ts";
@@ -121,6 +122,7 @@ export class SqlImages {
    * Puts names in that are not there yet, with their times, all or none.
    * @param generation a number that the count of changes shall be past, for it has been there before
    * @returns how many were new
+   * @throws STORE_DATABASE where a name is there already and means something else
    */
   async adopt(images: readonly NamespacedImage[], generation = 0): Promise<number> {
     const db = await this.#builder();
@@ -134,6 +136,20 @@ export class SqlImages {
           .where("key", "=", "generation")
           .execute();
       await next(generation);
+      const rows = await transaction.selectFrom("gantry_images").select(["namespace", "name", "digest"]).execute();
+      const there = new Map(rows.map(({ namespace, name, digest }) => [`${namespace} ${name}`, digest]));
+      const clashes = images.filter(
+        ({ namespace, name, target }) => (there.get(`${namespace} ${name}`) ?? target.digest) !== target.digest,
+      );
+      if (clashes.length > 0) {
+        throw new GantryError(
+          "STORE_DATABASE",
+          `${this.database.name} has ${clashes.length} of these names already, for other images: ${clashes
+            .slice(0, 5)
+            .map(({ name }) => name)
+            .join(", ")}; remove them on one side first. Nothing was changed`,
+        );
+      }
       let added = 0;
       for (let at = 0; at < images.length; at += 100) {
         const rows = await transaction
@@ -176,6 +192,12 @@ export class SqlImages {
   /** How many changes there ever were. */
   async generation(): Promise<number> {
     const [row] = await query(this.database, "SELECT value FROM gantry_meta WHERE key = 'generation'");
+    return Number(row?.["value"] ?? 0);
+  }
+
+  /** The number that tells this database from every other one. */
+  async id(): Promise<number> {
+    const [row] = await query(this.database, "SELECT value FROM gantry_meta WHERE key = 'id'");
     return Number(row?.["value"] ?? 0);
   }
 
@@ -224,7 +246,7 @@ export class SqlImageStore implements ImageStore {
   }
 
   async get(name: string): Promise<StoredImage> {
-    const found = await (await this.#images()).get(this.#namespace, name);
+    const found = isName(name) ? await (await this.#images()).get(this.#namespace, name) : undefined;
     return found ?? this.#notFound(name);
   }
 

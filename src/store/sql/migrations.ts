@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { SqlDatabase } from "./database.ts";
 import { queryBuilder, type Tables } from "./kysely.ts";
@@ -24,7 +25,15 @@ const migrations: readonly [...((db: Transaction<Tables>, bytewise: string) => P
         updated_at TEXT NOT NULL,
         PRIMARY KEY (namespace, name)
       )`.execute(db);
-    await db.insertInto("gantry_meta").values({ key: "generation", value: 0 }).execute();
+    // Tells this database from every other one that a store might be shown.
+    const id = randomInt(1, 2 ** 47);
+    await db
+      .insertInto("gantry_meta")
+      .values([
+        { key: "generation", value: 0 },
+        { key: "id", value: id },
+      ])
+      .execute();
   },
 ];
 

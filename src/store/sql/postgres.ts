@@ -35,6 +35,11 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
         throw failed(error);
       });
       let broken = false;
+      // A server that goes away between two statements must not take this process with it.
+      const onError = (): void => {
+        broken = true;
+      };
+      client.on("error", onError);
       const run = async (sql: string, parameters: readonly unknown[] = []): Promise<readonly SqlRow[]> => {
         try {
           return (await client.query(sql, [...parameters])).rows as SqlRow[];
@@ -49,8 +54,13 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
         query: run,
         begin: () => command("BEGIN"),
         commit: () => command("COMMIT"),
-        rollback: () => command("ROLLBACK"),
-        release: () => client.release(broken),
+        async rollback() {
+          await command("ROLLBACK").catch(() => {});
+        },
+        release() {
+          client.off("error", onError);
+          client.release(broken);
+        },
       };
     },
     async close() {

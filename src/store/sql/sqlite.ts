@@ -22,7 +22,7 @@ const WAIT_MS = 60_000;
 async function openHandle(path: string): Promise<{ handle: Handle; driver: Driver }> {
   const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
   if (major > 22 || (major === 22 && minor >= 13)) {
-    const { DatabaseSync } = await withoutExperimentalWarning(() => import("node:sqlite" as string));
+    const { DatabaseSync } = await importNodeSqlite();
     return { handle: new DatabaseSync(path) as Handle, driver: "node:sqlite" };
   }
   let Database: new (path: string) => Handle;
@@ -38,15 +38,18 @@ async function openHandle(path: string): Promise<{ handle: Handle; driver: Drive
   return { handle: new Database(path), driver: "libsql" };
 }
 
-/** Nobody who lists images can do anything about Node's view of its own module. */
-async function withoutExperimentalWarning<T>(work: () => Promise<T>): Promise<T> {
+/** Once, for all that open a database at the same time: what they put aside must come back as it was. */
+let nodeSqlite: Promise<{ DatabaseSync: new (path: string) => unknown }> | undefined;
+
+/** Without the warning that it is experimental: nobody who lists images can do anything about that. */
+function importNodeSqlite(): NonNullable<typeof nodeSqlite> {
+  if (nodeSqlite) return nodeSqlite;
   const { emitWarning } = process;
   process.emitWarning = () => {};
-  try {
-    return await work();
-  } finally {
+  nodeSqlite = import("node:sqlite" as string).finally(() => {
     process.emitWarning = emitWarning;
-  }
+  });
+  return nodeSqlite;
 }
 
 /** The result code of SQLite, without its extension. */
@@ -60,7 +63,8 @@ const isBusy = (error: unknown): boolean => [BUSY, LOCKED].includes(resultCode(e
 
 /**
  * A SQLite database in a file that exists (an empty one will do). Several processes may have it open: it is in WAL
- * mode, readers never wait, and writers wait for each other without keeping this process from its other work.
+ * mode, readers never wait, and writers wait for each other without keeping this process from its other work. Nothing
+ * else in this process may open the file: closing it again would take SQLite's locks away (that is how POSIX has it).
  */
 export async function openSqlite(path: string): Promise<SqlDatabase & { readonly driver: Driver }> {
   const failed = (error: unknown): unknown => explain(path, error);
@@ -110,7 +114,13 @@ export async function openSqlite(path: string): Promise<SqlDatabase & { readonly
         query: (sql, parameters) => patiently(() => run(sql, parameters)),
         begin: () => patiently(() => void handle.exec("BEGIN IMMEDIATE")),
         commit: () => patiently(() => void handle.exec("COMMIT")),
-        rollback: async () => void handle.exec("ROLLBACK"),
+        async rollback() {
+          try {
+            handle.exec("ROLLBACK");
+          } catch {
+            // After a full disk SQLite has done it by itself; what went wrong is on its way to the caller.
+          }
+        },
         release,
       };
     },

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../../base/text.ts";
-import { derived } from "../../../store/derived.ts";
+import { Derived } from "../../../store/derived.ts";
 import { blobListings, defaultStoreDirectory, derivedFile, nameListings } from "../../../store/directory.ts";
 import type { ListedImage } from "../../../verbs/images.ts";
 import type { Context } from "../../context.ts";
@@ -60,10 +60,17 @@ async function listing(flags: Flags): Promise<string> {
   const directory = flags.store ?? defaultStoreDirectory();
   const namespace = flags.namespace ?? (process.env["GANTRY_NAMESPACE"] || "default");
   const shared = flags.storeDb ?? process.env["GANTRY_STORE_DB"];
-  if (shared || flags.filter?.length || !/^[A-Za-z0-9._-]+$/.test(namespace)) return make();
+  // Capitals: some file systems do not tell two namespaces apart that we do.
+  if (shared || flags.filter?.length || !/^[a-z0-9._-]+$/.test(namespace)) return make();
   const kept = derivedFile(directory, `images-${namespace}.${flags.json ? "json" : "txt"}`);
   const files = [...nameListings(directory), ...blobListings(directory)];
-  return existsSync(nameListings(directory)[1]!) ? derived(kept, files, make) : make();
+  if (!existsSync(nameListings(directory)[1]!)) return make();
+  const listing = new Derived(kept, files);
+  const known = listing.read();
+  if (known !== undefined) return known;
+  const text = await make();
+  listing.keep(text);
+  return text;
 }
 
 function table(images: readonly ListedImage[]): string {
