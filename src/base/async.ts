@@ -1,3 +1,5 @@
+import { GantryError } from "./error.ts";
+
 /** A counted permit: at most `count` holders at once, first come first served. */
 export class Semaphore {
   #free: number;
@@ -49,6 +51,7 @@ export async function forEachParallel<T>(
   work: (item: T, signal: AbortSignal) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
+  requireParallel(limit);
   const stop = new AbortController();
   const linked = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const queue = items[Symbol.iterator]();
@@ -64,8 +67,14 @@ export async function forEachParallel<T>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, limit) }, run));
+  await Promise.all(Array.from({ length: limit }, run));
   if (failure) throw failure.error;
+}
+
+/** @throws USAGE unless it is a number of things that can be done at once */
+export function requireParallel(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1) return;
+  throw new GantryError("USAGE", `${limit} is no number of things to do at once; expected a whole number from 1`);
 }
 
 /** Shares one run of `work` between callers that ask for the same key while it is under way. */

@@ -5,7 +5,7 @@ import { isCheckpointType, isConfigType, isLayerType, mediaTypes } from "../spec
 import type { Descriptor } from "../spec/types.ts";
 import { childrenOf, isDocument, readDocument } from "./graph.ts";
 import type { Handler } from "./handlers.ts";
-import { attestationsOf, type PlatformChoice, selectManifests } from "./select.ts";
+import { attestationsOf, type PlatformChoice, PlatformSelection } from "./select.ts";
 
 export interface ChildrenOptions {
   /** Which entries of an index are children. Default: all. */
@@ -24,10 +24,11 @@ export interface ChildrenOptions {
 
 /**
  * A handler that returns what a descriptor leads to: of an index its manifests; of a manifest its config, then its
- * layers. Documents are read whole and verified. Layers, configs, checkpoints and whatever has `urls` have no children.
+ * layers. Documents are read whole and verified. Layers, configs, checkpoints, and whatever else has `urls`, have no children.
  * @throws what the provider and the decoders throw; PLATFORM_NOT_FOUND
  */
 export function childrenHandler(provider: Provider, options: ChildrenOptions = {}): Handler {
+  const selection = new PlatformSelection(provider, options.platforms ?? "all", "the image");
   return async (descriptor, { signal }) => {
     if (!isDocument(descriptor)) {
       if (!isKnownLeaf(descriptor)) {
@@ -41,7 +42,7 @@ export function childrenHandler(provider: Provider, options: ChildrenOptions = {
     const { document } = await readDocument(provider, descriptor, call);
     const children = [...childrenOf(document)];
     if (document.kind === "index" && options.platforms && options.platforms !== "all") {
-      const chosen = selectManifests(document.index, options.platforms, descriptor.digest);
+      const chosen = await selection.select(document.index, descriptor.digest, call);
       const about = options.attestations ? chosen.flatMap(({ digest }) => attestationsOf(document.index, digest)) : [];
       children.splice(0, children.length, ...chosen, ...about);
     }

@@ -1,4 +1,4 @@
-import { Semaphore } from "../base/async.ts";
+import { requireParallel } from "../base/async.ts";
 import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Descriptor } from "../spec/types.ts";
@@ -49,7 +49,7 @@ export function handlers(...chain: readonly Handler[]): Handler {
     const children: Descriptor[] = [];
     for (const handler of chain) {
       try {
-        children.push(...((await handler(descriptor, context)) ?? []));
+        for (const child of (await handler(descriptor, context)) ?? []) children.push(child);
       } catch (error) {
         if (!isSteering(error, StopHandler)) throw error;
         break;
@@ -62,6 +62,7 @@ export function handlers(...chain: readonly Handler[]): Handler {
 /** What one walk has seen, and what it may still see. */
 class Visits {
   readonly #seen = new Set<string>();
+  readonly #sizes = new Map<string, number>();
   readonly #limits: Limits;
   #bytes = 0;
 
@@ -69,9 +70,17 @@ class Visits {
     this.#limits = limits;
   }
 
-  /** False where the same content was seen as the same type before. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT */
+  /** False where the same content was seen as the same type before. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, SIZE_MISMATCH */
   enter(descriptor: Descriptor): boolean {
     const { digest, mediaType, size } = descriptor;
+    const other = this.#sizes.get(digest);
+    if (other !== undefined && other !== size) {
+      throw new GantryError(
+        "SIZE_MISMATCH",
+        `${digest} is listed with ${other} bytes and with ${size}; one of them is wrong`,
+      );
+    }
+    this.#sizes.set(digest, size);
     const key = `${digest} ${mediaType}`;
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
@@ -87,6 +96,7 @@ class Visits {
   /** @throws LIMIT_EXCEEDED where the children of a node would be too deep down */
   descend({ digest }: Descriptor, depth: number, children: readonly Descriptor[]): readonly Descriptor[] {
     if (children.length > 0) {
+      checkLimit(this.#limits, "graphNodes", children.length, `the image graph: the number of children of ${digest}`);
       checkLimit(this.#limits, "graphDepth", depth, `the image graph: the depth of ${digest}`);
     }
     return children;
@@ -137,35 +147,46 @@ export async function dispatch(
   descriptors: Descriptor | readonly Descriptor[],
   options: DispatchOptions = {},
 ): Promise<void> {
+  const { parallel = 8, limits = defaultLimits } = options;
+  requireParallel(parallel);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const places = new Semaphore(Math.max(1, options.parallel ?? 8));
-  const visits = new Visits(options.limits);
-  let failure: { readonly error: unknown } | undefined;
-  const handle = async (descriptor: Descriptor, depth: number): Promise<readonly Descriptor[]> => {
-    const leave = await places.acquire(signal);
+  const visits = new Visits(limits);
+  const queue: { readonly descriptor: Descriptor; readonly depth: number }[] = [];
+  const add = (list: readonly Descriptor[], depth: number): void => {
+    for (const descriptor of list) queue.push({ descriptor, depth });
+  };
+  add([descriptors].flat(), 1);
+  const handle = async (descriptor: Descriptor, depth: number): Promise<void> => {
+    signal.throwIfAborted();
+    if (!visits.enter(descriptor)) return;
     try {
-      signal.throwIfAborted();
-      if (!visits.enter(descriptor)) return [];
-      return visits.descend(descriptor, depth, (await handler(descriptor, { depth, signal })) ?? []);
+      add(visits.descend(descriptor, depth, (await handler(descriptor, { depth, signal })) ?? []), depth + 1);
     } catch (error) {
-      if (isSteering(error, SkipDesc, SkipSiblings)) return [];
-      throw error;
-    } finally {
-      leave();
+      if (!isSteering(error, SkipDesc, SkipSiblings)) throw error;
     }
   };
-  const visit = async (list: readonly Descriptor[], depth: number): Promise<void> => {
-    const each = async (descriptor: Descriptor): Promise<void> => {
-      try {
-        await visit(await handle(descriptor, depth), depth + 1);
-      } catch (error) {
-        failure ??= { error };
-        stop.abort(error);
+  let failure: { readonly error: unknown } | undefined;
+  let working = 0;
+  let next = 0;
+  await new Promise<void>((resolve) => {
+    const proceed = (): void => {
+      for (; !failure && working < parallel && next < queue.length; next += 1) {
+        const { descriptor, depth } = queue[next]!;
+        working += 1;
+        handle(descriptor, depth)
+          .catch((error: unknown) => {
+            failure ??= { error };
+            stop.abort(error);
+          })
+          .finally(() => {
+            working -= 1;
+            proceed();
+          });
       }
+      if (working === 0 && (failure || next === queue.length)) resolve();
     };
-    await Promise.all(list.map(each));
-  };
-  await visit([descriptors].flat(), 1);
-  if (failure) throw failure.error;
+    proceed();
+  });
+  if (failure) throw (failure as { error: unknown }).error;
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
 import { GantryError } from "../base/index.ts";
+import { bytesSource } from "../content/index.ts";
 import { parseRepoName } from "../reference/index.ts";
 import { LayoutRegistry, MemoryRegistry, providerOf } from "../registry/index.ts";
-import { type Descriptor, digestOf, mediaTypes } from "../spec/index.ts";
+import { type Descriptor, type Digest, digestOf, mediaTypes } from "../spec/index.ts";
 import {
   pushImage,
   randomImage,
@@ -121,6 +122,15 @@ describe("platforms", () => {
     ["windows(10.0.17763.1)/amd64", "windows(10.0.17763.9)/amd64", 0],
     ["windows(10.0.17763.1)/amd64", "windows(10.0.20348.1)/amd64", undefined],
     ["windows(10.0.17763.1)/amd64", "windows/amd64", 0],
+    ["windows(10.0.20348.1)/amd64", "windows(10.0.17763.1)/amd64", undefined],
+    ["windows(10.0.26100.1)/amd64", "windows(10.0.20348.5)/amd64", 0],
+    ["windows(10.0.25398.1)/amd64", "windows(10.0.20348.5)/amd64", 0],
+    ["windows(10.0.27000.1)/amd64", "windows(10.0.20348.5)/amd64", undefined],
+    ["windows(10.0.27000.1)/amd64", "windows(10.0.26100.5)/amd64", 0],
+    ["windows(10.0.20348.1)/amd64", "windows(10.0.26100.5)/amd64", undefined],
+    ["windows(10.0)/amd64", "windows(10.0.20348.5)/amd64", 0],
+    ["windows(10.0.17763)/amd64", "windows(10.1.17763)/amd64", undefined],
+    ["linux/amd64/v4294967299", "linux/amd64", undefined],
     ["linux(1.2)/amd64", "linux(1.3)/amd64", 0],
     ["linux/amd64", "linux(+sse)/amd64", undefined],
     ["windows/amd64", "windows(+win32k)/amd64", 0],
@@ -459,5 +469,135 @@ describe("the graph of an image", () => {
       { registry: destination, repo, name: "destination" },
     );
     expect(documents.map(({ digest }) => digest)).toEqual([shared.digest, inner.digest, top.digest]);
+  });
+});
+
+describe("choosing and copying", () => {
+  const linux = (architecture: string) => ({ os: "linux", architecture });
+  const plain = ({ mediaType, digest, size: bytes }: Descriptor): Descriptor => ({ mediaType, digest, size: bytes });
+  const pushIndex = (registry: MemoryRegistry, manifests: readonly Descriptor[]): Promise<Descriptor> => {
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }));
+    return registry.pushManifest(repo, bytes, mediaTypes.index);
+  };
+  const copy = (
+    source: MemoryRegistry,
+    root: Descriptor,
+    options: Parameters<typeof copyImage>[2] = {},
+    to?: Digest,
+  ) => {
+    const destination = { registry: new MemoryRegistry(), repo, name: "destination", ...(to && { reference: to }) };
+    return copyImage({ registry: source, repo, reference: root.digest, name: "source" }, destination, options);
+  };
+
+  test("an entry that names no platform is looked into where no other fits", async () => {
+    const registry = new MemoryRegistry();
+    const amd64 = plain(await pushImage(registry, repo, randomImage({ seed: 1 })));
+    const arm64 = plain(await pushImage(registry, repo, randomImage({ seed: 2, platform: linux("arm64") })));
+    const nested = plain(await pushIndex(registry, [{ ...arm64, platform: linux("arm64") }]));
+    const top = await pushIndex(registry, [amd64, nested]);
+    const provider = providerOf(registry, repo);
+    for (const [platform, digest] of [
+      ["amd64", amd64.digest],
+      ["arm64", arm64.digest],
+    ] as const) {
+      const found = await manifestForPlatform(provider, top, { platform: linux(platform) });
+      expect([platform, found.descriptor.digest]).toEqual([platform, digest]);
+      const { documents } = await copy(registry, top, { platforms: [linux(platform)], partial: "manifest" });
+      expect(documents.map((it) => it.digest)).toEqual([digest]);
+    }
+    await rejects(manifestForPlatform(provider, top, { platform: linux("s390x") }), "PLATFORM_NOT_FOUND");
+  });
+
+  test("an index below is asked only for the platforms that it was chosen for", async () => {
+    const registry = new MemoryRegistry();
+    const amd64 = plain(await pushImage(registry, repo, randomImage({ seed: 1 })));
+    const arm64 = plain(await pushImage(registry, repo, randomImage({ seed: 2, platform: linux("arm64") })));
+    const nested = plain(await pushIndex(registry, [{ ...amd64, platform: linux("amd64") }]));
+    const top = await pushIndex(registry, [
+      { ...nested, platform: linux("amd64") },
+      { ...arm64, platform: linux("arm64") },
+    ]);
+    const platforms = [linux("amd64"), linux("arm64")];
+    const { documents } = await copy(registry, top, { platforms });
+    expect(documents.map((it) => it.digest)).toEqual([amd64.digest, nested.digest, arm64.digest, top.digest]);
+    const seen: string[] = [];
+    const children = childrenHandler(providerOf(registry, repo), { platforms });
+    await walk(
+      handlers((it) => void seen.push(it.digest), children),
+      top,
+    );
+    for (const digest of [amd64.digest, arm64.digest]) expect(seen).toContain(digest);
+  });
+
+  test("an image that stands alone is copied for its own platform, unless that was only a preference", async () => {
+    const registry = new MemoryRegistry();
+    const root = await pushImage(registry, repo, randomImage());
+    await rejects(copy(registry, root, { platforms: [linux("s390x")] }), "PLATFORM_NOT_FOUND");
+    expect((await copy(registry, root, { platforms: [linux("s390x")], preferred: true })).descriptor.digest).toBe(
+      root.digest,
+    );
+  });
+
+  test("a destination that is another digest is refused before anything is sent", async () => {
+    const registry = new MemoryRegistry();
+    const root = await pushImage(registry, repo, randomImage());
+    await rejects(copy(registry, root, {}, digestOf("other")), "DIGEST_MISMATCH");
+    expect((await copy(registry, root, {}, root.digest)).descriptor.digest).toBe(root.digest);
+  });
+
+  test("blobs that may also be fetched elsewhere are copied where they are here, and what is not known is passed on", async () => {
+    const registry = new MemoryRegistry();
+    const urls = ["https://example.org/x"];
+    const here = testBlob(seededBytes(100, 1), mediaTypes.layer);
+    const away = testBlob(seededBytes(100, 2), mediaTypes.layer);
+    const config_ = testBlob(JSON.stringify({ rootfs: { type: "layers", diff_ids: [] } }), mediaTypes.config);
+    for (const { descriptor, bytes } of [here, config_])
+      await registry.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
+    const layers = [here, away].map(({ descriptor }) => ({ ...descriptor, urls }));
+    const document = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.manifest,
+      config: { ...config_.descriptor, urls },
+      layers,
+    };
+    const image = plain(await registry.pushManifest(repo, Buffer.from(JSON.stringify(document)), mediaTypes.manifest));
+    const thing = plain(
+      await registry.pushManifest(repo, Buffer.from('{"a":1}'), "application/vnd.example.thing+json"),
+    );
+    const top = await pushIndex(registry, [image, thing]);
+    const destination = new MemoryRegistry();
+    await copyImage(
+      { registry, repo, reference: top.digest, name: "source" },
+      { registry: destination, repo, name: "destination" },
+    );
+    for (const { descriptor } of [here, config_])
+      expect((await destination.resolveBlob(repo, descriptor.digest)).size).toBe(descriptor.size);
+    expect((await destination.getManifest(repo, thing.digest)).bytes.toString()).toBe('{"a":1}');
+  });
+
+  test("one digest with two sizes is an error, whichever comes first", async () => {
+    const one = node("x");
+    for (const list of [
+      [one, { ...one, size: 5 }],
+      [{ ...one, mediaType: "application/y", size: 5 }, one],
+    ])
+      for (const go of [walk, dispatch])
+        await rejects(
+          go(() => {}, list),
+          "SIZE_MISMATCH",
+        );
+  });
+
+  test("far too many children are refused before they are handled, and numbers that are none at once", async () => {
+    const crowd = Array.from({ length: 200_000 }, (_, at) => node(`n${at}`));
+    let handled = 0;
+    const children: Handler = ({ digest }) => {
+      handled += 1;
+      return digest === node("root").digest ? crowd : [];
+    };
+    for (const go of [walk, dispatch]) await rejects(go(handlers(children), node("root")), "LIMIT_EXCEEDED");
+    expect(handled).toBe(2);
+    for (const parallel of [Number.NaN, 0, -1, 1.5, Number.POSITIVE_INFINITY])
+      await rejects(dispatch(children, node("root"), { parallel }), "USAGE");
   });
 });

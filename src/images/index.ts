@@ -34,8 +34,8 @@ export {
   isAttestation,
   manifestForPlatform,
   type PlatformChoice,
+  PlatformSelection,
   platformsOf,
   type ResolvedImage,
   selectManifest,
-  selectManifests,
 } from "./select.ts";

@@ -8,7 +8,7 @@ const knownSystems: ReadonlySet<string> = new Set(
   ),
 );
 const knownArchitectures: ReadonlySet<string> = new Set(
-  "386 amd64 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm".split(
+  "386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm".split(
     " ",
   ),
 );
@@ -130,7 +130,7 @@ function runnable({ architecture, variant = "" }: Platform): readonly string[] {
   const below = (name: string, from: number, to: number): string[] =>
     Array.from({ length: Math.max(0, from - to) }, (_, at) => `${name}/v${from - 1 - at}`);
   const own = `${architecture}/${variant}`;
-  const number = Number(/^v(\d+)$/.exec(variant)?.[1]);
+  const number = Number(/^v(\d)$/.exec(variant)?.[1]);
   if (architecture === "amd64") {
     return [own, ...(number > 1 ? [...below("amd64", number, 2), "amd64/"] : []), "386/"];
   }
@@ -150,7 +150,8 @@ function runnable({ architecture, variant = "" }: Platform): readonly string[] {
 
 /**
  * How well a machine of platform `wanted` runs an image for `offered`, as containerd ranks them: lower is better, 0 is
- * exact, undefined is not at all. Of two that are equal but for features of the system, the one that uses more is better.
+ * exact, undefined is not at all. Of two that are equal but for features of the system, the one that uses more of them
+ * is up to 1 better.
  */
 export function platformRank(wanted: Platform, offered: Platform): number | undefined {
   const [want, have] = [normalizePlatform(wanted), normalizePlatform(offered)];
@@ -161,8 +162,24 @@ export function platformRank(wanted: Platform, offered: Platform): number | unde
   return rank < 0 ? undefined : rank - features.length / (features.length + 1);
 }
 
-/** Windows runs images of its own build; elsewhere the version of the system says nothing. */
+/** Releases of Windows Server from which on newer ones run images of older ones; ascending builds. */
+const stableBuilds = [20348, 26100];
+
+/**
+ * Windows runs images of its own build, and from Server 2022 on those since the release before. Elsewhere, and where
+ * either says no build, the version of the system says nothing.
+ */
 function sameVersion(want: Platform, have: Platform): boolean {
-  const build = (platform: Platform): string => (platform["os.version"] ?? "").split(".").slice(0, 3).join(".");
-  return want.os !== "windows" || build(want) === "" || build(have) === "" || build(want) === build(have);
+  const [host, image] = [windowsVersion(want), windowsVersion(have)];
+  if (want.os !== "windows" || !host || !have["os.version"]) return true;
+  if (!image || host.major !== image.major || host.minor !== image.minor) return false;
+  const [first] = stableBuilds as [number];
+  if (host.build < first) return host.build === image.build;
+  const oldest = stableBuilds.findLast((build) => host.build > build) ?? first;
+  return oldest <= image.build && image.build <= host.build;
+}
+
+function windowsVersion(platform: Platform): { major: number; minor: number; build: number } | undefined {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,5})(?:\.|$)/.exec(platform["os.version"] ?? "");
+  return match ? { major: Number(match[1]), minor: Number(match[2]), build: Number(match[3]) } : undefined;
 }

@@ -1,4 +1,5 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
+import { checkLimit, defaultLimits } from "../base/limits.ts";
 import type { Provider } from "../content/source.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types.ts";
@@ -22,12 +23,50 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor | und
   return best?.entry;
 }
 
-/** The entries of an index for a choice of platforms. @throws PLATFORM_NOT_FOUND naming those there are */
-export function selectManifests(index: Index, choice: PlatformChoice, what: string): readonly Descriptor[] {
-  if (choice === "all") return index.manifests;
-  return [
-    ...new Set(choice.map((platform) => selectManifest(index, platform) ?? noSuchPlatform(index, platform, what))),
-  ];
+/**
+ * Which entries of indexes are meant by a choice of platforms, along one walk: an index below an entry that was chosen
+ * for some platforms is asked for those alone. An entry that names no platform is looked into where no other fits.
+ */
+export class PlatformSelection {
+  readonly #choice: PlatformChoice;
+  readonly #provider: Provider;
+  readonly #what: string;
+  /** What an entry was chosen for. */
+  readonly #wanted = new Map<Digest, readonly Platform[]>();
+
+  constructor(provider: Provider, choice: PlatformChoice, what: string) {
+    this.#provider = provider;
+    this.#choice = choice;
+    this.#what = what;
+  }
+
+  /** The entries to go on with. @throws PLATFORM_NOT_FOUND naming the platforms there are */
+  async select(index: Index, digest: Digest, options: GraphOptions = {}): Promise<readonly Descriptor[]> {
+    const wanted = this.#wanted.get(digest) ?? this.#choice;
+    if (wanted === "all") return index.manifests;
+    const chosen = new Map<Descriptor, Platform[]>();
+    for (const platform of wanted) {
+      const entry = selectManifest(index, platform) ?? (await this.#lookInto(index, platform, options));
+      if (!entry) noSuchPlatform(index, platform, this.#what);
+      chosen.set(entry, [...(chosen.get(entry) ?? []), platform]);
+    }
+    for (const [entry, platforms] of chosen) this.#wanted.set(entry.digest, platforms);
+    return [...chosen.keys()];
+  }
+
+  /** The first entry without a platform that leads to an image for this one. */
+  async #lookInto(index: Index, platform: Platform, options: GraphOptions): Promise<Descriptor | undefined> {
+    for (const entry of index.manifests) {
+      if (!isDocument(entry) || isAttestation(entry) || entry.platform?.os) continue;
+      try {
+        await manifestForPlatform(this.#provider, entry, { ...options, platform, what: this.#what });
+        return entry;
+      } catch (error) {
+        if (!isGantryError(error, "PLATFORM_NOT_FOUND", "NOT_AN_IMAGE", "UNSUPPORTED_MEDIA_TYPE")) throw error;
+      }
+    }
+    return undefined;
+  }
 }
 
 /** The platforms that an index names, each once, without those of attestations. */
@@ -77,9 +116,10 @@ export async function manifestForPlatform(
 ): Promise<ResolvedImage> {
   const what = options.what ?? root.digest;
   const wanted = options.platform ?? hostPlatform();
+  const selection = new PlatformSelection(provider, [wanted], what);
   const path: ReadDocument[] = [];
   let descriptor = root;
-  for (let depth = 0; ; depth += 1) {
+  for (let depth = 1; ; depth += 1) {
     const read = await readDocument(provider, descriptor, options);
     path.push(read);
     const { document } = read;
@@ -102,7 +142,10 @@ export async function manifestForPlatform(
       }
       return { descriptor, manifest: document.manifest, config, path };
     }
-    if (depth > 8) throw new GantryError("LIMIT_EXCEEDED", `${what}: indexes nest deeper than 8 levels`);
-    descriptor = selectManifests(document.index, [wanted], what)[0]!;
+    checkLimit(options.limits ?? defaultLimits, "graphDepth", depth, `${what}: the depth of nested indexes`);
+    const [next] = await selection.select(document.index, descriptor.digest, options);
+    // An index of itself leads nowhere.
+    if (path.some((read) => read.descriptor.digest === next!.digest)) noSuchPlatform(document.index, wanted, what);
+    descriptor = next!;
   }
 }

@@ -4,7 +4,7 @@ import { descriptor, image, index, layout, manifest } from "./documents.ts";
 import { rememberStyle } from "./encode.ts";
 import { type JsonObject, parseJsonObject } from "./json.ts";
 import { isIndexType, isManifestType, isSchema1Type, mediaTypes } from "./media-types.ts";
-import { Report, type Schema } from "./schema.ts";
+import { foldCase, Report, type Schema } from "./schema.ts";
 import { type Descriptor, type Image, type ImageLayout, type Index, imageLayout, type Manifest } from "./types.ts";
 
 /** Checks a parsed document. @throws the first fault, with the document's name and the place in it */
@@ -51,16 +51,16 @@ export function decodeDocument(
 }
 
 function decideMediaType(value: JsonObject, claimed: string | undefined, what: string): string {
-  const folded = new Set(Object.keys(value).map((key) => key.toLowerCase()));
+  const folded = new Set(Object.keys(value).map(foldCase));
   const looksIndex = folded.has("manifests");
   const looksManifest = folded.has("layers") || folded.has("config");
-  const embedded = value["mediaType"];
+  const embedded = value["mediaType"] ?? undefined;
   if (embedded !== undefined && typeof embedded !== "string") {
     throw new GantryError("INVALID_DOCUMENT", `${what}: mediaType must be a string`, {
       details: { path: "mediaType" },
     });
   }
-  if (isSchema1Type(embedded ?? claimed ?? "") || folded.has("fslayers") || value["schemaVersion"] === 1) {
+  if (isSchema1Type(embedded || claimed || "") || folded.has("fslayers") || value["schemaVersion"] === 1) {
     refuseSchema1(what);
   }
   if (looksIndex && looksManifest) {
@@ -98,10 +98,11 @@ export function decodeImage(bytes: Uint8Array, what = "image config", limits: Li
   return value as unknown as Image;
 }
 
-/** Decodes one descriptor that stands on its own. Throws as {@link decodeDocument}. */
+/** Decodes one descriptor that stands on its own; what was given stays as it is. Throws as {@link decodeDocument}. */
 export function decodeDescriptor(value: unknown, what = "descriptor"): Descriptor {
-  check(descriptor, value, what);
-  return value as Descriptor;
+  const copy: unknown = structuredClone(value);
+  check(descriptor, copy, what);
+  return copy as Descriptor;
 }
 
 /** Decodes the index.json of a layout (image-spec image-layout.md); its limit is larger than that of a manifest. */

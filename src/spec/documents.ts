@@ -185,7 +185,7 @@ const runtimeConfig = fields(
     User: text("User: The username or UID which is a platform-specific structure."),
     ExposedPorts: {
       schema: strictly(map(anyObject), (value: object) => {
-        const wrong = Object.keys(value).find((port) => !/^\d{1,5}(?:\/(?:tcp|udp))?$/.test(port));
+        const wrong = Object.keys(value).find((port) => !/^\d{1,5}(?:-\d{1,5})?(?:\/[a-z]+)?$/.test(port));
         return wrong === undefined ? undefined : `has the key ${JSON.stringify(wrong)}, which is no port`;
       }),
       rule: "config.md: ExposedPorts: Its keys can be in the format of: `port/tcp`, `port/udp`, `port`.",
@@ -244,6 +244,8 @@ export const image: Schema = fields(
           diff_ids: {
             schema: list(digest),
             required: true,
+            // Go writes null for the layers of an image that has none.
+            empty: () => [],
             rule: "config.md: diff_ids: An array of layer content hashes (`DiffIDs`), in order from first to last.",
           },
         },

@@ -8,30 +8,45 @@ interface Style {
   readonly indent: string;
   /** Between a key and its value. */
   readonly colon: string;
+  /** Between members on one line. */
+  readonly comma: string;
   readonly end: string;
   /** Whether `<`, `>` and `&` are escaped, as Go does unless it is told not to. */
   readonly html: boolean;
   /** Whether backspace and form feed are written by number, as Go did before 1.22. */
   readonly numbered: boolean;
+  /** Whether the replacement character is written by number: Go does that where it replaced something itself. */
+  readonly replaced: boolean;
 }
 
-const goStyle: Style = { indent: "", colon: ":", end: "", html: true, numbered: false };
+const goStyle: Style = { indent: "", colon: ":", comma: ",", end: "", html: true, numbered: false, replaced: false };
 const styles = new WeakMap<object, Style>();
 
 /** Keeps the style of a document that is being decoded, so that encoding it again gives the same bytes. */
 export function rememberStyle(text: string, document: object): void {
+  let end = text.length;
+  while (text[end - 1] === "\n") end -= 1;
+  const indent = /^\{\n([ \t]+)/.exec(text)?.[1] ?? "";
   styles.set(document, {
-    indent: /^\{\n([ \t]+)/.exec(text)?.[1] ?? "",
+    indent,
     colon: /^\{\s*"(?:[^"\\]|\\.)*"(: ?)/.exec(text)?.[1] ?? ":",
-    end: /\n+$/.exec(text)?.[0] ?? "",
+    comma: indent === "" && /[\]}"\del], ["{[\dtfn-]/.test(text) && !/[\]}"\del],["{[\dtfn-]/.test(text) ? ", " : ",",
+    end: text.slice(end),
     html: !/[<>&]/.test(text),
-    numbered: /\\u000[8c]/.test(text),
+    numbered: isEscaped(text, "000[8c]"),
+    replaced: isEscaped(text, "fffd"),
   });
+}
+
+/** Whether the text has the escape, and not an escaped backslash before the same letters. */
+function isEscaped(text: string, digits: string): boolean {
+  return new RegExp(`(?:^|[^\\\\])(?:\\\\\\\\)*\\\\u${digits}`, "i").test(text);
 }
 
 /**
  * Writes a document as Go marshals it: fields in the order of the specification, map keys in the order of their
- * bytes, `<`, `>`, `&` and U+2028/9 escaped, nothing between tokens. A document that came out of a decoder, and each
+ * bytes, `<`, `>`, `&` and U+2028/9 escaped, nothing between tokens, optional lists, maps and texts left out where they
+ * are empty. A document that came out of a decoder, and each
  * part of it, keeps its own order, its nulls and its layout: what Go wrote comes back byte for byte.
  */
 export function encodeManifest(document: Manifest): Buffer {
@@ -58,10 +73,12 @@ export function encodeImageLayout(document: ImageLayout): Buffer {
   return encode(document, layout);
 }
 
-/** Any value as Go marshals what it unmarshalled without knowing its type. */
+/** Any value as Go marshals what it unmarshalled without knowing its type: every object is a map, by its keys' bytes. */
 export function encodeJson(value: unknown): Buffer {
-  return encode(value, undefined);
+  return encode(value, anything);
 }
+
+const anything: Schema = { kind: "map", check() {}, child: () => anything };
 
 function encode(document: unknown, schema: Schema | undefined): Buffer {
   const style = (isObject(document) && styles.get(document)) || goStyle;
@@ -78,20 +95,27 @@ function write(value: unknown, schema: Schema | undefined, style: Style, indent:
         ([key, item]) => `${quote(key, style)}${style.colon}${write(item, schema?.child?.(key), style, inner)}`,
       );
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
-  if (style.indent === "" || items.length === 0) return `${open}${items.join(",")}${close}`;
+  if (style.indent === "" || items.length === 0) return `${open}${items.join(style.comma)}${close}`;
   return `${open}\n${inner}${items.join(`,\n${inner}`)}\n${indent}${close}`;
 }
 
 /** The members of an object in the order in which they are written. */
 function entriesOf(value: Record<string, unknown>, schema: Schema | undefined): [string, unknown][] {
   const present = Object.keys(value).filter((key) => value[key] !== undefined);
-  // Only maps have keys like 10, which JavaScript puts first, whatever their order was.
-  if (schema?.kind === "map" || (!schema && present.some((key) => /^\d+$/.test(key)))) {
-    return present.sort(compareBytes).map((key) => [key, value[key]]);
-  }
   const shape = shapeOf(value);
+  // Only maps have keys like 10, which JavaScript puts first, whatever their order was.
+  if (schema?.kind === "map" || (!schema && present.some(isInteger))) {
+    const named = present.filter((key) => !isInteger(key));
+    // What was decoded and is in another order was not written by Go.
+    const other = shape && named.some((key, at) => at > 0 && compareBytes(named[at - 1]!, key) > 0);
+    return (other ? present : present.sort(compareBytes)).map((key) => [key, value[key]]);
+  }
   const known = schema?.keys ?? [];
-  if (!shape) return inOrder(present, known).map((key) => [key, value[key]]);
+  if (!shape) {
+    const written = present.filter((key) => !schema?.optional?.has(key) || !isZero(value[key], schema.child?.(key)));
+    return inOrder(written, known).map((key) => [key, value[key]]);
+  }
+  const had = new Set(shape.keys);
   const isEmpty = (item: unknown): boolean => item === "" || (Array.isArray(item) && item.length === 0);
   const entries: [string, unknown][] = [];
   for (const key of shape.keys) {
@@ -99,13 +123,23 @@ function entriesOf(value: Record<string, unknown>, schema: Schema | undefined): 
     else if (Object.hasOwn(value, key) && value[key] !== undefined) entries.push([key, value[key]]);
   }
   for (const key of present) {
-    if (shape.keys.includes(key) || (shape.filled.has(key) && isEmpty(value[key]))) continue;
+    if (had.has(key) || (shape.filled.has(key) && isEmpty(value[key]))) continue;
     // A field that is new goes where Go would have written it.
     const rank = known.indexOf(key);
     const before = rank < 0 ? -1 : entries.findIndex(([other]) => known.indexOf(other) > rank);
     entries.splice(before < 0 ? entries.length : before, 0, [key, value[key]]);
   }
   return entries;
+}
+
+const isInteger = (key: string): boolean => /^\d+$/.test(key);
+
+/** What Go leaves out where a field may be left out. */
+function isZero(value: unknown, schema: Schema | undefined): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return (
+    value === "" || value === false || (schema?.kind === "map" && isObject(value) && Object.keys(value).length === 0)
+  );
 }
 
 /** Fields that are known first, in their order; then the others as they are. */
@@ -126,6 +160,7 @@ function quote(text: string, style: Style): string {
     .replace(lineSeparators, escapeCode)
     // What is no character comes out of Go as the replacement character.
     .replace(loneSurrogates, (found, at: number, all: string) => (isEscape(all, at) ? "\\ufffd" : found));
+  if (style.replaced) quoted = quoted.replaceAll("\ufffd", "\\ufffd");
   if (style.html) quoted = quoted.replace(/[<>&]/g, escapeCode);
   if (style.numbered) {
     quoted = quoted.replace(/\\./g, (pair) => (pair === "\\b" ? "\\u0008" : pair === "\\f" ? "\\u000c" : pair));

@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { GantryError } from "../base/index.ts";
 import { LayoutRegistry } from "../registry/index.ts";
-import { decodeDocument, decodeImage, mediaTypes, parseDigest } from "./index.ts";
+import {
+  decodeDocument,
+  decodeImage,
+  decodeLayoutIndex,
+  encodeIndex,
+  mediaTypes,
+  parseDigest,
+  summarizeManifest,
+  validateIndex,
+} from "./index.ts";
 
 const code = (work: () => unknown): string => {
   try {
@@ -25,6 +34,9 @@ describe("hostile documents", () => {
       [{ ...index, config: descriptor }],
       [{ schemaVersion: 2, manifests: [], layers: [] }],
       [{ schemaVersion: 2, manifests: [], Layers: [] }],
+      // The long s is an s to readers that fold case, and the Kelvin sign a k.
+      [{ schemaVersion: 2, manifests: [], layerſ: [] }],
+      [{ ...manifest, layers: [{ ...descriptor, digeſt: `sha256:${"b".repeat(64)}` }] }],
       [manifest, mediaTypes.index],
       [index, mediaTypes.manifest],
       [{ ...manifest, mediaType: mediaTypes.dockerManifest }, mediaTypes.manifest],
@@ -96,7 +108,7 @@ describe("hostile documents", () => {
     for (const config of [
       {},
       { rootfs: {} },
-      { rootfs: { type: "layers" } },
+      { rootfs: { diff_ids: [] } },
       { rootfs: { type: "layers", diff_ids: ["x"] } },
       { rootfs: { type: "other", diff_ids: [] } },
       { rootfs: { type: "layers", diff_ids: [] }, config: { Env: [1] } },
@@ -106,6 +118,13 @@ describe("hostile documents", () => {
     expect(
       decodeImage(json({ rootfs: { type: "layers", diff_ids: [] }, config: { Volumes: null, Labels: null } })).config,
     ).toEqual({});
+    for (const text of [
+      '{"layers":[{"digest":{"toString":1}}],"subject":{"digest":"../../x"},"annotations":"s"}',
+      '{"manifests":[{"digest":3,"urls":"x"}],"annotations":{"a":1,"b":"c"}}',
+    ]) {
+      const { subject, annotations } = summarizeManifest(Buffer.from(text));
+      expect([subject, annotations ?? { b: "c" }]).toEqual([undefined, { b: "c" }]);
+    }
     // Every truncation and every changed byte of a good document: an error of ours, or a document.
     const good = json(manifest);
     for (let at = 0; at < good.length; at += 1) {
@@ -130,6 +149,18 @@ describe("hostile documents", () => {
       annotations: Object.fromEntries(Array.from({ length: 400_000 }, (_, at) => [`k${at}`, "v"])),
     };
     expect(code(() => decodeDocument(json(annotated), undefined))).toBe("LIMIT_EXCEEDED");
+    // What costs more than a glance: each of these once took minutes, or all memory there is.
+    const key = "k".repeat(1 << 20);
+    const costly = [
+      `{${"\n".repeat(1_000_000)}"schemaVersion":2,"manifests":[]}`,
+      `{"${key}":{${'"a":1,'.repeat(200_000)}"a":1}}`,
+      `{"schemaVersion":2,"manifests":[],${Array.from({ length: 150_000 }, (_, at) => `"u${at}":1`).join(",")}}`,
+    ];
+    for (const text of costly) {
+      expect(code(() => encodeIndex(decodeLayoutIndex(Buffer.from(text))))).toMatch(/accepted|AMBIGUOUS_DOCUMENT/);
+      expect(validateIndex(Buffer.from(text)).length).toBeLessThan(150);
+    }
+    expect(() => decodeLayoutIndex(Buffer.from(costly[1]!))).toThrow(/^.{0,400}$/);
     const deep = `{"schemaVersion":2,"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
     expect(code(() => decodeDocument(json(deep), undefined))).toBe("INVALID_DOCUMENT");
   });

@@ -8,25 +8,39 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export type JsonObject = Record<string, unknown>;
 
-/** A document's text, parsed, with the paths of keys that appear more than once in one object. */
+/** Something in well-formed JSON that two readers could read differently. */
+export interface Ambiguity {
+  readonly path: string;
+  readonly message: string;
+  readonly code: "AMBIGUOUS_DOCUMENT" | "INVALID_DOCUMENT";
+}
+
+/** A document's text, parsed, with the first of its ambiguities. */
 export interface ParsedJson {
   readonly text: string;
   readonly value: unknown;
-  readonly duplicates: readonly string[];
+  readonly ambiguities: readonly Ambiguity[];
 }
 
 /**
  * Parses JSON from bytes that nobody vouches for.
+ * @param most how many ambiguities to look for
  * @throws SyntaxError or TypeError for what is not JSON in UTF-8 or nests past 64 levels
  */
-export function parseJson(bytes: Uint8Array): ParsedJson {
+export function parseJson(bytes: Uint8Array, most: number): ParsedJson {
   const text = decoder.decode(bytes);
-  return { text, value: JSON.parse(text), duplicates: [...duplicateKeys(text)] };
+  const value: unknown = JSON.parse(text);
+  const found: Ambiguity[] = [];
+  for (const ambiguity of ambiguities(text)) {
+    found.push(ambiguity);
+    if (found.length >= most) break;
+  }
+  return { text, value, ambiguities: found };
 }
 
 /**
  * Parses one JSON object from bytes that nobody vouches for. Beyond JSON.parse it refuses bytes that are not UTF-8,
- * duplicate keys (two readers could see two documents) and nesting past 64 levels.
+ * duplicate keys (two readers could see two documents), whole numbers that do not fit, and nesting past 64 levels.
  * @param onText is given the text of a good document
  * @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
  */
@@ -40,16 +54,13 @@ export function parseJsonObject(
   checkLimit(limits, limit, bytes.byteLength, `${what} of ${bytes.byteLength} bytes`);
   let parsed: ParsedJson;
   try {
-    parsed = parseJson(bytes);
+    parsed = parseJson(bytes, 1);
   } catch (error) {
     throw new GantryError("INVALID_DOCUMENT", `${what} is not valid JSON: ${messageOf(error)}`, { cause: error });
   }
-  const [twice] = parsed.duplicates;
-  if (twice !== undefined) {
-    throw new GantryError("AMBIGUOUS_DOCUMENT", `${what}: the key ${twice} appears twice`, {
-      details: { path: twice },
-    });
-  }
+  const [first] = parsed.ambiguities;
+  if (first)
+    throw new GantryError(first.code, `${what}: ${first.path} ${first.message}`, { details: { path: first.path } });
   const { value } = parsed;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new GantryError("INVALID_DOCUMENT", `${what}: the document must be a JSON object`, { details: { path: "" } });
@@ -58,17 +69,23 @@ export function parseJsonObject(
   return value as JsonObject;
 }
 
+/** Longer keys are shortened in paths. */
+const SHOWN_KEY = 100;
+/** Go reads these as integers: 2.0 and 2e0 are none to it. */
+const integers: ReadonlySet<string> = new Set(["size", "schemaVersion"]);
+const number = /-?\d[\d.eE+-]*/y;
+
 /** Walks JSON that is already known to be well formed, keeping the keys of the objects that are open. */
-function* duplicateKeys(text: string): Generator<string> {
+function* ambiguities(text: string): Generator<Ambiguity> {
   const open: { readonly keys: Set<string> | undefined; key: string; index: number }[] = [];
   const path = (): string =>
     open
-      .map((level) => (level.keys ? `.${level.key}` : `[${level.index}]`))
+      .map((level) => (level.keys ? `.${level.key.slice(0, SHOWN_KEY)}` : `[${level.index}]`))
       .join("")
       .replace(/^\./, "");
   let expectKey = false;
   for (let at = 0; at < text.length; at += 1) {
-    const char = text[at];
+    const char = text[at]!;
     if (char === '"') {
       const start = at;
       at += 1;
@@ -76,7 +93,7 @@ function* duplicateKeys(text: string): Generator<string> {
       if (!expectKey) continue;
       const level = open.at(-1)!;
       level.key = JSON.parse(text.slice(start, at + 1)) as string;
-      if (level.keys!.has(level.key)) yield path();
+      if (level.keys!.has(level.key)) yield { path: path(), message: "appears twice", code: "AMBIGUOUS_DOCUMENT" };
       level.keys!.add(level.key);
       expectKey = false;
     } else if (char === "{" || char === "[") {
@@ -90,6 +107,13 @@ function* duplicateKeys(text: string): Generator<string> {
       const level = open.at(-1)!;
       level.index += 1;
       expectKey = level.keys !== undefined;
+    } else if (char === "-" || (char >= "0" && char <= "9")) {
+      number.lastIndex = at;
+      const [token] = number.exec(text)!;
+      at += token.length - 1;
+      const whole = /^-?\d+$/.test(token);
+      const wrong = whole ? !Number.isSafeInteger(Number(token)) : integers.has(open.at(-1)?.key ?? "");
+      if (wrong) yield { path: path(), message: "must be a whole number within 2^53-1", code: "INVALID_DOCUMENT" };
     }
   }
 }

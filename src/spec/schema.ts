@@ -53,6 +53,8 @@ export interface Schema {
   readonly kind: "scalar" | "list" | "map" | "object";
   check(value: unknown, path: string, report: Report): void;
   readonly keys?: readonly string[];
+  /** Keys that Go leaves out where the value is empty. */
+  readonly optional?: ReadonlySet<string>;
   child?(key: string): Schema | undefined;
 }
 
@@ -139,6 +141,7 @@ export function map(item: Schema): Schema {
     kind: "map",
     check(value, path, report) {
       if (!isObject(value)) return report.fail(path, "must be an object");
+      if (!report.strict) shapes.set(value, noShape);
       for (const [key, element] of Object.entries(value)) item.check(element, join(path, JSON.stringify(key)), report);
     },
     child: () => item,
@@ -164,6 +167,14 @@ export interface Shape {
 
 const shapes = new WeakMap<object, Shape>();
 
+/** Of a map: what matters is that it was decoded. */
+const noShape: Shape = { keys: [], nulls: new Set(), filled: new Set() };
+
+/**
+ * A key as readers see it that fold case, Go's among them: to those the long s is an s, and the Kelvin sign a k.
+ */
+export const foldCase = (key: string): string => key.toUpperCase().toLowerCase();
+
 /** The shape of an object that came out of a decoder; undefined for any other, copies included. */
 export const shapeOf = (value: object): Shape | undefined => shapes.get(value);
 
@@ -174,17 +185,18 @@ export const shapeOf = (value: object): Shape | undefined => shapes.get(value);
  * objects only.
  */
 export function fields(spec: Readonly<Record<string, Field>>, options: { readonly nullable?: boolean } = {}): Schema {
-  const folded = new Map(Object.keys(spec).map((key) => [key.toLowerCase(), key]));
+  const folded = new Map(Object.keys(spec).map((key) => [foldCase(key), key]));
   const entries = Object.entries(spec);
   return {
     kind: "object",
     keys: Object.keys(spec),
+    optional: new Set(entries.flatMap(([key, field]) => (field.required ? [] : [key]))),
     child: (key) => (Object.hasOwn(spec, key) ? spec[key]!.schema : undefined),
     check(value, path, report) {
       if (!isObject(value)) return report.fail(path, "must be an object");
       const keys = Object.keys(value);
       for (const key of keys) {
-        const known = folded.get(key.toLowerCase());
+        const known = folded.get(foldCase(key));
         if (known !== undefined && known !== key) {
           report.fail(join(path, key), `differs from the field ${known} only in case`, "AMBIGUOUS_DOCUMENT");
         }

@@ -1,4 +1,4 @@
-import type { Digest } from "./digest.ts";
+import { type Digest, isDigest } from "./digest.ts";
 import { mediaTypes } from "./media-types.ts";
 import type { Descriptor } from "./types.ts";
 
@@ -38,11 +38,11 @@ export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
     (Array.isArray(value["manifests"]) ? mediaTypes.index : value["config"] ? mediaTypes.manifest : undefined);
   const artifactType = text(value["artifactType"]) ?? text(config?.mediaType);
   const subject = descriptors(value["subject"])[0]?.digest;
-  const annotations = value["annotations"] as Record<string, string> | undefined;
+  const annotations = stringsOf(value["annotations"]);
   const child = (kind: "manifest" | "blob") => (item: Partial<Descriptor>) => ({
-    digest: String(item.digest),
+    digest: text(item.digest) ?? "",
     kind,
-    foreign: (item.urls?.length ?? 0) > 0,
+    foreign: Array.isArray(item.urls) && item.urls.length > 0,
   });
   return {
     children: [
@@ -52,7 +52,15 @@ export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
     ],
     ...(mediaType && { mediaType }),
     ...(artifactType && { artifactType }),
-    ...(subject && { subject }),
+    ...(typeof subject === "string" && isDigest(subject) && { subject }),
     ...(annotations && { annotations }),
   };
+}
+
+/** A map of strings, or what there is of one. */
+function stringsOf(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
 }

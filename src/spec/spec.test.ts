@@ -82,6 +82,18 @@ describe("what Go wrote comes back byte for byte", () => {
       "times to the nanosecond",
       `{"created":"2024-02-29T12:00:00.123456789Z","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
     ],
+    ["what Go replaced", `{"author":"a\\ufffdb","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`],
+    [
+      "an escaped backslash before what looks like an escape",
+      `{"author":"\\\\u0008\\b","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    ["no layers, as nil", `{"architecture":"a","os":"b","rootfs":{"type":"layers","diff_ids":null}}`],
+    ["no layers, left out", `{"architecture":"a","os":"b","rootfs":{"type":"layers"}}`],
+    [
+      "labels that somebody else ordered",
+      `{"architecture":"a","os":"b","config":{"Labels":{"b":"1","a":"2"}},"rootfs":${JSON.stringify(rootfs)}}`,
+    ],
+    ["Python's spaces", `{"architecture": "a", "os": "b", "rootfs": {"type": "layers", "diff_ids": ["${digest}"]}}`],
     ["a newline at the end", `{"architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}\n`],
     ["indentation", `${JSON.stringify({ architecture: "a", os: "b", config: {}, rootfs, history: [] }, null, 3)}`],
   ];
@@ -124,16 +136,16 @@ describe("what was changed or made by hand", () => {
     expect(encodeManifest(decoded).toString()).not.toContain("annotations");
   });
 
-  test("what is made by hand is in the order of the specification, and undefined is left out", () => {
+  test("what is made by hand is in the order of the specification, without what Go leaves out", () => {
     const { layers, config } = manifest;
     const made = { annotations: {}, layers, config, mediaType: undefined, schemaVersion: 2, extra: { z: 1, a: 2 } };
     expect(encodeManifest(made as unknown as Manifest).toString()).toBe(
-      `{"schemaVersion":2,"config":${JSON.stringify(config)},"layers":${JSON.stringify(layers)},"annotations":{},"extra":{"z":1,"a":2}}`,
+      `{"schemaVersion":2,"config":${JSON.stringify(config)},"layers":${JSON.stringify(layers)},"extra":{"z":1,"a":2}}`,
     );
   });
 
   test("a value whose type is not known: maps by their keys' bytes, half characters as Go replaces them", () => {
-    expect(encodeJson({ b: 1, a: ["<", null, true, 1.5] }).toString()).toBe('{"b":1,"a":["\\u003c",null,true,1.5]}');
+    expect(encodeJson({ b: 1, a: ["<", null, true, 1.5] }).toString()).toBe('{"a":["\\u003c",null,true,1.5],"b":1}');
     expect(encodeJson({ "9": 1, "10": 2, a: "\ud800\\ud800" }).toString()).toBe(
       '{"10":2,"9":1,"a":"\\ufffd\\\\ud800"}',
     );
@@ -206,6 +218,16 @@ describe("validation", () => {
     ],
     ["a layout of another version", validateImageLayout({ imageLayoutVersion: "2" }), ["imageLayoutVersion"]],
     ["a layout", validateImageLayout(Buffer.from('{"imageLayoutVersion":"1.0.0"}')), []],
+    [
+      "numbers that Go does not read",
+      validateDescriptor(Buffer.from(`{"mediaType":"a/b","digest":"${digest}","size":2.0}`)),
+      ["size"],
+    ],
+    [
+      "numbers that do not fit",
+      validateManifest(Buffer.from(`{"x":9007199254740993,${JSON.stringify(manifest).slice(1)}`)),
+      ["x"],
+    ],
     ["what is no object", validateManifest([]), [""]],
     ["what is no JSON", validateManifest(Buffer.from("{")), [""]],
     [

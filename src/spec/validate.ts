@@ -41,7 +41,7 @@ export function validateDescriptor(document: unknown): readonly Violation[] {
 /** As {@link validateManifest}, for an oci-layout file. */
 export function validateImageLayout(document: unknown): readonly Violation[] {
   const found = validate(layout, document);
-  const value = document instanceof Uint8Array && found.length === 0 ? parseJson(document).value : document;
+  const value = document instanceof Uint8Array && found.length === 0 ? parseJson(document, 0).value : document;
   const version = (value as Record<string, unknown> | null)?.["imageLayoutVersion"];
   if (found.length > 0 || version === imageLayout.version) return found;
   return [
@@ -53,19 +53,22 @@ export function validateImageLayout(document: unknown): readonly Violation[] {
   ];
 }
 
+/** Of what two readers could read differently, as many are listed. */
+const MOST_AMBIGUITIES = 100;
+const INTEGER_RULE =
+  "RFC 7493: an I-JSON sender cannot expect a receiver to treat an integer beyond 2^53-1 as an exact value.";
+
 function validate(schema: Schema, document: unknown): readonly Violation[] {
   const violations: Violation[] = [];
   let value = document;
   if (document instanceof Uint8Array) {
     try {
-      const parsed = parseJson(document);
+      const parsed = parseJson(document, MOST_AMBIGUITIES);
       value = parsed.value;
-      for (const path of parsed.duplicates) {
-        violations.push({
-          path,
-          message: "appears twice",
-          rule: "RFC 8259: The names within an object SHOULD be unique.",
-        });
+      for (const { path, message, code } of parsed.ambiguities) {
+        const rule =
+          code === "AMBIGUOUS_DOCUMENT" ? "RFC 8259: The names within an object SHOULD be unique." : INTEGER_RULE;
+        violations.push({ path, message, rule });
       }
     } catch (error) {
       return [{ path: "", message: `is not valid JSON: ${messageOf(error)}` }];

@@ -2,14 +2,15 @@ import { forEachParallel } from "../base/async.ts";
 import { GantryError, isGantryError, withOrigin } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
-import type { BlobSource } from "../content/source.ts";
-import { childrenOf, isDocument, type ReadDocument, readDocument } from "../images/graph.ts";
+import type { BlobSource, Provider } from "../content/source.ts";
+import { type GraphOptions, isDocument, readDocument } from "../images/graph.ts";
 import { walk } from "../images/handlers.ts";
-import { type PlatformChoice, selectManifests } from "../images/select.ts";
+import { manifestForPlatform, type PlatformChoice, PlatformSelection } from "../images/select.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import { providerOf, type Registry } from "../registry/registry.ts";
 import { type Digest, isDigest, shortDigest } from "../spec/digest.ts";
-import type { Descriptor } from "../spec/types.ts";
+import { isForeignLayerType } from "../spec/media-types.ts";
+import type { Descriptor, Platform } from "../spec/types.ts";
 
 /** An image in a registry: what `open` makes of a location. */
 export interface ImageLocation {
@@ -24,6 +25,8 @@ export interface ImageLocation {
 export interface CopyOptions extends OperationOptions {
   /** Which platforms of an index to copy. Default: all. */
   readonly platforms?: PlatformChoice;
+  /** The platforms are what is preferred: an image that stands alone is copied whatever it is for. */
+  readonly preferred?: boolean;
   /** Blobs on their way at once. Default: 3. */
   readonly parallel?: number;
   /**
@@ -61,7 +64,16 @@ export async function copyImage(
   const wanted = source.reference;
   const plan = await withOrigin("source", async () => {
     const { descriptor } = await source.registry.getManifest(source.repo, wanted, call);
-    return collect(source, descriptor, options);
+    const collected = await collect(source, descriptor, options);
+    const top = collected.documents.at(-1)!.descriptor;
+    const named = destination.reference;
+    if (named !== undefined && isDigest(named) && named !== top.digest) {
+      throw new GantryError(
+        "DIGEST_MISMATCH",
+        `${source.name} is ${top.digest}, but the destination ${destination.name} names ${named}; nothing was sent`,
+      );
+    }
+    return collected;
   });
   const counts = { moved: 0, mounted: 0, existing: 0 };
   let bytes = 0;
@@ -98,44 +110,64 @@ export async function copyImage(
   return { descriptor, documents: documents.map((read) => read.descriptor), blobs: counts, bytes };
 }
 
+/** A document as it is passed on: its bytes, whether or not anybody here knows its type. */
+interface Passed {
+  readonly descriptor: Descriptor;
+  readonly bytes: Buffer;
+}
+
 interface Plan {
   /** Children before the documents that list them. */
-  readonly documents: readonly ReadDocument[];
+  readonly documents: readonly Passed[];
   readonly blobs: ReadonlyMap<Digest, Descriptor>;
 }
 
 async function collect(source: ImageLocation, root: Descriptor, options: CopyOptions): Promise<Plan> {
-  const found = new Map<Digest, { readonly read: ReadDocument; readonly below: readonly Descriptor[] }>();
+  const found = new Map<
+    Digest,
+    { readonly passed: Passed; readonly below: readonly Descriptor[]; readonly image: boolean }
+  >();
   const blobs = new Map<Digest, Descriptor>();
   const choice = options.platforms ?? "all";
   const provider = providerOf(source.registry, source.repo);
+  const selection = new PlatformSelection(provider, choice, source.name);
   const graph = {
     ...(options.signal && { signal: options.signal }),
     ...(options.limits && { limits: options.limits }),
   };
   const visit = async (descriptor: Descriptor): Promise<readonly Descriptor[]> => {
-    if (!isDocument(descriptor)) return [];
+    // An index may list what we do not know: it is passed on as it is, and what it may lead to with it is not ours to say.
+    if (!isDocument(descriptor)) {
+      const { bytes } = await source.registry.getManifest(source.repo, descriptor.digest, graph);
+      found.set(descriptor.digest, { passed: { descriptor, bytes }, below: [], image: false });
+      return [];
+    }
     const read = await readDocument(provider, descriptor, graph);
     const { document } = read;
-    const below = document.kind === "index" ? selectManifests(document.index, choice, source.name) : [];
-    found.set(descriptor.digest, { read, below });
+    const below = document.kind === "index" ? await selection.select(document.index, descriptor.digest, graph) : [];
+    found.set(descriptor.digest, { passed: read, below, image: document.kind === "manifest" });
     if (document.kind === "manifest") {
-      for (const blob of childrenOf(document)) if (!blob.urls?.length) blobs.set(blob.digest, blob);
+      const { config, layers } = document.manifest;
+      blobs.set(config.digest, config);
+      for (const layer of layers) if (!isForeignLayerType(layer.mediaType)) blobs.set(layer.digest, layer);
     }
-    return below.filter(isDocument);
+    return below;
   };
   await walk(visit, root, graph);
+  if (found.get(root.digest)?.image && choice !== "all" && !options.preferred) {
+    await requirePlatform(provider, root, choice, source.name, graph);
+  }
   // A registry may refuse a document whose children it has not seen, also where two parents share one.
-  const documents = new Set<ReadDocument>();
+  const documents = new Set<Passed>();
   const place = ({ digest }: Descriptor): void => {
     const node = found.get(digest);
-    if (!node || documents.has(node.read)) return;
+    if (!node || documents.has(node.passed)) return;
     for (const child of node.below) place(child);
-    documents.add(node.read);
+    documents.add(node.passed);
   };
   place(root);
   const alone = options.partial === "manifest" && choice !== "all";
-  const wanted = [...documents].filter(({ document }) => !alone || document.kind === "manifest");
+  const wanted = [...documents].filter(({ descriptor }) => !alone || found.get(descriptor.digest)!.image);
   if (alone && wanted.length > 1) {
     throw new GantryError(
       "USAGE",
@@ -143,6 +175,22 @@ async function collect(source: ImageLocation, root: Descriptor, options: CopyOpt
     );
   }
   return { documents: wanted, blobs };
+}
+
+/** An image that stands alone is for the platforms that its configuration says. @throws PLATFORM_NOT_FOUND */
+async function requirePlatform(
+  provider: Provider,
+  root: Descriptor,
+  platforms: readonly Platform[],
+  what: string,
+  graph: GraphOptions,
+): Promise<void> {
+  for (const platform of platforms) {
+    await manifestForPlatform(provider, root, { ...graph, platform, what }).catch((error: unknown) => {
+      // An artifact has no platform to be wrong about.
+      if (!isGantryError(error, "NOT_AN_IMAGE")) throw error;
+    });
+  }
 }
 
 async function copyBlob(
@@ -184,6 +232,12 @@ async function copyBlob(
       return content.observe({ origin: "source", onBytes });
     },
   };
-  await withOrigin("destination", () => registry.pushBlob(repo, blob, from, call));
+  try {
+    await withOrigin("destination", () => registry.pushBlob(repo, blob, from, call));
+  } catch (error) {
+    // A layer that may also be fetched from elsewhere need not be at the source.
+    if (!blob.urls?.length || !isGantryError(error, "BLOB_UNKNOWN") || error.origin !== "source") throw error;
+    return "exists";
+  }
   return "done";
 }

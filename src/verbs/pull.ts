@@ -42,6 +42,7 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
     const destination = { registry, repo: repositoryOf(name), name };
     const result = await copyImage(source, destination, {
       platforms: options.platforms ?? [hostPlatform()],
+      preferred: options.platforms === undefined,
       partial: "index",
       ...(options.parallel !== undefined && { parallel: options.parallel }),
       ...(signal && { signal }),
