@@ -86,7 +86,7 @@ describe("the command", () => {
       expect([args, ran.code, ran.stdout]).toEqual([args, 3, ""]);
     }
     const platform = await gantry(["pull", "--store", store, "--platform", "linux/riscv64", `${server.host}/app:v1`]);
-    expect(platform.code).toBe(0);
+    expect([platform.code, platform.stderr]).toEqual([3, expect.stringContaining("it is one image, for linux/amd64")]);
     const unpacked = await gantry([
       "unpack",
       "--store",

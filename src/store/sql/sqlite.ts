@@ -128,6 +128,12 @@ export async function openSqlite(path: string): Promise<SqlDatabase & { readonly
       if (!open) return;
       open = false;
       (await turn.acquire())();
+      try {
+        // libsql closes when the garbage collector comes by; what is in the log goes into the database now.
+        if (driver === "libsql") run("PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch {
+        // Others are at it. The log keeps what it has.
+      }
       handle.close();
     },
   };
