@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { commands } from "../src/cli/commands.ts";
 import { parseRepoName, parseTag } from "../src/reference/index.ts";
 import { pushImage, randomImage, startTestRegistry } from "../src/testing/index.ts";
 import { gantry } from "./support/peers.ts";
@@ -82,4 +83,6 @@ test("the README names every command and every import", () => {
   for (const path of Object.keys(exports)) {
     if (path !== "./package.json" && path !== "./base") expect(readme).toContain(`\`gantry${path.slice(1)}\``);
   }
+  for (const name of Object.keys(commands))
+    if (name !== "version") expect(readme).toMatch(new RegExp(`^gantry .*\\b${name}\\b`, "m"));
 });
