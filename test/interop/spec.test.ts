@@ -98,7 +98,14 @@ describe.skipIf(reason)(`the image specification${reason ? `: ${reason}` : ""}`,
     oracle = join(work, "oracle");
     execFileSync("go", ["build", "-o", oracle, "."], {
       cwd: fileURLToPath(new URL("../fixtures/oracle", import.meta.url)),
-      env: { ...process.env, GO111MODULE: "off", GOPATH: gopath, GOCACHE: join(work, "cache"), GOFLAGS: "", CGO_ENABLED: "0" },
+      env: {
+        ...process.env,
+        GO111MODULE: "off",
+        GOPATH: gopath,
+        GOCACHE: join(work, "cache"),
+        GOFLAGS: "",
+        CGO_ENABLED: "0",
+      },
     });
   });
 
