@@ -51,6 +51,7 @@ export type RegistryErrorCode =
   | "RANGE_INVALID"
   | "UNAUTHORIZED"
   | "DENIED";
+export type ConfigErrorCode = "CONFIG_INVALID" | "HELPER_FAILED";
 export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "PLATFORM_REQUIRED" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
 export type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
 export type StoreErrorCode =
@@ -75,6 +76,7 @@ export type ErrorCode =
   | TarErrorCode
   | TransportErrorCode
   | RegistryErrorCode
+  | ConfigErrorCode
   | ImageErrorCode
   | LayerErrorCode
   | StoreErrorCode;
@@ -124,6 +126,8 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   RANGE_INVALID: 1,
   UNAUTHORIZED: 4,
   DENIED: 4,
+  CONFIG_INVALID: 2,
+  HELPER_FAILED: 1,
   PLATFORM_NOT_FOUND: 3,
   PLATFORM_REQUIRED: 2,
   NOT_AN_IMAGE: 1,

@@ -15,6 +15,8 @@ export const commands: Readonly<
   config: async () => (await import("./commands/config.ts")).configCommand,
   ls: async () => (await import("./commands/ls.ts")).lsCommand,
   images: async (next) => (await import("./commands/images.ts")).imagesRoute(next),
+  login: async () => (await import("./commands/login.ts")).loginCommand,
+  logout: async () => (await import("./commands/logout.ts")).logoutCommand,
   serve: async () => (await import("./commands/serve.ts")).serveCommand,
   version: async () => (await import("./commands/version.ts")).versionCommand,
 };

@@ -3,7 +3,9 @@ import { GantryError } from "../base/error.ts";
 import { type Limits, parseLimits } from "../base/limits.ts";
 import { parsePlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
+import type { RemoteOptions } from "../registry/remote/remote.ts";
 import type { Platform } from "../spec/types.ts";
+import { lazyCredentials } from "./credentials.ts";
 import type { ProgressMode } from "./progress.ts";
 
 /** Flags that mean the same in every command that has them. */
@@ -62,6 +64,34 @@ export const insecureFlag: TypedFlagParameter<boolean> = {
   withNegated: false,
 };
 
+export const trustRealmFlag = {
+  kind: "parsed",
+  parse: String,
+  brief: "Send the registry's password to this token server, though it is of another domain",
+  placeholder: "HOST",
+  variadic: true,
+  optional: true,
+} as const;
+
+/** The flags that say how registries are spoken to. */
+export interface RemoteFlags {
+  readonly insecure: boolean;
+  readonly trustRealm?: readonly string[];
+}
+
+/** What those flags mean, as options; credentials are the user's own. */
+export function remoteOptions(
+  { insecure, trustRealm }: RemoteFlags,
+  debug: ((line: string) => void) | undefined,
+): RemoteOptions {
+  return {
+    insecure,
+    credentials: lazyCredentials,
+    ...(trustRealm && { trustedRealms: trustRealm }),
+    ...(debug && { debug }),
+  };
+}
+
 export const debugFlag: TypedFlagParameter<boolean> = {
   kind: "boolean",
   brief: "One line on stderr for each request, without secrets",
@@ -100,10 +130,9 @@ export const limitFlag = {
 } as const;
 
 /** The flags of the commands that move images. */
-export interface TransferFlags extends StoreFlags {
+export interface TransferFlags extends StoreFlags, RemoteFlags {
   readonly platform?: string;
   readonly parallel?: number;
-  readonly insecure: boolean;
   readonly json: boolean;
   readonly debug: boolean;
   readonly progress: ProgressMode;
@@ -114,6 +143,7 @@ export const transferFlags = {
   platform: platformFlag,
   parallel: parallelFlag,
   insecure: insecureFlag,
+  trustRealm: trustRealmFlag,
   json: jsonFlag,
   debug: debugFlag,
   progress: progressFlag,

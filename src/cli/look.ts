@@ -5,16 +5,18 @@ import {
   jsonFlag,
   onePlatformFlag,
   platformOf,
+  type RemoteFlags,
+  remoteOptions,
   type StoreFlags,
   storeFlags,
   storeOptions,
+  trustRealmFlag,
 } from "./flags.ts";
 import type { Session } from "./session.ts";
 
 /** The flags of the commands that only look. */
-export interface LookFlags extends StoreFlags {
+export interface LookFlags extends StoreFlags, RemoteFlags {
   readonly platform?: string;
-  readonly insecure: boolean;
   readonly json: boolean;
   readonly debug: boolean;
 }
@@ -23,6 +25,7 @@ export const lookFlags = {
   ...storeFlags,
   platform: onePlatformFlag,
   insecure: insecureFlag,
+  trustRealm: trustRealmFlag,
   json: jsonFlag,
   debug: debugFlag,
 } as const;
@@ -35,9 +38,8 @@ export const locationArgument = {
 export function lookOptions(flags: LookFlags, { signal, debug }: Session): LookOptions {
   return {
     signal,
-    insecure: flags.insecure,
+    ...remoteOptions(flags, debug),
     ...platformOf(flags.platform),
     ...storeOptions(flags),
-    ...(debug && { debug }),
   };
 }

@@ -2,6 +2,7 @@ export {
   apiHost,
   formatReference,
   isTag,
+  parseHost,
   parseReference,
   parseRepoName,
   parseTag,

@@ -93,6 +93,14 @@ export function parseReference(text: string): Reference {
   };
 }
 
+/** The host of a registry that stands alone; the names of Docker Hub are one. @throws INVALID_REFERENCE */
+export function parseHost(text: string): string {
+  if (text.length > 255 || !hostGrammar.test(text)) {
+    throw new GantryError("INVALID_REFERENCE", `${JSON.stringify(text.slice(0, 300))} is no host of a registry`);
+  }
+  return dockerHubNames.has(text) ? dockerHub : text;
+}
+
 /** The first component is a host where it has a dot, a port or brackets, is localhost, or is not lower case. */
 function splitHost(name: string): { host: string; path: string } {
   const slash = name.indexOf("/");

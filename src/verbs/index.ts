@@ -14,6 +14,7 @@ export {
   resolve,
   tags,
 } from "./inspect.ts";
+export { type LoginOptions, type LoginResult, login, logout } from "./login.ts";
 export { type Opened, type OpenOptions, open } from "./open.ts";
 export { type PullOptions, type PullResult, pull } from "./pull.ts";
 export { openServed } from "./serve.ts";

@@ -64,8 +64,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Debian's docker-registry on a free port, until the test ends. */
-export async function dockerRegistry(directory: string): Promise<string> {
+/** Debian's docker-registry on a free port, until the test ends; `more` are lines of its configuration. */
+export async function dockerRegistry(directory: string, more: readonly string[] = []): Promise<string> {
   const host = `127.0.0.1:${await freePort()}`;
   await mkdir(directory, { recursive: true });
   const config = join(directory, "config.yml");
@@ -76,6 +76,7 @@ export async function dockerRegistry(directory: string): Promise<string> {
       "log: { level: error, accesslog: { disabled: true } }",
       `storage: { filesystem: { rootdirectory: ${directory}/data }, delete: { enabled: true } }`,
       `http: { addr: "${host}" }`,
+      ...more,
     ].join("\n"),
   );
   const child = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
@@ -87,7 +88,7 @@ export async function dockerRegistry(directory: string): Promise<string> {
 export async function answers(host: string): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
     const ok = await fetch(`http://${host}/v2/`).then(
-      (response) => response.ok,
+      (response) => response.ok || response.status === 401,
       () => false,
     );
     if (ok) return;

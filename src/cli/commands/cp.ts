@@ -1,7 +1,14 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import { insecureFlag, storeOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import {
+  insecureFlag,
+  remoteOptions,
+  storeOptions,
+  type TransferFlags,
+  transferFlags,
+  transferOptions,
+} from "../flags.ts";
 import { session } from "../session.ts";
 
 interface Flags extends TransferFlags {
@@ -31,7 +38,7 @@ export const cpCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: Flags, from: string, to: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const side = (insecure: boolean) => ({ insecure: flags.insecure || insecure, ...(debug && { debug }) });
+      const side = (insecure: boolean) => remoteOptions({ ...flags, insecure: flags.insecure || insecure }, debug);
       const result = await copy(from, to, {
         signal,
         ...(progress && { progress }),

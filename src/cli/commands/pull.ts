@@ -2,7 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes } from "../../base/text.ts";
 import { pull } from "../../verbs/pull.ts";
 import type { Context } from "../context.ts";
-import { limitFlag, limitsOf, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { limitFlag, limitsOf, remoteOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
 import { withStore } from "../store.ts";
 
@@ -32,7 +32,7 @@ export const pullCommand: Command<Context> = buildCommand({
             ...limits,
             ...(progress && { progress }),
             ...transferOptions(flags),
-            remote: { insecure: flags.insecure, ...(debug && { debug }) },
+            remote: remoteOptions(flags, debug),
           });
           if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
           else {

@@ -1,7 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { push } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import { type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { remoteOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { session } from "../session.ts";
 import { withStore } from "../store.ts";
 
@@ -29,7 +29,7 @@ export const pushCommand: Command<Context> = buildCommand({
           signal,
           ...(progress && { progress }),
           ...transferOptions(flags),
-          destination: { insecure: flags.insecure, ...(debug && { debug }) },
+          destination: remoteOptions(flags, debug),
         }),
       );
       if (flags.json) json({ ...result.descriptor, blobs: result.blobs, bytes: result.bytes });

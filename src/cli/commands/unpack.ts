@@ -11,18 +11,20 @@ import {
   onePlatformFlag,
   platformOf,
   progressFlag,
+  type RemoteFlags,
+  remoteOptions,
   type StoreFlags,
   storeFlags,
+  trustRealmFlag,
 } from "../flags.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 import { withStore } from "../store.ts";
 
-interface Flags extends StoreFlags {
+interface Flags extends StoreFlags, RemoteFlags {
   readonly platform?: string;
   readonly policy: PullPolicy;
   readonly limit?: readonly string[];
-  readonly insecure: boolean;
   readonly json: boolean;
   readonly debug: boolean;
   readonly progress: ProgressMode;
@@ -46,6 +48,7 @@ export const unpackCommand: Command<Context> = buildCommand({
       },
       limit: limitFlag,
       insecure: insecureFlag,
+      trustRealm: trustRealmFlag,
       json: jsonFlag,
       debug: debugFlag,
       progress: progressFlag,
@@ -71,7 +74,7 @@ export const unpackCommand: Command<Context> = buildCommand({
             ...platformOf(flags.platform),
             ...limits,
             ...(progress && { progress }),
-            remote: { insecure: flags.insecure, ...(debug && { debug }) },
+            remote: remoteOptions(flags, debug),
           });
           for (const warning of result.warnings) this.process.stderr.write(`warning: ${printable(warning)}\n`);
           if (flags.json) json(result);

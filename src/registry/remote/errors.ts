@@ -73,7 +73,7 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
 
 function advice(code: ErrorCode): string {
   if (code === "UNAUTHORIZED" || code === "DENIED") {
-    return "; check the name of the repository (private and absent ones look alike from outside)";
+    return "; check the name of the repository (private and absent ones look alike from outside), and log in with `gantry login` if it is yours";
   }
   if (code === "MANIFEST_UNKNOWN" || code === "NAME_UNKNOWN") return "; `gantry ls` lists the tags of a repository";
   if (code === "TOO_MANY_REQUESTS") return "; wait, then try again";

@@ -23,20 +23,20 @@ import {
   type UploadSession,
   unsupported,
 } from "../registry.ts";
-import { Authenticator } from "./auth.ts";
+import { Authenticator, type AuthenticatorOptions } from "./auth.ts";
 import { ResumingBody } from "./download.ts";
 import { responseError } from "./errors.ts";
 import { pages } from "./pages.ts";
 import { type Exchange, RemoteUpload, uploadedBytes, uploadLocation } from "./upload.ts";
 
-export interface RemoteOptions extends TransportOptions {
+export interface RemoteOptions extends TransportOptions, AuthenticatorOptions {
   /** Speak http. Loopback hosts are asked which one they speak; all others are spoken to in https. */
   readonly insecure?: boolean;
 }
 
 type MissingCode = "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN";
 
-/** A registry over HTTP (distribution-spec), without cache and without credentials. */
+/** A registry over HTTP (distribution-spec), without cache; anonymous unless it is given credentials. */
 export class RemoteRegistry implements Registry {
   readonly name: string;
   readonly #transport: Transport;
@@ -52,7 +52,10 @@ export class RemoteRegistry implements Registry {
 
   /** Where the API is, found out at the first use. */
   #connect(): Promise<{ url: URL; auth: Authenticator }> {
-    this.#base ??= this.#probe().then((url) => ({ url, auth: new Authenticator(url, this.#transport) }));
+    this.#base ??= this.#probe().then((url) => ({
+      url,
+      auth: new Authenticator(this.name, url, this.#transport, this.#options),
+    }));
     this.#base.catch(() => {
       this.#base = undefined;
     });
@@ -76,6 +79,14 @@ export class RemoteRegistry implements Registry {
       if (isGantryError(error, "CONNECTION_FAILED") && error.details["errno"] !== "ECONNREFUSED") return https;
       throw error;
     }
+  }
+
+  /** Asks whether the registry is there, and accepts who we are. @throws UNAUTHORIZED, DENIED */
+  async ping(options: CallOptions = {}): Promise<void> {
+    const { url } = await this.#connect();
+    const asked = `asking ${this.name} who we are to it`;
+    const response = await this.#send("", { method: "GET", url, ...options }, [200], asked, "NAME_UNKNOWN");
+    await response.discard();
   }
 
   async #url(repo: RepoName, rest: string): Promise<URL> {

@@ -1,0 +1,166 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { errnoOf, GantryError, messageOf } from "../base/error.ts";
+import { isObject } from "../spec/schema.ts";
+import { fileSystemError } from "../sys/fs-error.ts";
+import { type Credential, type CredentialSource, HUB_SERVER, helperServer, serverKeys } from "./credentials.ts";
+import { askHelper, eraseInHelper, storeInHelper } from "./helper.ts";
+
+type Config = Record<string, unknown>;
+
+const MAX_CONFIG = 1 << 20;
+
+/** Docker's file of credentials: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. */
+export function dockerConfigFile(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env["DOCKER_CONFIG"] || join(homedir(), ".docker"), "config.json");
+}
+
+/** The files that are read, first to last: the one that podman is told to use, Docker's, podman's own two. */
+export function authFiles(env: NodeJS.ProcessEnv = process.env): readonly string[] {
+  if (env["REGISTRY_AUTH_FILE"]) return [env["REGISTRY_AUTH_FILE"]];
+  const runtime = env["XDG_RUNTIME_DIR"];
+  return [
+    dockerConfigFile(env),
+    ...(runtime ? [join(runtime, "containers", "auth.json")] : []),
+    join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "containers", "auth.json"),
+  ];
+}
+
+/** @throws CONFIG_INVALID for a file that is there and cannot be understood */
+async function readConfig(path: string): Promise<Config | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(errnoOf(error) ?? "")) return undefined;
+    throw await fileSystemError(error, "reading", path);
+  }
+  const invalid = (why: string): GantryError =>
+    new GantryError(
+      "CONFIG_INVALID",
+      `${path} cannot be used: ${why}; mend it, or name another directory with DOCKER_CONFIG`,
+    );
+  if (text.length > MAX_CONFIG) throw invalid(`it is larger than ${MAX_CONFIG} bytes`);
+  let value: unknown;
+  try {
+    value = text.trim() === "" ? {} : JSON.parse(text);
+  } catch {
+    // Not what the parser says: it quotes what it read.
+    throw invalid("it is not valid JSON");
+  }
+  if (!isObject(value)) throw invalid("it is no JSON object");
+  return value;
+}
+
+const objectOf = (value: unknown): Config => (isObject(value) ? value : {});
+
+/** The helper that a file names for a host: its own, else the one for all. */
+function helperOf(config: Config, host: string): string | undefined {
+  const helpers = objectOf(config["credHelpers"]);
+  const own = serverKeys(host)
+    .map((key) => helpers[key])
+    .find((name) => typeof name === "string" && name !== "");
+  const name = own ?? config["credsStore"];
+  return typeof name === "string" && name !== "" ? name : undefined;
+}
+
+/** The keys to look under, best first: podman's for a repository and what it lies below, then the host's. */
+function keysFor(host: string, repository = ""): readonly string[] {
+  const parts = repository === "" ? [] : repository.split("/");
+  const below = parts.map((_, at) => `${host}/${parts.slice(0, parts.length - at).join("/")}`);
+  return [...below, ...serverKeys(host)];
+}
+
+/** What an entry of `auths` holds; undefined for one that is empty, as where a helper keeps the secret. */
+function credentialOf(entry: unknown, path: string): Credential | undefined {
+  const { auth, username, password, identitytoken, registrytoken } = objectOf(entry) as Record<string, unknown>;
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  if (text(registrytoken)) return { kind: "registry", token: text(registrytoken), from: path };
+  if (text(identitytoken)) return { kind: "identity", token: text(identitytoken), from: path };
+  const decoded = Buffer.from(text(auth), "base64").toString("utf8").replace(/\0+$/, "");
+  const colon = decoded.indexOf(":");
+  if (colon > 0) {
+    return { kind: "password", username: decoded.slice(0, colon), password: decoded.slice(colon + 1), from: path };
+  }
+  if (!text(username)) return undefined;
+  return { kind: "password", username: text(username), password: text(password), from: path };
+}
+
+/** What Docker's and podman's files know, and the helpers that they name. Files are read when they are asked. */
+export function userCredentials(env: NodeJS.ProcessEnv = process.env): CredentialSource {
+  return {
+    async find(host, options = {}) {
+      for (const path of authFiles(env)) {
+        const config = await readConfig(path);
+        if (!config) continue;
+        const helper = helperOf(config, host);
+        const told = helper && (await askHelper(helper, helperServer(host), options.signal));
+        if (told) return told;
+        const auths = objectOf(config["auths"]);
+        for (const key of keysFor(host, options.repository)) {
+          const found = Object.hasOwn(auths, key) ? credentialOf(auths[key], path) : undefined;
+          if (found) return found;
+        }
+      }
+      return undefined;
+    },
+  };
+}
+
+/** Where `login` keeps things, and what it found out: a helper, or the file itself. */
+export interface Kept {
+  readonly where: string;
+  /** True where the password lies in a file, encoded and not encrypted. */
+  readonly plain: boolean;
+}
+
+/** Keeps a password for a host: in the helper that the file names, else in the file. */
+export async function saveLogin(
+  path: string,
+  host: string,
+  login: { readonly username: string; readonly password: string },
+): Promise<Kept> {
+  const config = (await readConfig(path)) ?? {};
+  const helper = helperOf(config, host);
+  const key = helperServer(host) === HUB_SERVER ? HUB_SERVER : host;
+  const auths = { ...objectOf(config["auths"]) };
+  if (helper) {
+    await storeInHelper(helper, helperServer(host), login.username, login.password);
+    // As Docker does: an empty entry says that there is one.
+    auths[key] = {};
+  } else {
+    auths[key] = { auth: Buffer.from(`${login.username}:${login.password}`).toString("base64") };
+  }
+  await writeConfig(path, { ...config, auths });
+  return helper ? { where: `docker-credential-${helper}`, plain: false } : { where: path, plain: true };
+}
+
+/** Forgets a host, under each of its names. @returns whether there was anything to forget */
+export async function removeLogin(path: string, host: string): Promise<boolean> {
+  const config = await readConfig(path);
+  if (!config) return false;
+  const helper = helperOf(config, host);
+  const known = helper ? await askHelper(helper, helperServer(host)).catch(() => undefined) : undefined;
+  if (helper) await eraseInHelper(helper, helperServer(host));
+  const auths = { ...objectOf(config["auths"]) };
+  const keys = serverKeys(host).filter((key) => Object.hasOwn(auths, key));
+  for (const key of keys) delete auths[key];
+  if (keys.length > 0) await writeConfig(path, { ...config, auths });
+  return known !== undefined || keys.length > 0;
+}
+
+/** The file anew, whole or not at all, for its owner alone; where it is a link, what that leads to. */
+async function writeConfig(path: string, config: Config): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const temporary = `${target}.${randomUUID()}`;
+  try {
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await writeFile(temporary, `${JSON.stringify(config, null, "\t")}\n`, { mode: 0o600, flag: "wx" });
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new GantryError("FILE_SYSTEM", `writing ${target}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,223 @@
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { rejects } from "../testing/index.ts";
+import { authFiles, removeLogin, saveLogin, userCredentials } from "./index.ts";
+import { mayShareSecrets } from "./trust.ts";
+
+const auth = (text: string): string => Buffer.from(text).toString("base64");
+
+/** A home with a docker config, and a PATH with one helper that keeps things in a file. */
+async function home(config?: object, helper?: string): Promise<{ env: NodeJS.ProcessEnv; file: string; bin: string }> {
+  const work = await temporary();
+  const bin = join(work, "bin");
+  await mkdir(bin);
+  const file = join(work, "config.json");
+  if (config) await writeFile(file, JSON.stringify(config));
+  if (helper !== undefined) {
+    await writeFile(join(bin, "docker-credential-test"), `#!/bin/sh\n${helper}`);
+    await chmod(join(bin, "docker-credential-test"), 0o755);
+  }
+  return { env: { DOCKER_CONFIG: work, XDG_CONFIG_HOME: join(work, "none") }, file, bin };
+}
+
+/** Helpers are found in this process's PATH. */
+async function withPath<T>(bin: string, work: () => Promise<T>): Promise<T> {
+  const before = process.env["PATH"];
+  process.env["PATH"] = [bin, before].join(delimiter);
+  try {
+    return await work();
+  } finally {
+    process.env["PATH"] = before;
+  }
+}
+
+describe("credentials in files", () => {
+  test.each<[string, object, string, string | undefined, object | undefined]>([
+    [
+      "by host",
+      { auths: { "ghcr.io": { auth: auth("me:pw") } } },
+      "ghcr.io",
+      undefined,
+      { username: "me", password: "pw" },
+    ],
+    [
+      "with colons in the password",
+      { auths: { "a.b": { auth: auth("me:p:w:") } } },
+      "a.b",
+      undefined,
+      { password: "p:w:" },
+    ],
+    ["with a port", { auths: { "a.b:5000": { auth: auth("me:pw") } } }, "a.b:5000", undefined, { username: "me" }],
+    ["with another port", { auths: { "a.b:5000": { auth: auth("me:pw") } } }, "a.b", undefined, undefined],
+    [
+      "of the Hub, as Docker writes it",
+      { auths: { "https://index.docker.io/v1/": { auth: auth("me:pw") } } },
+      "docker.io",
+      undefined,
+      { username: "me" },
+    ],
+    [
+      "of the Hub, by another name",
+      { auths: { "registry-1.docker.io": { auth: auth("me:pw") } } },
+      "docker.io",
+      undefined,
+      { username: "me" },
+    ],
+    ["as an address", { auths: { "https://a.b/v2/": { auth: auth("me:pw") } } }, "a.b", undefined, { username: "me" }],
+    [
+      "with an identity token",
+      { auths: { "a.azurecr.io": { auth: auth("00000000-0000-0000-0000-000000000000:"), identitytoken: "it" } } },
+      "a.azurecr.io",
+      undefined,
+      { kind: "identity", token: "it" },
+    ],
+    [
+      "with a registry token",
+      { auths: { "a.b": { registrytoken: "rt" } } },
+      "a.b",
+      undefined,
+      { kind: "registry", token: "rt" },
+    ],
+    [
+      "of a repository, as podman has it",
+      {
+        auths: {
+          "a.b": { auth: auth("all:x") },
+          "a.b/team": { auth: auth("team:x") },
+          "a.b/team/app": { auth: auth("app:x") },
+        },
+      },
+      "a.b",
+      "team/app",
+      { username: "app" },
+    ],
+    [
+      "of what a repository lies below",
+      { auths: { "a.b": { auth: auth("all:x") }, "a.b/team": { auth: auth("team:x") } } },
+      "a.b",
+      "team/other",
+      { username: "team" },
+    ],
+    [
+      "of nobody, where names only begin alike",
+      { auths: { "a.b/team": { auth: auth("team:x") } } },
+      "a.b",
+      "teamster/app",
+      undefined,
+    ],
+    ["that are empty", { auths: { "a.b": {} } }, "a.b", undefined, undefined],
+    [
+      "of a strange shape",
+      { auths: { "a.b": { auth: 3 }, __proto__: 1 }, credHelpers: [] },
+      "a.b",
+      undefined,
+      undefined,
+    ],
+  ])("%s", async (_name, config, host, repository, expected) => {
+    const { env } = await home(config);
+    const found = await userCredentials(env).find(host, repository === undefined ? {} : { repository });
+    if (expected) expect(found).toMatchObject(expected);
+    else expect(found).toBeUndefined();
+  });
+
+  test("are read from the file that podman is told, else Docker's, else podman's own", async () => {
+    expect(authFiles({ REGISTRY_AUTH_FILE: "/x", DOCKER_CONFIG: "/d" })).toEqual(["/x"]);
+    expect(authFiles({ DOCKER_CONFIG: "/d", XDG_RUNTIME_DIR: "/r", XDG_CONFIG_HOME: "/c" })).toEqual([
+      "/d/config.json",
+      "/r/containers/auth.json",
+      "/c/containers/auth.json",
+    ]);
+    expect(
+      await userCredentials({ DOCKER_CONFIG: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent" }).find("a.b"),
+    ).toBeUndefined();
+  });
+
+  test("a file that is broken is an error that names it, and shows nothing of it", async () => {
+    const { env, file } = await home();
+    await writeFile(file, '{"auths": {"a.b": {"auth": "c2VjcmV0"');
+    await rejects(userCredentials(env).find("a.b"), "CONFIG_INVALID");
+    await expect(userCredentials(env).find("a.b")).rejects.toThrow(file);
+    await expect(userCredentials(env).find("a.b")).rejects.not.toThrow(/c2V/);
+  });
+
+  test("are kept for their owner alone, beside what others keep there, and forgotten under every name", async () => {
+    const { env, file } = await home({ psFormat: "x", auths: { "other.io": { auth: "b3RoZXI6eA==" } } });
+    expect(await saveLogin(file, "docker.io", { username: "me", password: "p:w" })).toEqual({
+      where: file,
+      plain: true,
+    });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const written = JSON.parse(await readFile(file, "utf8"));
+    expect([written.psFormat, Object.keys(written.auths)]).toEqual(["x", ["other.io", "https://index.docker.io/v1/"]]);
+    expect(await userCredentials(env).find("docker.io")).toMatchObject({ username: "me", password: "p:w", from: file });
+    expect(await removeLogin(file, "docker.io")).toBe(true);
+    expect(await removeLogin(file, "docker.io")).toBe(false);
+    expect(await userCredentials(env).find("docker.io")).toBeUndefined();
+    expect(await userCredentials(env).find("other.io")).toMatchObject({ username: "other" });
+  });
+
+  test("a file that is a link stays one", async () => {
+    const work = await temporary();
+    const [real, link] = [join(work, "real.json"), join(work, "link.json")];
+    await writeFile(real, "{}");
+    await symlink(real, link);
+    await saveLogin(link, "a.b", { username: "me", password: "x" });
+    expect(JSON.parse(await readFile(real, "utf8")).auths["a.b"]).toBeDefined();
+  });
+});
+
+describe("credential helpers", () => {
+  const store = `
+case "$1" in
+  get) read -r server; echo "$server" >>"$0.asked"; [ -f "$0.kept" ] || { echo "credentials not found in native keychain"; exit 1; }; cat "$0.kept";;
+  store) cat >"$0.kept";;
+  erase) cat >/dev/null; rm -f "$0.kept";;
+esac`;
+
+  test("keep, give and forget; a host's own goes before the one for all", async () => {
+    const { env, file, bin } = await home({ credsStore: "absent", credHelpers: { "a.b": "test" } }, store);
+    await withPath(bin, async () => {
+      expect(await userCredentials(env).find("a.b")).toBeUndefined();
+      expect(await saveLogin(file, "a.b", { username: "me", password: "secret" })).toEqual({
+        where: "docker-credential-test",
+        plain: false,
+      });
+      expect(await readFile(file, "utf8")).not.toContain("secret");
+      expect(await userCredentials(env).find("a.b")).toMatchObject({ username: "me", password: "secret" });
+      await rejects(userCredentials(env).find("c.d"), "HELPER_FAILED");
+      expect(await removeLogin(file, "a.b")).toBe(true);
+      expect(await userCredentials(env).find("a.b")).toBeUndefined();
+    });
+  });
+
+  test("are asked for the Hub by the name that they know, and may give an identity token", async () => {
+    const { env, bin } = await home(
+      { credsStore: "test" },
+      'read -r server; echo "$server" >"$0.asked"; echo \'{"Username":"<token>","Secret":"it"}\'',
+    );
+    await withPath(bin, async () => {
+      expect(await userCredentials(env).find("docker.io")).toMatchObject({ kind: "identity", token: "it" });
+    });
+    expect(await readFile(join(bin, "docker-credential-test.asked"), "utf8")).toBe("https://index.docker.io/v1/\n");
+  });
+});
+
+test.each<[string, string, boolean]>([
+  ["registry.example.com", "registry.example.com", true],
+  ["registry.example.com", "auth.example.com", true],
+  ["registry.example.com", "example.com", true],
+  ["registry.example.com", "evil-example.com", false],
+  ["registry.example.com", "example.com.evil.org", false],
+  ["a.co.uk", "b.co.uk", false],
+  ["me.github.io", "you.github.io", false],
+  ["registry-1.docker.io", "auth.docker.io", true],
+  ["registry.gitlab.com", "gitlab.com", true],
+  ["10.0.0.1", "10.0.0.2", false],
+  ["localhost", "other", false],
+])("a password for %s to a token server at %s: %s", async (registry, realm, allowed) => {
+  const [from, to] = [new URL(`https://${registry}/v2/`), new URL(`https://${realm}/token`)];
+  expect(await mayShareSecrets(from, to)).toBe(allowed);
+  expect(await mayShareSecrets(from, to, [to.hostname])).toBe(true);
+});

@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { GantryError } from "../base/error.ts";
+import { printable } from "../base/text.ts";
+import { isObject } from "../spec/schema.ts";
+import type { Credential } from "./credentials.ts";
+
+/** A helper has this long; some ask a person. Milliseconds. */
+const TIMEOUT_MS = 60_000;
+const MAX_OUTPUT = 1 << 20;
+
+const failed = (program: string, why: string): GantryError<"HELPER_FAILED"> =>
+  new GantryError("HELPER_FAILED", `the credential helper ${program} ${why}`, { details: { helper: program } });
+
+/**
+ * Runs `docker-credential-NAME ACTION` (Docker's credential helper protocol), without a shell, and gives it `input`.
+ * @throws HELPER_FAILED
+ */
+async function runHelper(
+  name: string,
+  action: "get" | "store" | "erase",
+  input: string,
+  signal?: AbortSignal,
+): Promise<{ code: number; output: string }> {
+  const program = `docker-credential-${name}`;
+  if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name)) throw failed(printable(program), "has a name that no program may have");
+  signal?.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [action], { stdio: ["pipe", "pipe", "ignore"], shell: false, windowsHide: true });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const stop = (error: unknown): void => {
+      child.kill("SIGKILL");
+      reject(error);
+    };
+    const timer = setTimeout(() => stop(failed(program, `did not answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
+    const onAbort = (): void => stop(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    child.stdout.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_OUTPUT) stop(failed(program, `said more than ${MAX_OUTPUT} bytes`));
+      else chunks.push(chunk);
+    });
+    child.stdin.on("error", () => {});
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      stop(
+        failed(
+          program,
+          error.code === "ENOENT" ? "is named in the configuration, but not in PATH" : `cannot run: ${error.message}`,
+        ),
+      );
+    });
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString("utf8") });
+    });
+    child.stdin.end(input);
+  });
+}
+
+/** A server name that cannot be two lines to a helper. */
+function serverName(server: string): string {
+  if (/^[A-Za-z0-9.:/_@%[\]-]+$/.test(server)) return server;
+  throw new GantryError("INVALID_REFERENCE", `${JSON.stringify(server)} is no name of a registry`);
+}
+
+/** What a helper knows for a server; undefined where it knows nothing. @throws HELPER_FAILED */
+export async function askHelper(name: string, server: string, signal?: AbortSignal): Promise<Credential | undefined> {
+  const { code, output } = await runHelper(name, "get", serverName(server), signal);
+  const from = `docker-credential-${name}`;
+  if (code !== 0) {
+    if (/credentials not found|no credentials|not found in/i.test(output)) return undefined;
+    throw failed(from, `ended with ${code}: ${printable(output.trim()).slice(0, 200) || "it said nothing"}`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(output);
+  } catch {
+    throw failed(from, "answered with something that is no JSON");
+  }
+  const { Username: username, Secret: secret } = isObject(value) ? value : {};
+  if (typeof username !== "string" || typeof secret !== "string")
+    throw failed(from, "answered without Username and Secret");
+  if (secret === "") return undefined;
+  if (username === "<token>" || username === "") return { kind: "identity", token: secret, from };
+  return { kind: "password", username, password: secret, from };
+}
+
+/** Gives a helper something to keep. @throws HELPER_FAILED */
+export async function storeInHelper(name: string, server: string, username: string, password: string): Promise<void> {
+  const entry = JSON.stringify({ ServerURL: serverName(server), Username: username, Secret: password });
+  const { code, output } = await runHelper(name, "store", entry);
+  if (code !== 0)
+    throw failed(`docker-credential-${name}`, `did not keep it: ${printable(output.trim()).slice(0, 200)}`);
+}
+
+/** Makes a helper forget a server; that it never knew it is no error. @throws HELPER_FAILED */
+export async function eraseInHelper(name: string, server: string): Promise<void> {
+  await runHelper(name, "erase", serverName(server));
+}

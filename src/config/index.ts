@@ -1,0 +1,2 @@
+export { authFiles, dockerConfigFile, removeLogin, saveLogin, userCredentials } from "./auth-file.ts";
+export type { Credential, CredentialSource } from "./credentials.ts";

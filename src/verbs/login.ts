@@ -1,0 +1,50 @@
+import { GantryError } from "../base/error.ts";
+import { authFiles, removeLogin, saveLogin } from "../config/auth-file.ts";
+import { parseHost } from "../reference/reference.ts";
+import { type RemoteOptions, RemoteRegistry } from "../registry/remote/remote.ts";
+
+export interface LoginOptions extends Omit<RemoteOptions, "credentials"> {
+  readonly username: string;
+  readonly password: string;
+  /** The file to keep it in, or that names the helper. Default: REGISTRY_AUTH_FILE, else Docker's. */
+  readonly file?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoginResult {
+  readonly host: string;
+  /** A helper, or the file itself. */
+  readonly where: string;
+  /** True where the password lies in the file, encoded and not encrypted. */
+  readonly plain: boolean;
+}
+
+/** The host that somebody means by a registry: as it stands in references, a scheme and a path left out. */
+export function registryHost(text: string): string {
+  return parseHost(text.replace(/^https?:\/\//, "").replace(/\/.*$/, "") || "docker.io");
+}
+
+/**
+ * Asks a registry whether it accepts a name and a password, and keeps them if it does.
+ * @throws UNAUTHORIZED, in which case nothing is kept; HELPER_FAILED, CONFIG_INVALID
+ */
+export async function login(registry: string, options: LoginOptions): Promise<LoginResult> {
+  const { username, password, file = authFiles()[0]!, signal, ...remote } = options;
+  if (username === "" || password === "") throw new GantryError("USAGE", "a user name and a password are needed");
+  if (/[:\0\n\r]/.test(username)) throw new GantryError("USAGE", "a user name has no colon and no line break");
+  const host = registryHost(registry);
+  const from = "the command line";
+  const credentials = { find: async () => ({ kind: "password" as const, username, password, from }) };
+  const client = new RemoteRegistry(host, { ...remote, credentials });
+  try {
+    await client.ping(signal ? { signal } : {});
+  } finally {
+    await client.close();
+  }
+  return { host, ...(await saveLogin(file, host, { username, password })) };
+}
+
+/** Forgets what is kept for a registry. @returns whether there was anything */
+export async function logout(registry: string, options: { readonly file?: string } = {}): Promise<boolean> {
+  return removeLogin(options.file ?? authFiles()[0]!, registryHost(registry));
+}

@@ -1,0 +1,142 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parseRepoName, parseTag } from "../../src/reference/index.ts";
+import { RemoteRegistry } from "../../src/registry/index.ts";
+import { pushImage, randomImage, rejects, startTestRegistry } from "../../src/testing/index.ts";
+import { dockerRegistry, gantry, main, missing, type Ran, skopeo } from "../support/peers.ts";
+import { temporary } from "../support/temporary.ts";
+import { guarded, known, tagsOf, tokenServer } from "../support/tokens.ts";
+
+const reason = missing({ programs: ["docker-registry", "skopeo"] });
+/** bcrypt of "secret". */
+const htpasswd = "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+
+/** Runs the command with a password on stdin. */
+function login(password: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [main, "login", ...args], { env: { ...process.env, ...env } });
+    const output = { stdout: "", stderr: "" };
+    child.stdout.on("data", (data) => {
+      output.stdout += data;
+    });
+    child.stderr.on("data", (data) => {
+      output.stderr += data;
+    });
+    child.on("close", (code) => resolve({ code: code ?? 1, ...output }));
+    child.stdin.end(password);
+  });
+}
+
+describe.skipIf(reason)(`docker-registry with Basic authentication${reason ? `: ${reason}` : ""}`, () => {
+  test("login, push, pull, ls, logout; skopeo reads what login wrote, and agrees", async () => {
+    const work = await temporary();
+    await writeFile(join(work, "htpasswd"), htpasswd);
+    const host = await dockerRegistry(join(work, "registry"), [
+      `auth: { htpasswd: { realm: test, path: ${work}/htpasswd } }`,
+    ]);
+    await mkdir(join(work, "docker"));
+    const env = {
+      DOCKER_CONFIG: join(work, "docker"),
+      XDG_CONFIG_HOME: join(work, "none"),
+      GANTRY_STORE: join(work, "store"),
+    };
+    const run = (...args: string[]) => gantry(args, { env });
+    const file = join(work, "docker/config.json");
+    await using source = await startTestRegistry();
+    const { digest } = await pushImage(source.registry, "app", randomImage(), "v1");
+    const refused = await run("cp", `${source.host}/app:v1`, `${host}/team/app:v1`);
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining("gantry login")]);
+    const wrong = await login("wrong", ["-u", "me", "--password-stdin", host], env);
+    expect([wrong.code, existsSync(file)]).toEqual([4, false]);
+    expect((await login("secret", ["-u", "me", host], env)).code).toBe(2);
+    const right = await login("secret\n", ["-u", "me", "--password-stdin", host], env);
+    expect(right).toMatchObject({ code: 0, stdout: `logged in to ${host}\n` });
+    expect(right.stderr).toContain("not encrypted");
+    expect(await run("cp", "--progress", "none", `${source.host}/app:v1`, `${host}/team/app:v1`)).toMatchObject({
+      code: 0,
+    });
+    expect(await run("pull", "--progress", "none", `${host}/team/app:v1`)).toMatchObject({
+      code: 0,
+      stdout: `${digest}\n`,
+    });
+    expect((await run("ls", `${host}/team/app`)).stdout).toBe("v1\n");
+    const inspected = await skopeo(
+      "inspect",
+      "--authfile",
+      file,
+      "--tls-verify=false",
+      "--raw",
+      `docker://${host}/team/app:v1`,
+    );
+    expect(inspected).toBe((await run("manifest", `${host}/team/app:v1`)).stdout);
+    // What skopeo keeps, we read.
+    const other = join(work, "auth.json");
+    await skopeo("login", "--authfile", other, "--tls-verify=false", "-u", "me", "-p", "secret", host);
+    expect(
+      (await gantry(["digest", `${host}/team/app:v1`], { env: { ...env, REGISTRY_AUTH_FILE: other } })).stdout,
+    ).toBe(`${digest}\n`);
+    const debug = await run("digest", "--debug", `${host}/team/app:v1`);
+    for (const secret of ["secret", Buffer.from("me:secret").toString("base64")])
+      expect(debug.stderr).not.toContain(secret);
+    expect(await run("logout", host)).toMatchObject({ code: 0, stdout: `logged out of ${host}\n` });
+    expect(readFileSync(file, "utf8")).not.toContain(host);
+    expect((await run("digest", `${host}/team/app:v1`)).code).toBe(4);
+  });
+});
+
+describe("tokens", () => {
+  const password = { kind: "password", username: "me", password: "secret" } as const;
+
+  test("a password buys one for each scope, which is kept; it is asked for once", async () => {
+    const tokens = await tokenServer();
+    const { credentials, asked } = known(password);
+    await using _ = { [Symbol.asyncDispose]: async () => registry.close() };
+    const registry = new RemoteRegistry(await guarded(tokens), { credentials });
+    expect(await tagsOf(registry)).toEqual(["v1"]);
+    expect(await tagsOf(registry)).toEqual(["v1"]);
+    expect([asked(), tokens.requests.length]).toEqual([1, 1]);
+    expect(tokens.requests[0]!.url.searchParams.get("service")).toBe('reg, "quoted"');
+    expect(tokens.requests[0]!.url.searchParams.get("scope")).toBe("repository:app:pull");
+  });
+
+  test("an identity token goes into the body of a POST, never into an address", async () => {
+    const tokens = await tokenServer();
+    const registry = new RemoteRegistry(await guarded(tokens), known({ kind: "identity", token: "it" }));
+    expect(await tagsOf(registry)).toEqual(["v1"]);
+    const [request] = tokens.requests;
+    expect([request!.method, request!.url.search, request!.authorization]).toEqual(["POST", "", undefined]);
+    expect(Object.fromEntries(new URLSearchParams(request!.body))).toMatchObject({
+      grant_type: "refresh_token",
+      scope: "repository:app:pull",
+      refresh_token: "it",
+    });
+    await registry.close();
+  });
+
+  test("a registry token is sent as it is", async () => {
+    const tokens = await tokenServer();
+    const registry = new RemoteRegistry(await guarded(tokens), known({ kind: "registry", token: "given" }));
+    expect(await tagsOf(registry)).toEqual(["v1"]);
+    expect(tokens.requests).toEqual([]);
+    await registry.close();
+  });
+
+  test("what is refused is UNAUTHORIZED, and is not tried again and again", async () => {
+    const tokens = await tokenServer();
+    for (const credential of [
+      { ...password, password: "no" },
+      { kind: "registry", token: "no" },
+    ]) {
+      const registry = new RemoteRegistry(await guarded(tokens), known(credential));
+      await rejects(tagsOf(registry), "UNAUTHORIZED");
+      await registry.close();
+    }
+    expect(tokens.requests).toHaveLength(1);
+    const anonymous = new RemoteRegistry(await guarded(tokens));
+    await rejects(anonymous.resolveManifest(parseRepoName("app"), parseTag("v1")), "UNAUTHORIZED");
+    await anonymous.close();
+  });
+});
