@@ -1,14 +1,13 @@
 export {
   apiHost,
-  formatReference,
   isTag,
   parseHost,
-  parseReference,
+  parseRef,
   parseRepoName,
   parseTag,
   parseTagOrDigest,
-  type Reference,
+  Reference,
+  type ReferenceParts,
   type RepoName,
   type Tag,
-  wantedOf,
 } from "./reference.ts";

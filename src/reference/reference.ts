@@ -6,19 +6,6 @@ export type RepoName = string & { readonly __repoName: unique symbol };
 /** A tag. */
 export type Tag = string & { readonly __tag: unique symbol };
 
-/**
- * Where an image lives and which one it is: `host/repository[:tag][@digest]`. Where both are present the digest
- * decides and the tag is only shown.
- * @see distribution-spec, "Pulling manifests"; the grammar is that of distribution/reference
- */
-export interface Reference {
-  /** Host with optional port, as written in full: `docker.io`, `127.0.0.1:5000`, `[::1]:5000`. */
-  readonly host: string;
-  readonly repository: RepoName;
-  readonly tag?: Tag;
-  readonly digest?: Digest;
-}
-
 const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 const repositoryGrammar = new RegExp(`^${component}(?:/${component})*$`);
 const tagGrammar = /^\w[\w.-]{0,127}$/;
@@ -60,12 +47,86 @@ export function parseTagOrDigest(text: string): Tag | Digest {
   return text.includes(":") ? parseDigest(text, "reference") : parseTag(text);
 }
 
+export interface ReferenceParts {
+  /** Host with optional port: `docker.io`, `127.0.0.1:5000`, `[::1]:5000`. */
+  readonly host: string;
+  readonly repository: RepoName;
+  readonly tag?: Tag;
+  readonly digest?: Digest;
+}
+
+/**
+ * Where an image lives and which one it is: `host/repository[:tag][@digest]`. Where both are present the digest
+ * decides and the tag is only shown. {@link parseRef} makes one of what people write.
+ * @see distribution-spec, "Pulling manifests"; the grammar is that of distribution/reference
+ */
+export class Reference implements ReferenceParts {
+  readonly host: string;
+  readonly repository: RepoName;
+  readonly tag?: Tag;
+  readonly digest?: Digest;
+
+  constructor({ host, repository, tag, digest }: ReferenceParts) {
+    this.host = host;
+    this.repository = repository;
+    if (tag !== undefined) this.tag = tag;
+    if (digest !== undefined) this.digest = digest;
+  }
+
+  /** Docker Hub under its one name, and its one-word repositories in `library/`. A tag is never added. */
+  normalize(): Reference {
+    if (!dockerHubNames.has(this.host)) return this;
+    const repository = (this.repository.includes("/") ? this.repository : `library/${this.repository}`) as RepoName;
+    return new Reference({ ...this, host: dockerHub, repository });
+  }
+
+  /** What to ask a registry for: the digest where there is one, else the tag, else `latest`. */
+  get wanted(): Tag | Digest {
+    return this.digest ?? this.tag ?? ("latest" as Tag);
+  }
+
+  /** In full, with its host: `docker.io/library/alpine:3.20`. */
+  toFullString(): string {
+    const tag = this.tag === undefined ? "" : `:${this.tag}`;
+    const digest = this.digest === undefined ? "" : `@${this.digest}`;
+    return `${this.host}/${this.repository}${tag}${digest}`;
+  }
+
+  /** As people write it: without Docker Hub's host and `library/`, where what is left still means the same. */
+  toString(): string {
+    const full = this.toFullString();
+    const shorter = [`${dockerHub}/library/`, `${dockerHub}/`].flatMap((prefix) =>
+      full.startsWith(prefix) ? [full.slice(prefix.length)] : [],
+    );
+    return shorter.find((text) => meansTheSame(text, full)) ?? full;
+  }
+
+  /** As {@link toString}, without a digest that the reader knows already. */
+  stringWithKnownDigest(known: Digest): string {
+    if (this.digest !== known) return this.toString();
+    const { digest: _digest, ...rest } = this;
+    return new Reference(rest).toString();
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
+function meansTheSame(text: string, full: string): boolean {
+  try {
+    return parseRef(text).toFullString() === full;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Parses what people write: `alpine`, `ghcr.io/o/r:tag`, `localhost:5000/app@sha256:...`. Names without a host are
  * those of Docker Hub, and its one-word names live in `library/`. A tag is never added.
  * @throws INVALID_REFERENCE, and the errors of a digest
  */
-export function parseReference(text: string): Reference {
+export function parseRef(text: string): Reference {
   let rest = text;
   let digest: Digest | undefined;
   const at = rest.indexOf("@");
@@ -82,15 +143,12 @@ export function parseReference(text: string): Reference {
   if (rest === "") throw fault(text, "the repository name is missing");
   const { host, path } = splitHost(rest);
   if (!hostGrammar.test(host)) throw fault(text, `bad host ${JSON.stringify(host)}`);
-  const isHub = dockerHubNames.has(host);
-  const full = isHub && !path.includes("/") ? `library/${path}` : path;
-  const repository = parseRepoName(full);
-  return {
-    host: isHub ? dockerHub : host,
-    repository,
+  return new Reference({
+    host,
+    repository: parseRepoName(path),
     ...(tag !== undefined && { tag }),
     ...(digest !== undefined && { digest }),
-  };
+  }).normalize();
 }
 
 /** The host of a registry that stands alone; the names of Docker Hub are one. @throws INVALID_REFERENCE */
@@ -108,18 +166,6 @@ function splitHost(name: string): { host: string; path: string } {
   const first = name.slice(0, slash);
   const isHost = /[.:[\]]/.test(first) || first === "localhost" || first !== first.toLowerCase();
   return isHost ? { host: first, path: name.slice(slash + 1) } : { host: dockerHub, path: name };
-}
-
-/** The reference in full, with its host; parses back to itself. */
-export function formatReference(reference: Reference): string {
-  const tag = reference.tag === undefined ? "" : `:${reference.tag}`;
-  const digest = reference.digest === undefined ? "" : `@${reference.digest}`;
-  return `${reference.host}/${reference.repository}${tag}${digest}`;
-}
-
-/** What to ask a registry for: the digest where there is one, else the tag, else `latest`. */
-export function wantedOf(reference: Reference): Tag | Digest {
-  return reference.digest ?? reference.tag ?? ("latest" as Tag);
 }
 
 /** The host that answers for a reference's host: Docker Hub's API is on another name than its images. */

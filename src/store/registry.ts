@@ -2,7 +2,7 @@ import { isGantryError } from "../base/error.ts";
 import { checkLimit, type Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { bytesContent } from "../content/source.ts";
-import { formatReference, parseReference, type RepoName, type Tag } from "../reference/reference.ts";
+import { parseRef, type RepoName, type Tag } from "../reference/reference.ts";
 import { DirectoryRegistry } from "../registry/layout/directory.ts";
 import {
   type CallOptions,
@@ -161,13 +161,13 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
 
 /** The name of a tag in full: a repository that a client calls `app` is Docker Hub's, as everywhere else. */
 function nameOf(repo: RepoName, tag: string): string {
-  return formatReference(parseReference(`${repo}:${tag}`));
+  return parseRef(`${repo}:${tag}`).toFullString();
 }
 
 /** What a name says as a reference; undefined for names that are none: a store takes any. */
 function referenceOf(name: string): { repo: RepoName; tag?: Tag } | undefined {
   try {
-    const { tag, digest } = parseReference(name);
+    const { tag, digest } = parseRef(name);
     // With a digest beside it a tag is only shown.
     return { repo: repositoryOf(name), ...(tag !== undefined && digest === undefined && { tag }) };
   } catch (error) {
@@ -178,6 +178,6 @@ function referenceOf(name: string): { repo: RepoName; tag?: Tag } | undefined {
 
 /** The repository of a name in a store, host included. */
 export function repositoryOf(name: string): RepoName {
-  const { host, repository } = parseReference(name);
+  const { host, repository } = parseRef(name);
   return `${host}/${repository}` as RepoName;
 }

@@ -3,7 +3,7 @@ import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import { formatPlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
-import { formatReference, parseTag } from "../reference/reference.ts";
+import { parseTag } from "../reference/reference.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
 import { isDigest } from "../spec/digest.ts";
 import { StoreRegistry } from "../store/registry.ts";
@@ -96,6 +96,6 @@ export async function push(name: string, to: string | undefined, options: PushOp
     }
   }
   const { store, ...rest } = options;
-  await using destination = open(formatReference(registryReference(target)), { ...rest.destination, ...shared(rest) });
+  await using destination = open(registryReference(target).toFullString(), { ...rest.destination, ...shared(rest) });
   return copyOpened(openStored(store, own), destination, rest);
 }

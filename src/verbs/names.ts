@@ -1,4 +1,4 @@
-import { formatReference, parseReference, parseTag, type Reference } from "../reference/reference.ts";
+import { parseRef, parseTag, Reference } from "../reference/reference.ts";
 
 export const layoutPrefix = "oci:";
 export const storePrefix = "store:";
@@ -19,11 +19,11 @@ export function isRegistryLocation(location: string): boolean {
 
 /** The reference of a location in a registry. @throws INVALID_REFERENCE */
 export function registryReference(location: string): Reference {
-  return parseReference(location.startsWith(dockerPrefix) ? location.slice(dockerPrefix.length) : location);
+  return parseRef(location.startsWith(dockerPrefix) ? location.slice(dockerPrefix.length) : location);
 }
 
 /** The name that a reference gets in a store: with its host, and with `latest` where it says nothing. */
 export function storeName(reference: Reference): string {
-  const full = reference.tag || reference.digest ? reference : { ...reference, tag: parseTag("latest") };
-  return formatReference(full);
+  const full = reference.tag || reference.digest ? reference : new Reference({ ...reference, tag: parseTag("latest") });
+  return full.toFullString();
 }

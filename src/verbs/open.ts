@@ -1,14 +1,6 @@
 import { existsSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
-import {
-  formatReference,
-  parseReference,
-  parseRepoName,
-  parseTag,
-  type RepoName,
-  type Tag,
-  wantedOf,
-} from "../reference/reference.ts";
+import { parseRef, parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "../registry/remote/remote.ts";
@@ -56,7 +48,7 @@ export function open(location: string, options: OpenOptions = {}): Opened {
   if (location.startsWith(storePrefix)) return openStore(location, options);
   const reference = registryReference(location);
   const registry = new RemoteRegistry(reference.host, options);
-  return opened("registry", registry, reference.repository, location, wantedOf(reference));
+  return opened("registry", registry, reference.repository, location, reference.wanted);
 }
 
 function openLayout(location: string, options: OpenOptions): Opened {
@@ -90,25 +82,19 @@ function splitLayout(text: string): { directory: string; repo?: RepoName; refere
 }
 
 function openStore(location: string, options: OpenOptions): Opened {
-  const reference = parseReference(location.slice(storePrefix.length));
+  const reference = parseRef(location.slice(storePrefix.length));
   const store = new Store(options.store, options);
-  const repo = repositoryOf(formatReference(reference));
+  const repo = repositoryOf(reference.toFullString());
   const registry = options.write ? store.writer(`writing ${location}`) : store.registry;
-  return opened("store", registry, repo, location, wantedOf(reference));
+  return opened("store", registry, repo, location, reference.wanted);
 }
 
 /** An image of a store that is open already, and stays open. */
 export function openStored(store: Store, name: string): Opened {
-  const reference = parseReference(name);
+  const reference = parseRef(name);
   const close = async (): Promise<void> => {};
   const { registry } = store;
-  const location = opened(
-    "store",
-    registry,
-    repositoryOf(formatReference(reference)),
-    `store:${name}`,
-    wantedOf(reference),
-  );
+  const location = opened("store", registry, repositoryOf(reference.toFullString()), `store:${name}`, reference.wanted);
   return { ...location, close, [Symbol.asyncDispose]: close };
 }
 
