@@ -41,6 +41,7 @@ test("every example does what it says", async () => {
     "look.mjs": await run("look.mjs", name),
     "validate.mjs": await run("validate.mjs", name),
     "store.mjs": await run("store.mjs", store, name),
+    "names.mjs": await run("names.mjs", name, server.host),
     "login.mjs": await run("login.mjs", server.host, "me", "secret", join(work, "auth.json")),
     "media-types.mjs": `${digest} ${await run("media-types.mjs", name)}`,
   };

@@ -17,5 +17,6 @@ export {
 export { type LoginOptions, type LoginResult, login, logout } from "./login.ts";
 export { type Opened, type OpenOptions, open } from "./open.ts";
 export { type PullOptions, type PullResult, pull } from "./pull.ts";
+export { blob, catalog, referrers, remove, tag } from "./repository.ts";
 export { openServed } from "./serve.ts";
 export { type PullPolicy, type UnpackResult, type UnpackVerbOptions, unpack } from "./unpack.ts";

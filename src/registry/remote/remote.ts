@@ -376,7 +376,13 @@ export class RemoteRegistry implements Registry {
   }
 
   async deleteTag(repo: RepoName, tag: Tag, options: CallOptions = {}): Promise<void> {
-    await this.#delete(repo, `manifests/${tag}`, "MANIFEST_UNKNOWN", options);
+    try {
+      await this.#delete(repo, `manifests/${tag}`, "MANIFEST_UNKNOWN", options);
+    } catch (error) {
+      // What docker-registry says to a tag where it wants a digest.
+      if (!isGantryError(error, "DIGEST_MISMATCH", "MANIFEST_INVALID")) throw error;
+      throw unsupported(this.name, "deleting tags");
+    }
   }
 
   async *repositories(options: CallOptions = {}): AsyncGenerator<RepoName> {

@@ -1,0 +1,36 @@
+import { once } from "node:events";
+import { buildCommand, type Command } from "@stricli/core";
+import { blob } from "../../verbs/repository.ts";
+import type { Context } from "../context.ts";
+import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { session } from "../session.ts";
+
+const { platform: _platform, json: _json, ...flags } = lookFlags;
+
+export const blobCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Print a blob, verified",
+    fullDescription:
+      "The last bytes come only when size and digest are proved: where the command ends with 0, all that it printed is right.",
+  },
+  parameters: {
+    flags,
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: String, brief: "REPO@DIGEST, oci:DIR@DIGEST or store:REPO@DIGEST", placeholder: "BLOB" }],
+    },
+  },
+  func(this: Context, given: Omit<LookFlags, "platform" | "json">, location: string) {
+    const { stdout } = this.process;
+    return session(this, given, (io) =>
+      blob(
+        location,
+        async (chunk) => {
+          // The chunk is only lent to us.
+          if (!stdout.write(Buffer.from(chunk))) await once(stdout, "drain", { signal: io.signal });
+        },
+        lookOptions({ ...given, json: false }, io),
+      ),
+    );
+  },
+});

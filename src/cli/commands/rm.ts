@@ -1,0 +1,33 @@
+import { buildCommand, type Command } from "@stricli/core";
+import { printable } from "../../base/text.ts";
+import { remove } from "../../verbs/repository.ts";
+import type { Context } from "../context.ts";
+import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { session } from "../session.ts";
+
+const { platform: _platform, ...flags } = lookFlags;
+
+export const rmCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Remove a tag from a registry, or a manifest by its digest",
+    fullDescription:
+      "REPO:TAG removes the tag and leaves the manifest; REPO@DIGEST removes the manifest and every tag that leads to it. Blobs stay until the registry collects its garbage. For the local store see `gantry images rm`.",
+  },
+  parameters: {
+    flags,
+    positional: {
+      kind: "array",
+      minimum: 1,
+      parameter: { parse: String, brief: "What to remove", placeholder: "IMAGE" },
+    },
+  },
+  func(this: Context, given: Omit<LookFlags, "platform">, ...locations: string[]) {
+    return session(this, given, async (io) => {
+      for (const location of locations) {
+        await remove(location, lookOptions(given, io));
+        if (!given.json) io.print(`${printable(location)}\n`);
+      }
+      if (given.json) io.json(locations);
+    });
+  },
+});

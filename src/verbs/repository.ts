@@ -1,0 +1,104 @@
+import { GantryError, isGantryError } from "../base/error.ts";
+import type { ChunkWriter } from "../content/content.ts";
+import { parseHost, parseRef, parseTag, type Tag } from "../reference/reference.ts";
+import { LayoutRegistry } from "../registry/layout/layout.ts";
+import type { Registry } from "../registry/registry.ts";
+import { RemoteRegistry } from "../registry/remote/remote.ts";
+import { isDigest } from "../spec/digest.ts";
+import type { Descriptor } from "../spec/types.ts";
+import { Store } from "../store/store.ts";
+import type { LookOptions } from "./inspect.ts";
+import { layoutPrefix, registryReference, storePrefix } from "./names.ts";
+import { open, referenceOf } from "./open.ts";
+
+/** Gives what a location names further tags in its repository, byte for byte. @throws what the registry throws */
+export async function tag(location: string, tags: readonly string[], options: LookOptions = {}): Promise<Descriptor> {
+  const wanted = tags.map((text) => parseTag(text));
+  if (wanted.length === 0) throw new GantryError("USAGE", "name at least one tag");
+  await using opened = open(location, options);
+  const { registry, repo } = opened;
+  const { bytes, descriptor } = await registry.getManifest(repo, await referenceOf(opened), options);
+  const { mediaType, digest } = descriptor;
+  await registry.pushManifest(repo, bytes, mediaType, { ...options, tags: wanted, digest });
+  return descriptor;
+}
+
+/**
+ * Removes a tag, or, where the location names a digest, a manifest with every tag that leads to it. Blobs stay until
+ * the registry collects its garbage.
+ * @throws UNSUPPORTED where the registry does not delete, MANIFEST_UNKNOWN
+ */
+export async function remove(location: string, options: LookOptions = {}): Promise<void> {
+  await using opened = open(location, options);
+  const { registry, repo, reference } = opened;
+  // Elsewhere no tag means latest; what is removed is said.
+  if (reference === undefined || !saysWhich(location)) {
+    throw new GantryError("USAGE", `${location}: name the tag or the digest to remove`);
+  }
+  try {
+    if (isDigest(reference)) await registry.deleteManifest(repo, reference, options);
+    else await registry.deleteTag(repo, reference as Tag, options);
+  } catch (error) {
+    if (!isGantryError(error, "UNSUPPORTED") || isDigest(reference) || opened.kind !== "registry") throw error;
+    const { digest } = await registry.resolveManifest(repo, reference, options);
+    throw new GantryError(
+      "UNSUPPORTED",
+      `${error.message}; some registries delete manifests but no tags: \`gantry rm ${opened.registry.name}/${repo}@${digest}\` removes the manifest, and every tag that leads to it`,
+      { cause: error },
+    );
+  }
+}
+
+/** Whether a location names a tag or a digest itself. */
+function saysWhich(location: string): boolean {
+  if (location.startsWith(layoutPrefix)) return true;
+  const { tag: named, digest } = location.startsWith(storePrefix)
+    ? parseRef(location.slice(storePrefix.length))
+    : registryReference(location);
+  return named !== undefined || digest !== undefined;
+}
+
+/** The repositories of a registry (`HOST`), a layout (`oci:DIR`) or the store (`store:`). @throws UNSUPPORTED */
+export async function* catalog(location: string, options: LookOptions = {}): AsyncGenerator<string> {
+  const registry = registryOf(location, options);
+  try {
+    yield* registry.repositories(options);
+  } finally {
+    await registry.close();
+  }
+}
+
+function registryOf(location: string, options: LookOptions): Registry {
+  if (location === storePrefix) return new Store(options.store, options).registry;
+  if (location.startsWith(layoutPrefix)) return new LayoutRegistry(location.slice(layoutPrefix.length));
+  return new RemoteRegistry(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), options);
+}
+
+/**
+ * The bytes of a blob, which a location names by digest, verified while they are passed on: the last ones come only
+ * when size and digest are proved.
+ * @throws DIGEST_MISMATCH, BLOB_UNKNOWN
+ */
+export async function blob(location: string, write: ChunkWriter, options: LookOptions = {}): Promise<void> {
+  await using opened = open(location, options);
+  const { registry, repo, reference } = opened;
+  if (reference === undefined || !isDigest(reference)) {
+    throw new GantryError("USAGE", `${location}: a blob is named by its digest, as in REPO@sha256:...`);
+  }
+  const content = await registry.getBlob(repo, reference, options);
+  await content.pipe(write, options.signal ? { signal: options.signal } : {});
+}
+
+/** Descriptors of what refers to an image: signatures, SBOMs, attestations (distribution-spec, "Listing Referrers"). */
+export async function* referrers(
+  location: string,
+  options: LookOptions & { readonly artifactType?: string } = {},
+): AsyncGenerator<Descriptor> {
+  await using opened = open(location, options);
+  const { registry, repo } = opened;
+  const reference = await referenceOf(opened);
+  const digest = isDigest(reference)
+    ? reference
+    : (await registry.getManifest(repo, reference, options)).descriptor.digest;
+  yield* registry.referrers(repo, digest, options);
+}
