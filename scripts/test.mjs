@@ -18,6 +18,7 @@ const packages = {
   "busybox-static": "busybox",
   buildah: "buildah",
   podman: "podman",
+  openssl: "openssl",
   "golang-go": "go",
   "golang-github-opencontainers-image-spec-dev": "/usr/share/gocode/src/github.com/opencontainers/image-spec",
   "postgresql-15": "/usr/lib/postgresql/15/bin/initdb",

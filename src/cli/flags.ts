@@ -73,20 +73,31 @@ export const trustRealmFlag = {
   optional: true,
 } as const;
 
+export const caFileFlag = {
+  kind: "parsed",
+  parse: String,
+  brief: "Trust the certificates of this file or directory (PEM), beside those of the system",
+  placeholder: "PATH",
+  variadic: true,
+  optional: true,
+} as const;
+
 /** The flags that say how registries are spoken to. */
 export interface RemoteFlags {
   readonly insecure: boolean;
+  readonly caFile?: readonly string[];
   readonly trustRealm?: readonly string[];
 }
 
 /** What those flags mean, as options; credentials are the user's own. */
 export function remoteOptions(
-  { insecure, trustRealm }: RemoteFlags,
+  { insecure, caFile, trustRealm }: RemoteFlags,
   debug: ((line: string) => void) | undefined,
 ): RemoteOptions {
   return {
     insecure,
     credentials: lazyCredentials,
+    ...(caFile && { caFiles: caFile }),
     ...(trustRealm && { trustedRealms: trustRealm }),
     ...(debug && { debug }),
   };
@@ -143,6 +154,7 @@ export const transferFlags = {
   platform: platformFlag,
   parallel: parallelFlag,
   insecure: insecureFlag,
+  caFile: caFileFlag,
   trustRealm: trustRealmFlag,
   json: jsonFlag,
   debug: debugFlag,

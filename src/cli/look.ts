@@ -1,5 +1,6 @@
 import type { LookOptions } from "../verbs/inspect.ts";
 import {
+  caFileFlag,
   debugFlag,
   insecureFlag,
   jsonFlag,
@@ -25,6 +26,7 @@ export const lookFlags = {
   ...storeFlags,
   platform: onePlatformFlag,
   insecure: insecureFlag,
+  caFile: caFileFlag,
   trustRealm: trustRealmFlag,
   json: jsonFlag,
   debug: debugFlag,

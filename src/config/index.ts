@@ -1,2 +1,3 @@
 export { authFiles, dockerConfigFile, removeLogin, saveLogin, userCredentials } from "./auth-file.ts";
+export { readCertificates, trustedCertificates } from "./certificates.ts";
 export type { Credential, CredentialSource } from "./credentials.ts";

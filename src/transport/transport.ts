@@ -29,6 +29,8 @@ export interface TransportOptions {
   readonly maxRetryAfter?: number;
   /** Requests to one host at once, bodies included. Default 8. */
   readonly maxPerHost?: number;
+  /** The certificates to trust, as PEM; asked when TLS is first spoken. Default: those of Node. */
+  readonly ca?: () => Promise<readonly string[]>;
   readonly progress?: Progress;
   /** Called with one redacted line for each response. */
   readonly debug?: (line: string) => void;
@@ -180,11 +182,21 @@ export class Transport {
       this.#http ??= new HttpAgent({ keepAlive: true });
       return { agent: this.#http, request: httpRequest };
     }
-    this.#https ??= import("node:https").then((https) => ({
-      agent: new https.Agent({ keepAlive: true, minVersion: "TLSv1.2" }),
+    this.#https ??= this.#tlsClient();
+    const client = this.#https;
+    client.catch(() => {
+      if (this.#https === client) this.#https = undefined;
+    });
+    return client;
+  }
+
+  async #tlsClient(): Promise<{ agent: HttpsAgent; request: typeof httpRequest }> {
+    const https = await import("node:https");
+    const ca = await this.#options.ca?.();
+    return {
+      agent: new https.Agent({ keepAlive: true, minVersion: "TLSv1.2", ...(ca && { ca: [...ca] }) }),
       request: https.request as typeof httpRequest,
-    }));
-    return this.#https;
+    };
   }
 
   async #exchange(request: HttpRequest, ownOrigin: boolean, release: () => void): Promise<HttpResponse> {
@@ -276,7 +288,7 @@ export class Transport {
   /** Closes idle connections. */
   async close(): Promise<void> {
     this.#http?.destroy();
-    (await this.#https)?.agent.destroy();
+    (await this.#https?.catch(() => undefined))?.agent.destroy();
   }
 }
 
@@ -294,7 +306,7 @@ function connectionError(error: Error, asked: string): unknown {
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) {
     return new GantryError(
       "TLS_FAILED",
-      `${asked}: ${messageOf(error)}; for a registry without TLS, or with a certificate that nobody vouches for, use --insecure`,
+      `${asked}: ${messageOf(error)}; name the certificate that vouches for it with --ca-file; a registry that speaks plain http needs --insecure`,
       { cause: error },
     );
   }

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { parseRepoName, parseTag } from "../../src/reference/index.ts";
 import { RemoteRegistry } from "../../src/registry/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../../src/testing/index.ts";
-import { dockerRegistry, gantry, main, missing, type Ran, skopeo } from "../support/peers.ts";
+import { dockerRegistry, gantry, main, missing, peer, type Ran, skopeo } from "../support/peers.ts";
 import { temporary } from "../support/temporary.ts";
 import { guarded, known, tagsOf, tokenServer } from "../support/tokens.ts";
 
@@ -86,6 +86,63 @@ describe.skipIf(reason)(`docker-registry with Basic authentication${reason ? `: 
     expect((await run("digest", `${host}/team/app:v1`)).code).toBe(4);
   });
 });
+
+const noTls = reason ?? missing({ programs: ["openssl"] });
+
+test.skipIf(noTls)(
+  `docker-registry behind TLS, a private CA and Basic authentication${noTls ? `: ${noTls}` : ""}`,
+  async () => {
+    const work = await temporary();
+    const script = `
+    cd "${work}"; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem
+    openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem
+    printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' >names
+    openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem`;
+    await peer("bash", ["-ec", script]);
+    await writeFile(join(work, "htpasswd"), htpasswd);
+    const tls = { certificate: join(work, "cert.pem"), key: join(work, "key.pem") };
+    const host = await dockerRegistry(
+      join(work, "registry"),
+      [`auth: { htpasswd: { realm: test, path: ${work}/htpasswd } }`],
+      tls,
+    );
+    await mkdir(join(work, "docker"));
+    const env = { DOCKER_CONFIG: join(work, "docker"), XDG_CONFIG_HOME: join(work, "none"), NODE_EXTRA_CA_CERTS: "" };
+    const ca = ["--ca-file", join(work, "ca.pem")];
+    expect((await login("secret", ["-u", "me", "--password-stdin", host], env)).stderr).toContain("--ca-file");
+    expect(await login("secret", ["-u", "me", "--password-stdin", ...ca, host], env)).toMatchObject({ code: 0 });
+    await using source = await startTestRegistry();
+    const { digest } = await pushImage(source.registry, "app", randomImage(), "v1");
+    const pushed = await gantry(["cp", "--progress", "none", ...ca, `${source.host}/app:v1`, `${host}/app:v1`], {
+      env,
+    });
+    expect(pushed).toMatchObject({ code: 0 });
+    expect(await gantry(["digest", ...ca, `${host}/app:v1`], { env })).toMatchObject({
+      code: 0,
+      stdout: `${digest}\n`,
+    });
+    await mkdir(join(work, "cas"));
+    await peer("cp", [join(work, "ca.pem"), join(work, "cas/ca.crt")]);
+    expect(await gantry(["digest", "--ca-file", join(work, "cas"), `${host}/app:v1`], { env })).toMatchObject({
+      code: 0,
+    });
+    const refused = await gantry(["digest", `${host}/app:v1`], { env });
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("TLS_FAILED")]);
+    for (const path of ["key.pem", "absent.pem"]) {
+      const ran = await gantry(["digest", "--ca-file", join(work, path), `${host}/app:v1`], { env });
+      expect([path, ran.code, ran.stderr]).toEqual([path, 2, expect.stringContaining("CONFIG_INVALID")]);
+    }
+    const judged = await skopeo(
+      "inspect",
+      "--authfile",
+      join(work, "docker/config.json"),
+      "--cert-dir",
+      join(work, "cas"),
+      `docker://${host}/app:v1`,
+    ).catch(String);
+    expect(judged).toContain(digest);
+  },
+);
 
 describe("tokens", () => {
   const password = { kind: "password", username: "me", password: "secret" } as const;

@@ -65,7 +65,11 @@ export async function freePort(): Promise<number> {
 }
 
 /** Debian's docker-registry on a free port, until the test ends; `more` are lines of its configuration. */
-export async function dockerRegistry(directory: string, more: readonly string[] = []): Promise<string> {
+export async function dockerRegistry(
+  directory: string,
+  more: readonly string[] = [],
+  tls?: { readonly certificate: string; readonly key: string },
+): Promise<string> {
   const host = `127.0.0.1:${await freePort()}`;
   await mkdir(directory, { recursive: true });
   const config = join(directory, "config.yml");
@@ -75,7 +79,7 @@ export async function dockerRegistry(directory: string, more: readonly string[] 
       "version: 0.1",
       "log: { level: error, accesslog: { disabled: true } }",
       `storage: { filesystem: { rootdirectory: ${directory}/data }, delete: { enabled: true } }`,
-      `http: { addr: "${host}" }`,
+      `http: { addr: "${host}"${tls ? `, tls: { certificate: ${tls.certificate}, key: ${tls.key} }` : ""} }`,
       ...more,
     ].join("\n"),
   );
@@ -88,7 +92,9 @@ export async function dockerRegistry(directory: string, more: readonly string[] 
 export async function answers(host: string): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
     const ok = await fetch(`http://${host}/v2/`).then(
-      (response) => response.ok || response.status === 401,
+      (
+        response, // 401 wants a password, 400 is what a TLS server says to plain http: both are there.
+      ) => [200, 400, 401].includes(response.status),
       () => false,
     );
     if (ok) return;

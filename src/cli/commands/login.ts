@@ -2,7 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { GantryError } from "../../base/error.ts";
 import { login } from "../../verbs/login.ts";
 import type { Context } from "../context.ts";
-import { debugFlag, insecureFlag, jsonFlag, type RemoteFlags, trustRealmFlag } from "../flags.ts";
+import { caFileFlag, debugFlag, insecureFlag, jsonFlag, type RemoteFlags, trustRealmFlag } from "../flags.ts";
 import { session } from "../session.ts";
 
 interface Flags extends RemoteFlags {
@@ -30,6 +30,7 @@ export const loginCommand: Command<Context> = buildCommand({
         withNegated: false,
       },
       insecure: insecureFlag,
+      caFile: caFileFlag,
       trustRealm: trustRealmFlag,
       json: jsonFlag,
       debug: debugFlag,
@@ -49,6 +50,7 @@ export const loginCommand: Command<Context> = buildCommand({
         username: flags.username,
         password: await readPassword(this.process.stdin),
         insecure: flags.insecure,
+        ...(flags.caFile && { caFiles: flags.caFile }),
         ...(flags.trustRealm && { trustedRealms: flags.trustRealm }),
         signal,
         ...(debug && { debug }),

@@ -3,6 +3,7 @@ import { formatBytes, printable } from "../../base/text.ts";
 import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
 import type { Context } from "../context.ts";
 import {
+  caFileFlag,
   debugFlag,
   insecureFlag,
   jsonFlag,
@@ -48,6 +49,7 @@ export const unpackCommand: Command<Context> = buildCommand({
       },
       limit: limitFlag,
       insecure: insecureFlag,
+      caFile: caFileFlag,
       trustRealm: trustRealmFlag,
       json: jsonFlag,
       debug: debugFlag,

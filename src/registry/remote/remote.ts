@@ -32,6 +32,8 @@ import { type Exchange, RemoteUpload, uploadedBytes, uploadLocation } from "./up
 export interface RemoteOptions extends TransportOptions, AuthenticatorOptions {
   /** Speak http. Loopback hosts are asked which one they speak; all others are spoken to in https. */
   readonly insecure?: boolean;
+  /** Files or directories of certificates (PEM) to trust beside those that the system trusts. */
+  readonly caFiles?: readonly string[];
 }
 
 type MissingCode = "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN";
@@ -46,7 +48,9 @@ export class RemoteRegistry implements Registry {
   /** @param host host with optional port, as in a reference: `docker.io`, `127.0.0.1:5000` */
   constructor(host: string, options: RemoteOptions = {}) {
     this.name = host;
-    this.#transport = new Transport(options);
+    const { caFiles } = options;
+    const ca = caFiles && (async () => (await import("../../config/certificates.ts")).trustedCertificates(caFiles));
+    this.#transport = new Transport({ ...options, ...(ca && { ca }) });
     this.#options = options;
   }
 
