@@ -8,6 +8,7 @@ import {
   type TestRegistryOptions,
   withoutLeaks,
 } from "../testing/index.ts";
+import { registryCache } from "./cache/cache.ts";
 import { LayoutRegistry } from "./layout/layout.ts";
 import { MemoryRegistry } from "./memory/memory.ts";
 import type { Registry } from "./registry.ts";
@@ -54,6 +55,16 @@ contract("memory", async () => ({ registry: new MemoryRegistry() }));
 contract("layout", async () => ({ registry: await layout() }), { isolated: false });
 contract("remote -> server -> memory", remoteTo({}));
 contract("remote -> server -> layout", remoteTo({}, layout), { isolated: false });
+contract("cache -> memory", async () => ({ registry: registryCache(new MemoryRegistry()) }));
+contract(
+  "cache -> remote -> server -> cache -> layout",
+  async () => {
+    const back = registryCache(await layout());
+    const { registry, close } = await remoteTo({}, async () => back)();
+    return { registry: registryCache(registry), ...(close && { close }) };
+  },
+  { isolated: false },
+);
 contract("remote -> server with absolute Locations", remoteTo({ faults: [{ on: { kind: "absoluteLocation" } }] }));
 contract(
   "remote -> server that breaks every blob once",

@@ -1,3 +1,4 @@
+export { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
 export { type LayoutOptions, LayoutRegistry } from "./layout/layout.ts";
 export { MemoryRegistry } from "./memory/memory.ts";
 export {

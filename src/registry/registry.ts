@@ -9,6 +9,8 @@ import type { Descriptor } from "../spec/types.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** Ask the registry itself, past any cache; what it says is remembered all the same. */
+  readonly fresh?: boolean;
 }
 
 /** A manifest or index as it was stored, byte for byte, with the descriptor that we computed from those bytes. */
@@ -101,7 +103,7 @@ export interface Registry {
   deleteTag(repo: RepoName, tag: Tag, options?: CallOptions): Promise<void>;
 
   repositories(options?: CallOptions): AsyncIterable<RepoName>;
-  /** In the order of their bytes. @throws NAME_UNKNOWN */
+  /** In the order of their bytes, as the specification asks; a remote registry's are in its own. @throws NAME_UNKNOWN */
   tags(repo: RepoName, options?: CallOptions): AsyncIterable<Tag>;
   /** Descriptors of manifests whose subject is `digest`. */
   referrers(

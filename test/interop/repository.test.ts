@@ -29,7 +29,8 @@ async function walkThrough(host: string, options: { readonly deletesTags: boolea
   const { digest } = await pushImage(registry, "team/app", image, "v1");
   const name = `${host}/team/app`;
   expect(await gantry(["tag", `${name}:v1`, "v2", "v3"])).toMatchObject({ code: 0, stdout: `${digest}\n`, stderr: "" });
-  expect((await gantry(["ls", name])).stdout).toBe("v1\nv2\nv3\n");
+  // In the registry's own order: docker-registry's is that of its directory.
+  expect((await gantry(["ls", name])).stdout.trim().split("\n").sort()).toEqual(["v1", "v2", "v3"]);
   expect(JSON.parse((await gantry(["catalog", "--json", host])).stdout)).toContain("team/app");
   const inspected = JSON.parse(await skopeo("inspect", "--tls-verify=false", `docker://${name}:v3`));
   expect(inspected.Digest).toBe(digest);
