@@ -9,7 +9,7 @@ import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 const ids = [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 15]
   .map((number) => `M${number}`)
   .concat(Array.from({ length: 14 }, (_, at) => `T${at + 1}`))
-  .concat("N2", "N13");
+  .concat("N2", "N4", "N13");
 
 ensureInstalled();
 ensureBuilt();

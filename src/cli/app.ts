@@ -69,7 +69,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   // Whoever reads our output may have enough of it: `gantry ls | head`.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    process.stderr.write(`gantry: writing to stdout: ${printable(error.message)}\n`);
+    process.exit(1);
   });
   const context: Context = { process, signal: stop.signal };
   await run(await application(argv), argv, context);

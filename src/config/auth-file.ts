@@ -5,7 +5,15 @@ import { dirname, join } from "node:path";
 import { errnoOf, GantryError, messageOf } from "../base/error.ts";
 import { isObject } from "../spec/schema.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { type Credential, type CredentialSource, HUB_SERVER, helperServer, serverKeys } from "./credentials.ts";
+import { withLock } from "../sys/lock.ts";
+import {
+  type Credential,
+  type CredentialSource,
+  HUB_SERVER,
+  helperServer,
+  isAddressOf,
+  serverKeys,
+} from "./credentials.ts";
 import { askHelper, eraseInHelper, storeInHelper } from "./helper.ts";
 
 type Config = Record<string, unknown>;
@@ -29,12 +37,14 @@ export function authFiles(env: NodeJS.ProcessEnv = process.env): readonly string
 }
 
 /** @throws CONFIG_INVALID for a file that is there and cannot be understood */
-async function readConfig(path: string): Promise<Config | undefined> {
+async function readConfig(path: string, options: { readonly toWrite?: boolean } = {}): Promise<Config | undefined> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EACCES"].includes(errnoOf(error) ?? "")) return undefined;
+    const code = errnoOf(error) ?? "";
+    // What we may not read is not ours to use, but it is not empty either.
+    if (code === "ENOENT" || code === "ENOTDIR" || (code === "EACCES" && !options.toWrite)) return undefined;
     throw await fileSystemError(error, "reading", path);
   }
   const invalid = (why: string): GantryError =>
@@ -59,9 +69,10 @@ const objectOf = (value: unknown): Config => (isObject(value) ? value : {});
 /** The helper that a file names for a host: its own, else the one for all. */
 function helperOf(config: Config, host: string): string | undefined {
   const helpers = objectOf(config["credHelpers"]);
+  // An empty one says: for this host the file itself.
   const own = serverKeys(host)
     .map((key) => helpers[key])
-    .find((name) => typeof name === "string" && name !== "");
+    .find((name) => typeof name === "string");
   const name = own ?? config["credsStore"];
   return typeof name === "string" && name !== "" ? name : undefined;
 }
@@ -99,7 +110,8 @@ export function userCredentials(env: NodeJS.ProcessEnv = process.env): Credentia
         const told = helper && (await askHelper(helper, helperServer(host), options.signal));
         if (told) return told;
         const auths = objectOf(config["auths"]);
-        for (const key of keysFor(host, options.repository)) {
+        const others = Object.keys(auths).filter((key) => isAddressOf(key, host));
+        for (const key of [...keysFor(host, options.repository), ...others]) {
           const found = Object.hasOwn(auths, key) ? credentialOf(auths[key], path) : undefined;
           if (found) return found;
         }
@@ -122,33 +134,48 @@ export async function saveLogin(
   host: string,
   login: { readonly username: string; readonly password: string },
 ): Promise<Kept> {
-  const config = (await readConfig(path)) ?? {};
-  const helper = helperOf(config, host);
+  const helper = helperOf((await readConfig(path, { toWrite: true })) ?? {}, host);
   const key = helperServer(host) === HUB_SERVER ? HUB_SERVER : host;
-  const auths = { ...objectOf(config["auths"]) };
-  if (helper) {
-    await storeInHelper(helper, helperServer(host), login.username, login.password);
-    // As Docker does: an empty entry says that there is one.
-    auths[key] = {};
-  } else {
-    auths[key] = { auth: Buffer.from(`${login.username}:${login.password}`).toString("base64") };
-  }
-  await writeConfig(path, { ...config, auths });
+  if (helper) await storeInHelper(helper, helperServer(host), login.username, login.password);
+  await changeAuths(path, (auths) => {
+    for (const old of keysOf(auths, host)) delete auths[old];
+    // As Docker does: an empty entry says that a helper has one.
+    auths[key] = helper ? {} : { auth: Buffer.from(`${login.username}:${login.password}`).toString("base64") };
+  });
   return helper ? { where: `docker-credential-${helper}`, plain: false } : { where: path, plain: true };
 }
 
 /** Forgets a host, under each of its names. @returns whether there was anything to forget */
 export async function removeLogin(path: string, host: string): Promise<boolean> {
-  const config = await readConfig(path);
+  const config = await readConfig(path, { toWrite: true });
   if (!config) return false;
   const helper = helperOf(config, host);
   const known = helper ? await askHelper(helper, helperServer(host)).catch(() => undefined) : undefined;
   if (helper) await eraseInHelper(helper, helperServer(host));
-  const auths = { ...objectOf(config["auths"]) };
-  const keys = serverKeys(host).filter((key) => Object.hasOwn(auths, key));
-  for (const key of keys) delete auths[key];
-  if (keys.length > 0) await writeConfig(path, { ...config, auths });
+  const keys = keysOf(objectOf(config["auths"]), host);
+  if (keys.length > 0) {
+    await changeAuths(path, (auths) => {
+      for (const key of keys) delete auths[key];
+    });
+  }
   return known !== undefined || keys.length > 0;
+}
+
+/** The keys of entries that are a host's, however they are written. */
+function keysOf(auths: Config, host: string): readonly string[] {
+  const known = serverKeys(host);
+  return Object.keys(auths).filter((key) => known.includes(key) || isAddressOf(key, host));
+}
+
+/** Changes the entries of a file, one process at a time. */
+async function changeAuths(path: string, change: (auths: Config) => void): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await withLock(`${path}.lock`, async () => {
+    const config = (await readConfig(path, { toWrite: true })) ?? {};
+    const auths = { ...objectOf(config["auths"]) };
+    change(auths);
+    await writeConfig(path, { ...config, auths });
+  });
 }
 
 /** The file anew, whole or not at all, for its owner alone; where it is a link, what that leads to. */

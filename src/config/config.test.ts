@@ -107,6 +107,34 @@ describe("credentials in files", () => {
       "teamster/app",
       undefined,
     ],
+    [
+      "of the Hub, the newer way to write it first",
+      { auths: { "docker.io": { auth: auth("old:x") }, "https://index.docker.io/v1/": { auth: auth("new:x") } } },
+      "docker.io",
+      undefined,
+      { username: "new" },
+    ],
+    [
+      "as an address without a slash at its end",
+      { auths: { "https://ghcr.io/v2": { auth: auth("me:pw") } } },
+      "ghcr.io",
+      undefined,
+      { username: "me" },
+    ],
+    [
+      "as an address with a path",
+      { auths: { "https://ghcr.io/org/": { auth: auth("me:pw") } } },
+      "ghcr.io",
+      undefined,
+      { username: "me" },
+    ],
+    [
+      "in the file, where no helper is wanted",
+      { credsStore: "absent", credHelpers: { "a.b": "" }, auths: { "a.b": { auth: auth("me:pw") } } },
+      "a.b",
+      undefined,
+      { username: "me" },
+    ],
     ["that are empty", { auths: { "a.b": {} } }, "a.b", undefined, undefined],
     [
       "of a strange shape",
@@ -158,6 +186,22 @@ describe("credentials in files", () => {
     expect(await userCredentials(env).find("other.io")).toMatchObject({ username: "other" });
   });
 
+  test("logins at the same time are all kept, and the Hub is kept once", async () => {
+    const { env, file } = await home({ auths: { "docker.io": { auth: auth("old:x") } } });
+    const hosts = ["a.b", "c.d", "e.f", "g.h", "docker.io"];
+    await Promise.all(hosts.map((host) => saveLogin(file, host, { username: "me", password: "new" })));
+    for (const host of hosts)
+      expect(await userCredentials(env).find(host)).toMatchObject({ username: "me", password: "new" });
+    expect(Object.keys(JSON.parse(await readFile(file, "utf8")).auths)).toHaveLength(hosts.length);
+  });
+
+  test("a file that cannot be read is not written over", async () => {
+    const work = await temporary();
+    // A directory in its place cannot be read by anybody, root included.
+    await mkdir(join(work, "config.json"));
+    await rejects(saveLogin(join(work, "config.json"), "a.b", { username: "me", password: "x" }), "FILE_SYSTEM");
+  });
+
   test("a file that is a link stays one", async () => {
     const work = await temporary();
     const [real, link] = [join(work, "real.json"), join(work, "link.json")];
@@ -169,6 +213,24 @@ describe("credentials in files", () => {
 });
 
 describe("credential helpers", () => {
+  test("that fail to forget say so, and are not taken for knowing nothing", async () => {
+    const { env, file, bin } = await home(
+      { credsStore: "test", auths: { "a.b": {} } },
+      'cat >/dev/null; case "$1" in get) echo \'{"Username":"me","Secret":"s"}\';; *) echo "keychain is locked"; exit 1;; esac',
+    );
+    await withPath(bin, async () => {
+      await rejects(removeLogin(file, "a.b"), "HELPER_FAILED");
+      expect(await userCredentials(env).find("a.b")).toMatchObject({ username: "me" });
+    });
+    const broken = await home(
+      { credsStore: "test" },
+      "cat >/dev/null; echo 'exec: pass: executable file not found in PATH'; exit 1",
+    );
+    await withPath(broken.bin, async () => {
+      await rejects(userCredentials(broken.env).find("a.b"), "HELPER_FAILED");
+    });
+  });
+
   const store = `
 case "$1" in
   get) read -r server; echo "$server" >>"$0.asked"; [ -f "$0.kept" ] || { echo "credentials not found in native keychain"; exit 1; }; cat "$0.kept";;

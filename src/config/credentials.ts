@@ -34,7 +34,14 @@ export function serverKeys(host: string): readonly string[] {
     `http://${name}`,
     `http://${name}/v1/`,
   ]);
-  return [...hosts, ...urls];
+  return hubHosts.includes(host) ? [HUB_SERVER, ...hosts, ...urls] : [...hosts, ...urls];
+}
+
+/** Whether a key that is written as an address (`https://ghcr.io/v2`, `ghcr.io/`) means the host. */
+export function isAddressOf(key: string, host: string): boolean {
+  if (!/^https?:\/\//.test(key) && !/\/(?:v[12]\/?)?$/.test(key)) return false;
+  const named = key.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  return named === host || (hubHosts.includes(host) && hubHosts.includes(named));
 }
 
 /** The name under which helpers keep what is known for a host. */

@@ -69,7 +69,7 @@ export async function askHelper(name: string, server: string, signal?: AbortSign
   const { code, output } = await runHelper(name, "get", serverName(server), signal);
   const from = `docker-credential-${name}`;
   if (code !== 0) {
-    if (/credentials not found|no credentials|not found in/i.test(output)) return undefined;
+    if (knowsNothing(output)) return undefined;
     throw failed(from, `ended with ${code}: ${printable(output.trim()).slice(0, 200) || "it said nothing"}`);
   }
   let value: unknown;
@@ -96,5 +96,10 @@ export async function storeInHelper(name: string, server: string, username: stri
 
 /** Makes a helper forget a server; that it never knew it is no error. @throws HELPER_FAILED */
 export async function eraseInHelper(name: string, server: string): Promise<void> {
-  await runHelper(name, "erase", serverName(server));
+  const { code, output } = await runHelper(name, "erase", serverName(server));
+  if (code === 0 || knowsNothing(output)) return;
+  throw failed(`docker-credential-${name}`, `did not forget it: ${printable(output.trim()).slice(0, 200)}`);
 }
+
+/** What helpers say, by their protocol, of a server that they do not know; anything else is a fault of theirs. */
+const knowsNothing = (output: string): boolean => /credentials not found in native keychain/i.test(output);

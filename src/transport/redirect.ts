@@ -16,18 +16,25 @@ function canonicalIPv6(host: string): string {
 
 /** Addresses that only mean something on this machine or this network: loopback, link-local, private. */
 export function isPrivateAddress(hostname: string): boolean {
-  if (isLoopback(hostname)) return true;
+  // Names that resolvers send home, spelled in ways that nobody is meant to be spoken to in plain http for.
+  if (isLoopback(hostname) || /(?:^|\.)localhost\.?$/i.test(hostname)) return true;
   const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
   if (isIP(host) === 4) {
     const [a, b] = host.split(".").map(Number) as [number, number];
     return (
-      a === 10 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254)
+      a === 10 ||
+      a === 0 ||
+      (a === 100 && b >= 64 && b < 128) ||
+      (a === 172 && b >= 16 && b < 32) ||
+      (a === 192 && b === 168) ||
+      (a === 169 && b === 254)
     );
   }
   if (isIP(host) !== 6) return false;
   const address = canonicalIPv6(host);
   if (address === "::") return true;
-  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
+  // IPv4 within IPv6: mapped, compatible, and translated by a gateway.
+  const mapped = /^(?:::ffff:|::|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
   if (mapped) {
     const [high, low] = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)];
     return isPrivateAddress([high >> 8, high & 255, low >> 8, low & 255].join("."));

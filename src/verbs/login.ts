@@ -17,10 +17,13 @@ export interface LoginResult {
   readonly where: string;
   /** True where the password lies in the file, encoded and not encrypted. */
   readonly plain: boolean;
+  /** False where the registry let us in without asking who we are: then nobody has checked the password. */
+  readonly checked: boolean;
 }
 
 /** The host that somebody means by a registry: as it stands in references, a scheme and a path left out. */
 export function registryHost(text: string): string {
+  if (text.includes("@")) throw new GantryError("USAGE", "name the registry alone, without a user or a password in it");
   return parseHost(text.replace(/^https?:\/\//, "").replace(/\/.*$/, "") || "docker.io");
 }
 
@@ -34,14 +37,20 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   if (/[:\0\n\r]/.test(username)) throw new GantryError("USAGE", "a user name has no colon and no line break");
   const host = registryHost(registry);
   const from = "the command line";
-  const credentials = { find: async () => ({ kind: "password" as const, username, password, from }) };
+  let checked = false;
+  const credentials = {
+    async find() {
+      checked = true;
+      return { kind: "password" as const, username, password, from };
+    },
+  };
   const client = new RemoteRegistry(host, { ...remote, credentials });
   try {
     await client.ping(signal ? { signal } : {});
   } finally {
     await client.close();
   }
-  return { host, ...(await saveLogin(file, host, { username, password })) };
+  return { host, checked, ...(await saveLogin(file, host, { username, password })) };
 }
 
 /** Forgets what is kept for a registry. @returns whether there was anything */

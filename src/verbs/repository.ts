@@ -4,7 +4,7 @@ import { parseHost, parseRef, parseTag, type Tag } from "../reference/reference.
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { RemoteRegistry } from "../registry/remote/remote.ts";
-import { isDigest } from "../spec/digest.ts";
+import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { Store } from "../store/store.ts";
 import type { LookOptions } from "./inspect.ts";
@@ -35,6 +35,13 @@ export async function remove(location: string, options: LookOptions = {}): Promi
   if (reference === undefined || !saysWhich(location)) {
     throw new GantryError("USAGE", `${location}: name the tag or the digest to remove`);
   }
+  const { tag: named, digest: pinned } = partsOf(location);
+  if (named !== undefined && pinned !== undefined) {
+    throw new GantryError(
+      "USAGE",
+      `${location}: name the tag or the digest; a digest takes every tag of its manifest with it`,
+    );
+  }
   try {
     if (isDigest(reference)) await registry.deleteManifest(repo, reference, options);
     else await registry.deleteTag(repo, reference as Tag, options);
@@ -49,13 +56,16 @@ export async function remove(location: string, options: LookOptions = {}): Promi
   }
 }
 
+/** The tag and the digest that a location names itself; a layout's grammar has one of them at most. */
+function partsOf(location: string): { readonly tag?: Tag; readonly digest?: Digest } {
+  if (location.startsWith(layoutPrefix)) return {};
+  return location.startsWith(storePrefix) ? parseRef(location.slice(storePrefix.length)) : registryReference(location);
+}
+
 /** Whether a location names a tag or a digest itself. */
 function saysWhich(location: string): boolean {
-  if (location.startsWith(layoutPrefix)) return true;
-  const { tag: named, digest } = location.startsWith(storePrefix)
-    ? parseRef(location.slice(storePrefix.length))
-    : registryReference(location);
-  return named !== undefined || digest !== undefined;
+  const { tag: named, digest } = partsOf(location);
+  return location.startsWith(layoutPrefix) || named !== undefined || digest !== undefined;
 }
 
 /** The repositories of a registry (`HOST`), a layout (`oci:DIR`) or the store (`store:`). @throws UNSUPPORTED */

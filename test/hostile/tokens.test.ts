@@ -1,6 +1,10 @@
-import { describe, expect, test } from "vitest";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { bytesSource } from "../../src/content/index.ts";
+import { parseRepoName } from "../../src/reference/index.ts";
 import { RemoteRegistry } from "../../src/registry/index.ts";
-import { rejects } from "../../src/testing/index.ts";
+import { rejects, testBlob } from "../../src/testing/index.ts";
 import { guarded, known, tagsOf, tokenServer } from "../support/tokens.ts";
 
 describe("hostile token servers", () => {
@@ -30,5 +34,44 @@ describe("hostile token servers", () => {
     await rejects(tagsOf(anonymous), "UNAUTHORIZED");
     expect(tokens.requests.at(-1)!.authorization).toBeUndefined();
     await anonymous.close();
+  });
+
+  test("N4 who we are is for the registry's own origin: not for where uploads, pages or redirects lead", async () => {
+    const seen: { readonly path: string; readonly authorization: string | undefined }[] = [];
+    const listen = async (handler: RequestListener): Promise<number> => {
+      const server = createServer(handler);
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      onTestFinished(() => void server.close());
+      return (server.address() as AddressInfo).port;
+    };
+    const foreign = await listen((request, response) => {
+      request.resume().on("end", () => {
+        const { authorization } = request.headers;
+        seen.push({ path: request.url!.replace(/\?digest.*/, ""), authorization });
+        if (request.method === "PUT") return void response.writeHead(201).end();
+        if (request.url === "/page") response.setHeader("link", '</page?p=2>; rel="next"');
+        response.setHeader("content-type", "application/json").end('{"name":"app","tags":["x"]}');
+      });
+    });
+    const own = await listen((request, response) => {
+      request.resume().on("end", () => {
+        if (request.headers.authorization === undefined) {
+          return void response.writeHead(401, { "www-authenticate": 'Basic realm="x"' }).end();
+        }
+        // The same machine under another name, or at another port, is another origin.
+        const away = `http://localhost:${foreign}`;
+        if (request.method === "POST") return void response.writeHead(202, { location: `${away}/up` }).end();
+        if (request.method === "GET") return void response.writeHead(307, { location: `${away}/page` }).end();
+        response.writeHead(404).end();
+      });
+    });
+    const password = { kind: "password", username: "me", password: "secret" };
+    const registry = new RemoteRegistry(`127.0.0.1:${own}`, known(password));
+    const { descriptor, bytes } = testBlob("content");
+    await registry.pushBlob(parseRepoName("app"), descriptor, bytesSource(descriptor, bytes));
+    await tagsOf(registry).catch(() => {});
+    await registry.close();
+    expect(seen.map(({ path }) => path)).toEqual(expect.arrayContaining(["/up", "/page"]));
+    for (const request of seen) expect(request.authorization).toBeUndefined();
   });
 });

@@ -1,11 +1,14 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { bytesSource } from "../../src/content/index.ts";
 import { parseRepoName, parseTag } from "../../src/reference/index.ts";
 import { RemoteRegistry } from "../../src/registry/index.ts";
-import { pushImage, randomImage, rejects, startTestRegistry } from "../../src/testing/index.ts";
+import { pushImage, randomImage, rejects, startTestRegistry, testBlob } from "../../src/testing/index.ts";
 import { dockerRegistry, gantry, main, missing, peer, type Ran, skopeo } from "../support/peers.ts";
 import { temporary } from "../support/temporary.ts";
 import { guarded, known, tagsOf, tokenServer } from "../support/tokens.ts";
@@ -195,5 +198,62 @@ describe("tokens", () => {
     const anonymous = new RemoteRegistry(await guarded(tokens));
     await rejects(anonymous.resolveManifest(parseRepoName("app"), parseTag("v1")), "UNAUTHORIZED");
     await anonymous.close();
+  });
+
+  test("one that expires while an upload is prepared is renewed before the body goes out", async () => {
+    // Tokens are used for five seconds at least, so that one of a second is not asked for all the time.
+    const tokens = await tokenServer(1);
+    const host = await guarded(tokens, tokens.host, { uploads: true });
+    const registry = new RemoteRegistry(host, known(password));
+    const { descriptor, bytes } = testBlob("content");
+    const slow = {
+      replayable: true,
+      open: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5_500));
+        return bytesSource(descriptor, bytes).open();
+      },
+    };
+    expect(await registry.pushBlob(parseRepoName("app"), descriptor, slow)).toMatchObject({
+      digest: descriptor.digest,
+    });
+    expect(tokens.requests.length).toBeGreaterThan(1);
+    await registry.close();
+  });
+
+  test("requests that were sent before anybody knew the password are sent again with it, all of them", async () => {
+    let first = true;
+    const server = createServer((request, response) => {
+      const answer = (): void => {
+        if (request.headers.authorization) {
+          response.setHeader("content-type", "application/json");
+          response.end('{"name":"app","tags":["v1"]}');
+        } else response.writeHead(401, { "www-authenticate": 'Basic realm="x"' }).end();
+      };
+      // The first refusal is the last to arrive.
+      if (first) setTimeout(answer, 300);
+      else answer();
+      first = false;
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const registry = new RemoteRegistry(host, { ...known(password), insecure: true });
+    expect(await Promise.all([tagsOf(registry), tagsOf(registry), tagsOf(registry)])).toEqual([["v1"], ["v1"], ["v1"]]);
+    await registry.close();
+  });
+
+  test("trouble at the token server is its own, and not taken for a wrong password", async () => {
+    for (const [status, code] of [
+      [429, "TOO_MANY_REQUESTS"],
+      [500, "REGISTRY_ERROR"],
+    ] as const) {
+      const realm = createServer((_request, response) => void response.writeHead(status, { "retry-after": "0" }).end());
+      await new Promise<void>((resolve) => realm.listen(0, "127.0.0.1", resolve));
+      onTestFinished(() => void realm.close());
+      const at = `127.0.0.1:${(realm.address() as AddressInfo).port}`;
+      const registry = new RemoteRegistry(await guarded(await tokenServer(), at), { ...known(password), backoff: 1 });
+      await rejects(tagsOf(registry), code);
+      await registry.close();
+    }
   });
 });

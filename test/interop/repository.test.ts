@@ -54,6 +54,7 @@ async function walkThrough(host: string, options: { readonly deletesTags: boolea
   expect((await gantry(["digest", `${name}:v1`])).code).toBe(3);
   expect((await gantry(["rm", `${name}@${digest}`])).code).toBe(3);
   expect((await gantry(["rm", name])).code).toBe(2);
+  expect((await gantry(["rm", `${name}:v1@${digest}`])).code).toBe(2);
   await registry.close();
 }
 
@@ -67,6 +68,27 @@ test.skipIf(reason)(`names and blobs of our own server${reason ? `: ${reason}` :
 });
 
 describe("what refers to an image", () => {
+  test.skipIf(reason)(
+    `is read from the tag that stands for it where a registry has no such list${reason ? `: ${reason}` : ""}`,
+    async () => {
+      const host = await dockerRegistry(join(await temporary(), "registry"));
+      const registry = new RemoteRegistry(host);
+      const subject = await pushImage(registry, "app", randomImage(), "v1");
+      expect((await gantry(["referrers", `${host}/app:v1`])).stdout).toBe("");
+      const signature = await pushImage(registry, "app", randomImage({ seed: 7 }));
+      const { mediaType, digest, size } = signature;
+      const entry = { mediaType, digest, size, artifactType: "application/vnd.example.signature" };
+      const list = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [entry] };
+      const document = testBlob(JSON.stringify(list), mediaTypes.index);
+      const tag = subject.digest.replace(":", "-");
+      await pushImage(registry, "app", { blobs: [], documents: [document], descriptor: document.descriptor }, tag);
+      const found = JSON.parse((await gantry(["referrers", "--json", `${host}/app:v1`])).stdout);
+      expect(found).toMatchObject([entry]);
+      expect((await gantry(["referrers", "--artifact-type", "application/x", `${host}/app:v1`])).stdout).toBe("");
+      await registry.close();
+    },
+  );
+
   test("is listed, all of it or one type; of a server and of a layout", async () => {
     await using server = await startTestRegistry();
     const subject = await pushImage(server.registry, "app", randomImage(), "v1");

@@ -41,12 +41,23 @@ export async function tokenServer(expires = 60): Promise<TokenServer> {
 }
 
 /** A registry that wants a token of that server for everything. */
-export async function guarded(tokens: TokenServer, realmHost = tokens.host): Promise<string> {
+export async function guarded(
+  tokens: TokenServer,
+  realmHost = tokens.host,
+  options: { readonly uploads?: boolean } = {},
+): Promise<string> {
   const server = createServer((request, response) => {
     const { authorization } = request.headers;
     if (authorization === undefined || !/^Bearer (?:t\d+|given)$/.test(authorization)) {
       const challenge = `Bearer realm="http://${realmHost}/token",service="reg, \\"quoted\\""`;
       return void response.writeHead(401, { "www-authenticate": challenge }).end();
+    }
+    if (options.uploads && request.method === "HEAD") return void response.writeHead(404).end();
+    if (options.uploads && request.method === "POST") {
+      return void response.writeHead(202, { location: "/v2/app/blobs/uploads/1" }).end();
+    }
+    if (options.uploads && request.method === "PUT") {
+      return void request.resume().on("end", () => response.writeHead(201).end());
     }
     response.setHeader("content-type", "application/json");
     response.end(request.url === "/v2/" ? "{}" : JSON.stringify({ name: "app", tags: ["v1"] }));

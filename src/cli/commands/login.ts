@@ -55,6 +55,11 @@ export const loginCommand: Command<Context> = buildCommand({
         signal,
         ...(debug && { debug }),
       });
+      if (!result.checked) {
+        this.process.stderr.write(
+          `warning: ${result.host} did not ask for a password, so nobody has checked this one\n`,
+        );
+      }
       if (result.plain) {
         this.process.stderr.write(
           `warning: the password is in ${result.where}, not encrypted; a credential helper (credsStore) would keep it better\n`,

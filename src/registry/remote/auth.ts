@@ -1,4 +1,4 @@
-import { GantryError, messageOf } from "../../base/error.ts";
+import { GantryError } from "../../base/error.ts";
 import type { Credential, CredentialSource } from "../../config/credentials.ts";
 import { parseJsonObject } from "../../spec/json.ts";
 import { redactUrl } from "../../transport/redact.ts";
@@ -26,8 +26,10 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #headers = new Map<string, { readonly header: string; readonly until: number }>();
   readonly #found = new Map<string, Promise<Credential | undefined>>();
-  /** An answer for every scope: Basic, or a token that was given to us. */
-  #always: string | undefined;
+  /** What a scope was last asked for, to ask again when a token has expired. */
+  readonly #challenges = new Map<string, Challenge>();
+  /** Answers that do not depend on the scope, Basic or a token that was given to us, by repository. */
+  readonly #fixed = new Map<string, string>();
 
   constructor(name: string, registry: URL, transport: Transport, options: AuthenticatorOptions = {}) {
     this.#name = name;
@@ -39,32 +41,47 @@ export class Authenticator {
   /** The Authorization header to send for a scope, if an earlier challenge gave one. */
   header(scope: string): string | undefined {
     const kept = this.#headers.get(scope);
-    return kept && kept.until > Date.now() ? kept.header : this.#always;
+    return kept && kept.until > Date.now() ? kept.header : this.#fixed.get(repositoryOf(scope));
+  }
+
+  /** Gets a new token where the last one has expired: before a body is sent that cannot be sent twice. */
+  async renew(scope: string, signal?: AbortSignal): Promise<void> {
+    const challenge = this.#challenges.get(scope);
+    if (!challenge || this.header(scope) !== undefined) return;
+    await this.#getToken(challenge, scope, await this.#credential(scope, signal), signal);
   }
 
   /**
-   * Gets ready for another try after a 401 response. False where there is nothing to answer with, or what there was
-   * has been refused.
+   * Gets ready for another try after a 401 response.
+   * @param sent the Authorization header that was answered so
+   * @returns false where there is nothing to answer with, or what there is has just been refused
    */
-  async answer(response: HttpResponse, scope: string, signal?: AbortSignal): Promise<boolean> {
+  async answer(
+    response: HttpResponse,
+    scope: string,
+    sent: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
     const challenges = parseChallenges(response.headers["www-authenticate"] ?? "");
-    const refused = this.#always;
     const credential = await this.#credential(scope, signal);
-    if (credential?.kind === "registry") return this.#settle(`Bearer ${credential.token}`, refused);
+    if (credential?.kind === "registry") return this.#settle(scope, `Bearer ${credential.token}`, sent);
     const bearer = challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"]);
-    if (bearer) return this.#getToken(bearer, scope, credential, signal);
+    if (bearer) {
+      this.#challenges.set(scope, bearer);
+      return this.#getToken(bearer, scope, credential, signal);
+    }
     if (credential?.kind !== "password" || !challenges.some(({ scheme }) => scheme === "basic")) return false;
-    return this.#settle(basic(credential), refused);
+    return this.#settle(scope, basic(credential), sent);
   }
 
-  #settle(header: string, refused: string | undefined): boolean {
-    this.#always = header;
-    return header !== refused;
+  #settle(scope: string, header: string, sent: string | undefined): boolean {
+    this.#fixed.set(repositoryOf(scope), header);
+    return header !== sent;
   }
 
   /** What is known for this registry, asked for once for each repository. */
   #credential(scope: string, signal?: AbortSignal): Promise<Credential | undefined> {
-    const repository = /^repository:([^:]+):/.exec(scope)?.[1] ?? "";
+    const repository = repositoryOf(scope);
     let found = this.#found.get(repository);
     if (!found) {
       const options = { ...(repository && { repository }), ...(signal && { signal }) };
@@ -91,7 +108,13 @@ export class Authenticator {
     });
     if (answer.status !== 200) {
       await answer.discard();
-      return false;
+      if ([400, 401, 403, 404].includes(answer.status)) return false;
+      // The registry said nothing against us yet; it is the other one that has trouble.
+      throw new GantryError(
+        answer.status === 429 ? "TOO_MANY_REQUESTS" : "REGISTRY_ERROR",
+        `getting a token for ${this.#name}: ${url.host} answered ${answer.status}; try again later`,
+        { details: { status: answer.status, realm: url.host } },
+      );
     }
     const what = `the token of ${redactUrl(url)}`;
     const { header, expiresIn } = readToken(await answer.bytes(this.#transport.limits.tokenBytes, what), what);
@@ -151,18 +174,25 @@ function tokenRequest(realm: URL, service: string, scope: string, credential: Cr
     return { method: "POST", url, headers, body: Buffer.from(form.toString()), repeatable: true };
   }
   if (service) url.searchParams.set("service", service);
-  url.searchParams.set("scope", scope);
+  // One parameter for each scope, as the token specification has it.
+  for (const each of scope.split(" ").filter(Boolean)) url.searchParams.append("scope", each);
   return { method: "GET", url, ...(credential?.kind === "password" && { authorization: basic(credential) }) };
 }
 
 function readToken(bytes: Buffer, what: string): { header: string; expiresIn: number } {
+  const invalid = (why: string): GantryError => new GantryError("INVALID_RESPONSE", `${what} cannot be read: ${why}`);
+  let value: Record<string, unknown>;
   try {
-    const value = parseJsonObject(bytes, what);
-    const token = value["token"] || value["access_token"];
-    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) throw new Error("it has no token");
-    const expiresIn = typeof value["expires_in"] === "number" ? value["expires_in"] : 60;
-    return { header: `Bearer ${token}`, expiresIn };
-  } catch (error) {
-    throw new GantryError("INVALID_RESPONSE", `${what} cannot be read: ${messageOf(error)}`);
+    value = parseJsonObject(bytes, what);
+  } catch {
+    // Not what the parser says: it quotes what it read.
+    throw invalid("it is not in a JSON object");
   }
+  const token = value["token"] || value["access_token"];
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) throw invalid("it has no token");
+  const expiresIn = typeof value["expires_in"] === "number" ? value["expires_in"] : 60;
+  return { header: `Bearer ${token}`, expiresIn };
 }
+
+/** The repository that a scope is about; the empty string for the registry as a whole. */
+const repositoryOf = (scope: string): string => /^repository:([^:]+):/.exec(scope)?.[1] ?? "";

@@ -3,7 +3,7 @@ import { checkLimit } from "../../base/limits.ts";
 import { Content, type Expected, requireDigest, requireSize } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
 import { apiHost, isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
-import { decodeDescriptor } from "../../spec/decode.ts";
+import { decodeDescriptor, decodeDocument } from "../../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, isDigest, parseDigest } from "../../spec/digest.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
@@ -105,14 +105,19 @@ export class RemoteRegistry implements Registry {
     asked: string,
     missing: MissingCode,
   ): Promise<HttpResponse> {
-    const { auth } = await this.#connect();
+    const { auth, url } = await this.#connect();
+    // An upload or a page may be anywhere; who we are is for the registry alone.
+    const own = request.url.origin === url.origin;
+    const canRepeat = !(request.body && "pump" in request.body);
+    if (own && !canRepeat) await auth.renew(scope, request.signal);
+    let sent: string | undefined;
     const send = (): Promise<HttpResponse> => {
-      const authorization = auth.header(scope);
-      return this.#transport.send({ ...request, ...(authorization && { authorization }) });
+      sent = own ? auth.header(scope) : undefined;
+      return this.#transport.send({ ...request, ...(sent && { authorization: sent }) });
     };
     let response = await send();
-    const canRepeat = !(request.body && "pump" in request.body);
-    if (response.status === 401 && canRepeat && (await auth.answer(response, scope, request.signal))) {
+    const asks = own && response.status === 401 && response.url.origin === url.origin;
+    if (asks && canRepeat && (await auth.answer(response, scope, sent, request.signal))) {
       await response.discard();
       response = await send();
     }
@@ -423,18 +428,35 @@ export class RemoteRegistry implements Registry {
     const first = await this.#url(repo, `referrers/${digest}`);
     if (artifactType) first.searchParams.set("artifactType", artifactType);
     const asked = `listing the referrers of ${digest} in ${this.name}/${repo}`;
-    const get = (url: URL): Promise<HttpResponse> =>
-      this.#pull(repo, { method: "GET", url, ...signalOf(call) }, asked, "MANIFEST_UNKNOWN");
+    let answered = false;
+    const get = async (url: URL): Promise<HttpResponse> => {
+      const response = await this.#pull(repo, { method: "GET", url, ...signalOf(call) }, asked, "MANIFEST_UNKNOWN");
+      answered = true;
+      return response;
+    };
+    const wanted = (item: unknown): Descriptor[] => {
+      const descriptor = decodeDescriptor(item, `${asked}: an entry`);
+      return !artifactType || descriptor.artifactType === artifactType ? [descriptor] : [];
+    };
     try {
       for await (const page of pages(first, get, this.#transport)) {
-        for (const item of (page["manifests"] as unknown[] | null) ?? []) {
-          const descriptor = decodeDescriptor(item, `${asked}: an entry`);
-          if (!artifactType || descriptor.artifactType === artifactType) yield descriptor;
-        }
+        for (const item of (page["manifests"] as unknown[] | null) ?? []) yield* wanted(item);
       }
     } catch (error) {
-      // A registry without the referrers API knows none of its addresses.
-      if (!isGantryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED")) throw error;
+      if (answered || !isGantryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED")) throw error;
+      // A registry without the API: clients keep the list under a tag (distribution-spec, "Referrers Tag Schema").
+      for (const item of await this.#taggedReferrers(repo, digest, call)) yield* wanted(item);
+    }
+  }
+
+  async #taggedReferrers(repo: RepoName, digest: Digest, options: CallOptions): Promise<readonly Descriptor[]> {
+    try {
+      const { bytes, descriptor } = await this.getManifest(repo, digest.replace(":", "-") as Tag, options);
+      const document = decodeDocument(bytes, descriptor.mediaType, `the referrers of ${digest}`);
+      return document.kind === "index" ? document.index.manifests : [];
+    } catch (error) {
+      if (isGantryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return [];
+      throw error;
     }
   }
 
