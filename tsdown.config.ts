@@ -29,7 +29,7 @@ const config: UserConfig = defineConfig({
         { name: "archive", test: /src\/(?:(?:tar|compression|layer)\/(?!worker|index)|sys\/native).*(?<!\.d)\.ts$/ },
         {
           name: "remote",
-          test: /src\/(?:transport|transfer|registry\/(?:remote|memory|cache))\/(?!index\.ts).*(?<!\.d)\.ts$/,
+          test: /src\/(?:transport|transfer|registry\/(?:remote|memory))\/(?!index\.ts).*(?<!\.d)\.ts$/,
           priority: 1,
         },
         {
