@@ -64,7 +64,7 @@ export const insecureFlag: TypedFlagParameter<boolean> = {
   withNegated: false,
 };
 
-export const trustRealmFlag = {
+const trustRealmFlag = {
   kind: "parsed",
   parse: String,
   brief: "Send the registry's password to this token server, though it is of another domain",
@@ -73,7 +73,7 @@ export const trustRealmFlag = {
   optional: true,
 } as const;
 
-export const caFileFlag = {
+const caFileFlag = {
   kind: "parsed",
   parse: String,
   brief: "Trust the certificates of this file or directory (PEM), beside those of the system",
@@ -88,6 +88,8 @@ export interface RemoteFlags {
   readonly caFile?: readonly string[];
   readonly trustRealm?: readonly string[];
 }
+
+export const remoteFlags = { insecure: insecureFlag, caFile: caFileFlag, trustRealm: trustRealmFlag } as const;
 
 /** What those flags mean, as options; credentials are the user's own. */
 export function remoteOptions(
@@ -153,9 +155,7 @@ export const transferFlags = {
   ...storeFlags,
   platform: platformFlag,
   parallel: parallelFlag,
-  insecure: insecureFlag,
-  caFile: caFileFlag,
-  trustRealm: trustRealmFlag,
+  ...remoteFlags,
   json: jsonFlag,
   debug: debugFlag,
   progress: progressFlag,

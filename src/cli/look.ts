@@ -1,17 +1,15 @@
 import type { LookOptions } from "../verbs/inspect.ts";
 import {
-  caFileFlag,
   debugFlag,
-  insecureFlag,
   jsonFlag,
   onePlatformFlag,
   platformOf,
   type RemoteFlags,
+  remoteFlags,
   remoteOptions,
   type StoreFlags,
   storeFlags,
   storeOptions,
-  trustRealmFlag,
 } from "./flags.ts";
 import type { Session } from "./session.ts";
 
@@ -25,9 +23,7 @@ export interface LookFlags extends StoreFlags, RemoteFlags {
 export const lookFlags = {
   ...storeFlags,
   platform: onePlatformFlag,
-  insecure: insecureFlag,
-  caFile: caFileFlag,
-  trustRealm: trustRealmFlag,
+  ...remoteFlags,
   json: jsonFlag,
   debug: debugFlag,
 } as const;

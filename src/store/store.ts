@@ -14,10 +14,10 @@ import { withLock } from "../sys/lock.ts";
 import { Derived } from "./derived.ts";
 import { blobListings, defaultStoreDirectory, derivedFile, namesFile } from "./directory.ts";
 import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry } from "./export.ts";
-import { matcher, parseFilter } from "./filters.ts";
 import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
 import type { GcOptions, GcReport } from "./gc.ts";
-import { type ImageStore, parseNamespace, type StoredImage } from "./images.ts";
+import { GuardedImages } from "./guarded.ts";
+import { type ImageStore, parseNamespace } from "./images.ts";
 import { Lease, LeaseKeeper } from "./leases.ts";
 import type { Presence } from "./presence.ts";
 import { StoreRegistry } from "./registry.ts";
@@ -500,57 +500,4 @@ const keyOf = ({ digest, mediaType }: Descriptor): string => `${digest} ${mediaT
 async function isOld(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined && Date.now() - found.mtimeMs > 30_000;
-}
-
-/** Reads of a store that does not exist find nothing; writes make it; both refuse a version that is not known. */
-class GuardedImages implements ImageStore {
-  readonly #inner: ImageStore;
-  readonly #store: Store;
-
-  constructor(inner: ImageStore, store: Store) {
-    this.#inner = inner;
-    this.#store = store;
-  }
-
-  /** Shared names are there before this host has a directory. */
-  async #readable(): Promise<boolean> {
-    return this.#store.shared || (await this.#store.exists());
-  }
-
-  async get(name: string): Promise<StoredImage> {
-    if (await this.#readable()) return this.#inner.get(name);
-    throw new GantryError(
-      "IMAGE_NOT_FOUND",
-      `the store ${this.#store.directory} is empty; get ${name} with \`gantry pull\``,
-      { details: { name } },
-    );
-  }
-
-  async list(...filters: readonly string[]): Promise<readonly StoredImage[]> {
-    if (await this.#readable()) return this.#inner.list(...filters);
-    // A filter that is wrong is wrong before there is anything to filter.
-    await matcher(filters.map(parseFilter));
-    return [];
-  }
-
-  async create(...args: Parameters<ImageStore["create"]>): Promise<StoredImage> {
-    await this.#store.prepare();
-    return this.#inner.create(...args);
-  }
-
-  async update(...args: Parameters<ImageStore["update"]>): Promise<StoredImage> {
-    await this.#store.prepare();
-    return this.#inner.update(...args);
-  }
-
-  async set(...args: Parameters<ImageStore["set"]>): Promise<StoredImage> {
-    await this.#store.prepare();
-    return this.#inner.set(...args);
-  }
-
-  async delete(name: string): Promise<void> {
-    // Finding nothing says so better than a new store does.
-    if (!(await this.#readable())) await this.get(name);
-    return this.#inner.delete(name);
-  }
 }

@@ -2,7 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { GantryError } from "../../base/error.ts";
 import { login } from "../../verbs/login.ts";
 import type { Context } from "../context.ts";
-import { caFileFlag, debugFlag, insecureFlag, jsonFlag, type RemoteFlags, trustRealmFlag } from "../flags.ts";
+import { debugFlag, jsonFlag, type RemoteFlags, remoteFlags } from "../flags.ts";
 import { session } from "../session.ts";
 
 interface Flags extends RemoteFlags {
@@ -29,9 +29,7 @@ export const loginCommand: Command<Context> = buildCommand({
         default: false,
         withNegated: false,
       },
-      insecure: insecureFlag,
-      caFile: caFileFlag,
-      trustRealm: trustRealmFlag,
+      ...remoteFlags,
       json: jsonFlag,
       debug: debugFlag,
     },

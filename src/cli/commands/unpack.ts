@@ -3,9 +3,7 @@ import { formatBytes, printable } from "../../base/text.ts";
 import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
 import type { Context } from "../context.ts";
 import {
-  caFileFlag,
   debugFlag,
-  insecureFlag,
   jsonFlag,
   limitFlag,
   limitsOf,
@@ -13,10 +11,10 @@ import {
   platformOf,
   progressFlag,
   type RemoteFlags,
+  remoteFlags,
   remoteOptions,
   type StoreFlags,
   storeFlags,
-  trustRealmFlag,
 } from "../flags.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
@@ -48,9 +46,7 @@ export const unpackCommand: Command<Context> = buildCommand({
         default: "IfNotPresent",
       },
       limit: limitFlag,
-      insecure: insecureFlag,
-      caFile: caFileFlag,
-      trustRealm: trustRealmFlag,
+      ...remoteFlags,
       json: jsonFlag,
       debug: debugFlag,
       progress: progressFlag,
