@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { abortable } from "../base/async.ts";
-import { errnoOf, GantryError, messageOf } from "../base/error.ts";
+import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { STALE_MS } from "../sys/lock.ts";
 import { Content, type Expected, requireDigest, requireSize } from "./content.ts";
 import { GrowingFile, type GrowingFileHandle } from "./growing-file.ts";
-import { fileBody, fileContent, openRegularFile, type Provider } from "./source.ts";
+import { Partials } from "./partials.ts";
+import { fileBody, fileContent, type OpenContentOptions, openRegularFile, type Provider } from "./source.ts";
 
 export interface BlobDirectoryOptions {
   readonly limits?: Limits;
@@ -30,7 +31,8 @@ export interface WriteOptions {
 /**
  * The `blobs/ALGORITHM/HEX` files of a layout or store (image-spec image-layout.md, "Blobs"). A blob appears under
  * its name only after every byte was hashed and written to the disk; until then it is in `tmp/`, in a directory of
- * this process that others remove when it has shown no sign of life for 30 s.
+ * this process that others remove when it has shown no sign of life for 30 s. What arrived of a blob whose transfer
+ * broke off is kept for a day, and gone on from.
  */
 export class BlobDirectory implements Provider {
   readonly root: string;
@@ -44,6 +46,7 @@ export class BlobDirectory implements Provider {
   >();
   readonly #touched = new Set<string>();
   readonly #ready = new Set<string>();
+  readonly #partials: Partials;
   #session: Promise<string> | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
 
@@ -51,6 +54,7 @@ export class BlobDirectory implements Provider {
     this.root = root;
     this.name = options.name ?? root;
     this.#limits = options.limits ?? defaultLimits;
+    this.#partials = new Partials(join(root, "tmp"));
     this.#recover = options.recover ?? (async () => false);
     this.#modes = options.shared ? { file: 0o666, directory: 0o777 } : { file: 0o600, directory: 0o700 };
   }
@@ -73,7 +77,7 @@ export class BlobDirectory implements Provider {
   }
 
   /** @throws BLOB_UNKNOWN, SIZE_MISMATCH (before any byte is read), NOT_REGULAR_FILE */
-  async read(expected: Expected): Promise<Content> {
+  async read(expected: Expected, { from }: OpenContentOptions = {}): Promise<Content> {
     const what = `blob ${expected.digest} of ${this.name}`;
     const file = await this.#open(expected.digest);
     if (!file) throw new GantryError("BLOB_UNKNOWN", `${what} is not there`, { details: { digest: expected.digest } });
@@ -81,8 +85,8 @@ export class BlobDirectory implements Provider {
       await file.handle.close();
       requireSize(file.size, expected.size, what);
     }
-    const body = fileBody(file.handle, this.path(expected.digest));
-    return new Content({ ...expected, size: file.size }, body, { what, limits: this.#limits });
+    const body = fileBody(file.handle, this.path(expected.digest), { start: from?.offset ?? 0 });
+    return new Content({ ...expected, size: file.size }, body, { what, limits: this.#limits, ...(from && { from }) });
   }
 
   /** Bytes of a part of a blob, unverified. */
@@ -119,7 +123,11 @@ export class BlobDirectory implements Provider {
    * @returns whether this call moved the bytes
    * @throws what `open` and the content throw, NO_SPACE, FILE_SYSTEM; nothing is published then
    */
-  async write(expected: Expected, source: () => Promise<Content>, options: WriteOptions = {}): Promise<boolean> {
+  async write(
+    expected: Expected,
+    source: (open: OpenContentOptions) => Promise<Content>,
+    options: WriteOptions = {},
+  ): Promise<boolean> {
     for (;;) {
       options.signal?.throwIfAborted();
       const other = this.#underway.get(expected.digest);
@@ -157,42 +165,70 @@ export class BlobDirectory implements Provider {
 
   async #ingest(
     expected: Expected,
-    source: () => Promise<Content>,
+    source: (open: OpenContentOptions) => Promise<Content>,
     options: WriteOptions,
     started: (file: GrowingFile) => void,
   ): Promise<void> {
-    const upload = await this.upload();
+    const { digest } = expected;
+    const path = await this.#temporary(this.#partials.name(digest));
+    let from = await this.#partials.take(digest, path, expected.size);
+    for (;;) {
+      const file = await (from ? GrowingFile.resume(path, from.offset) : this.#create(path));
+      try {
+        const content = await source(from ? { from } : {});
+        if (from && content.start === 0) {
+          await file.startOver();
+          from = undefined;
+        }
+        started(file);
+        await content.pipe(
+          (chunk) => {
+            options.onBytes?.(chunk.byteLength);
+            return file.append(chunk);
+          },
+          { signal: options.signal },
+        );
+        await file.finish();
+        await this.#publish(path, digest);
+        file.complete();
+        await this.#partials.forget(digest);
+        return;
+      } catch (thrown) {
+        await file.fail();
+        const error = await fileSystemError(thrown, `writing blob ${digest} below`, this.root, expected.size);
+        const interrupted = !isGantryError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH", "NO_SPACE", "FILE_SYSTEM");
+        if (interrupted) await this.#partials.keep(digest, path);
+        else await rm(path, { force: true });
+        // What an earlier process left may have been damaged since: the source gets a chance to be right on its own.
+        if (!from || !isGantryError(error, "DIGEST_MISMATCH")) throw error;
+        from = undefined;
+      }
+    }
+  }
+
+  async #create(path: string): Promise<GrowingFile> {
     try {
-      const content = await source();
-      started(upload.file);
-      await content.pipe(
-        (chunk) => {
-          options.onBytes?.(chunk.byteLength);
-          return upload.file.append(chunk);
-        },
-        { signal: options.signal },
-      );
-      await upload.publish(expected.digest);
+      return await GrowingFile.create(path, this.#modes.file);
     } catch (error) {
-      await upload.cancel();
-      throw await fileSystemError(error, `writing blob ${expected.digest} below`, this.root, expected.size);
+      throw await fileSystemError(error, "creating", path);
     }
   }
 
   /** A blob whose digest is not known before its bytes are. */
   async upload(): Promise<BlobUploadFile> {
-    for (let attempt = 1; ; attempt += 1) {
-      const path = join(await this.#sessionDirectory(), randomUUID());
-      try {
-        const file = await GrowingFile.create(path, this.#modes.file);
-        return new BlobUploadFile(file, (digest) => this.#publish(path, digest));
-      } catch (error) {
-        // After a sleep of this machine another process may have taken our session for dead.
-        if (errnoOf(error) !== "ENOENT" || attempt > 1) throw await fileSystemError(error, "creating", path);
-        clearInterval(this.#heartbeat);
-        this.#session = undefined;
-      }
-    }
+    const path = await this.#temporary(randomUUID());
+    const file = await this.#create(path);
+    return new BlobUploadFile(file, (digest) => this.#publish(path, digest));
+  }
+
+  /** Where a file of this process is made. */
+  async #temporary(name: string): Promise<string> {
+    const session = await this.#sessionDirectory();
+    // After a sleep of this machine another process may have taken our session for dead.
+    if (await lstat(session).catch(() => undefined)) return join(session, name);
+    clearInterval(this.#heartbeat);
+    this.#session = undefined;
+    return join(await this.#sessionDirectory(), name);
   }
 
   async #publish(temporary: string, digest: Digest): Promise<void> {
@@ -259,7 +295,7 @@ export class BlobDirectory implements Provider {
       const now = new Date();
       utimes(session, now, now).catch(() => {});
     }, STALE_MS / 6).unref();
-    await removeStaleSessions(tmp, session);
+    await this.#partials.clean(session);
     return session;
   }
 
@@ -274,17 +310,6 @@ export class BlobDirectory implements Provider {
       await rmdir(join(this.root, "tmp")).catch(() => {});
     }
     await this.sync();
-  }
-}
-
-/** What killed processes left behind. */
-async function removeStaleSessions(tmp: string, own: string): Promise<void> {
-  for (const name of await readdir(tmp)) {
-    const path = join(tmp, name);
-    const found = await stat(path).catch(() => undefined);
-    if (path !== own && found && Date.now() - found.mtimeMs > STALE_MS) {
-      await rm(path, { recursive: true, force: true }).catch(() => {});
-    }
   }
 }
 
@@ -333,13 +358,6 @@ export class BlobUploadFile {
       await this.cancel();
       throw await fileSystemError(error, "committing an upload to", this.file.path);
     }
-  }
-
-  /** For bytes that a Content has verified already: no second hash. */
-  async publish(digest: Digest): Promise<void> {
-    await this.file.finish();
-    await this.#publish(digest);
-    this.file.complete();
   }
 
   async cancel(): Promise<void> {

@@ -19,10 +19,22 @@ export interface Body {
 /** What Content is verified against: a descriptor whose size may be unknown before the bytes have been counted. */
 export type Expected = Pick<Descriptor, "digest"> & Partial<Pick<Descriptor, "mediaType" | "size">>;
 
+/**
+ * A place within content up to which the bytes are somewhere already, and have been hashed: what comes after it can
+ * still be verified as part of the whole.
+ */
+export interface Checkpoint {
+  readonly offset: number;
+  /** Has seen the bytes up to `offset`. Copy it before it sees more. */
+  readonly hasher: Hasher;
+}
+
 export interface ContentOptions {
   /** Names the bytes and where they come from, for messages: `blob sha256:... of 127.0.0.1:5000/app`. */
   readonly what: string;
   readonly limits?: Limits;
+  /** The body starts here instead of at the first byte. */
+  readonly from?: Checkpoint;
 }
 
 export interface PipeOptions {
@@ -51,7 +63,9 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   readonly what: string;
   readonly #body: Body;
   readonly #limits: Limits;
+  readonly #from: Checkpoint | undefined;
   #observer: ContentObserver = {};
+  #checkpoints: Checkpoints | undefined;
   #used = false;
 
   constructor(expected: Expected, body: Body, options: ContentOptions) {
@@ -59,6 +73,23 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     this.what = options.what;
     this.#body = body;
     this.#limits = options.limits ?? defaultLimits;
+    this.#from = options.from;
+  }
+
+  /** How many bytes of the whole are left out at its beginning: those before the checkpoint that it was opened at. */
+  get start(): number {
+    return this.#from?.offset ?? 0;
+  }
+
+  /** From now on remembers, every few MiB, where it could be taken up again. */
+  keepCheckpoints(): this {
+    this.#checkpoints ??= new Checkpoints(this.#from);
+    return this;
+  }
+
+  /** The last place at or before `offset` where it could be taken up again. */
+  checkpoint(offset: number): Checkpoint | undefined {
+    return this.#checkpoints?.before(offset);
   }
 
   /** The path of the local file that holds these bytes, if one does. They are as unverified as the rest. */
@@ -75,7 +106,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   async pipe(write: ChunkWriter, options: PipeOptions = {}): Promise<void> {
     if (this.#used) throw new GantryError("CONTENT_USED", `${this.what}: the content was already read; open it again`);
     this.#used = true;
-    const check = new Verifier(this.descriptor, this.what, this.#limits);
+    const check = new Verifier(this.descriptor, this.what, this.#limits, this.#from, this.#checkpoints);
     const { onBytes, origin } = this.#observer;
     let readerFailed = false;
     const fail = (error: unknown): never => {
@@ -184,16 +215,19 @@ class Verifier {
   readonly #what: string;
   readonly #limits: Limits;
   readonly #hasher: Hasher;
-  #received = 0;
+  readonly #checkpoints: Checkpoints | undefined;
+  #received: number;
   #proved = false;
   /** Where the size is unknown, the newest chunk waits here. */
   #held: Buffer | undefined;
 
-  constructor(expected: Expected, what: string, limits: Limits) {
+  constructor(expected: Expected, what: string, limits: Limits, from?: Checkpoint, checkpoints?: Checkpoints) {
     this.#expected = expected;
     this.#what = what;
     this.#limits = limits;
-    this.#hasher = new Hasher(algorithmOf(expected.digest));
+    this.#received = from?.offset ?? 0;
+    this.#hasher = from?.hasher.copy() ?? new Hasher(algorithmOf(expected.digest));
+    this.#checkpoints = checkpoints;
   }
 
   push(chunk: Uint8Array, write: ChunkWriter): void | Promise<void> {
@@ -210,6 +244,7 @@ class Verifier {
     if (this.#received > size) throw sizeMismatch(this.#what, size, `more than ${size}`);
     this.#hasher.update(chunk);
     if (this.#received === size) this.#prove();
+    else this.#checkpoints?.pass(this.#received, this.#hasher);
     return write(chunk);
   }
 
@@ -223,6 +258,32 @@ class Verifier {
   #prove(): void {
     this.#proved = true;
     requireDigest(this.#hasher.digest(), this.#expected.digest, this.#what);
+  }
+}
+
+/** Bytes between two checkpoints, at first. */
+const CHECKPOINT_STEP = 4 << 20;
+const MAX_CHECKPOINTS = 256;
+
+/** Where a reading could be taken up again. Of a long one every second place is forgotten, so that few are kept. */
+class Checkpoints {
+  #kept: Checkpoint[];
+  #step = CHECKPOINT_STEP;
+
+  constructor(from: Checkpoint | undefined) {
+    this.#kept = from ? [from] : [];
+  }
+
+  pass(offset: number, hasher: Hasher): void {
+    if (offset - (this.#kept.at(-1)?.offset ?? 0) < this.#step) return;
+    this.#kept.push({ offset, hasher: hasher.copy() });
+    if (this.#kept.length < MAX_CHECKPOINTS) return;
+    this.#kept = this.#kept.filter((_, at) => at % 2 === 1);
+    this.#step *= 2;
+  }
+
+  before(offset: number): Checkpoint | undefined {
+    return this.#kept.findLast((kept) => kept.offset <= offset);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import { GantryError } from "../base/error.ts";
 
 const GROWING = 0;
@@ -41,6 +41,28 @@ export class GrowingFile {
   /** Makes the file, which must not exist. */
   static async create(path: string, mode = 0o600): Promise<GrowingFile> {
     return new GrowingFile(path, await open(path, "wx", mode));
+  }
+
+  /** Opens one that was left off: its first `length` bytes are as they should be, and what follows them goes. */
+  static async resume(path: string, length: number): Promise<GrowingFile> {
+    const handle = await open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
+    const file = new GrowingFile(path, handle);
+    await file.#startAt(length).catch(async (error: unknown) => {
+      await handle.close();
+      throw error;
+    });
+    return file;
+  }
+
+  /** Gives up what is there; to be called before anything is appended. */
+  async startOver(): Promise<void> {
+    await this.#startAt(0);
+  }
+
+  async #startAt(length: number): Promise<void> {
+    await this.#file.truncate(length);
+    this.#position = length;
+    this.#view.advance(length);
   }
 
   get handle(): GrowingFileHandle {
@@ -108,10 +130,11 @@ export class GrowingFile {
     this.#view.end(COMPLETE);
   }
 
-  /** Tells readers that no more will come, and closes the file. Removing it is the writer's business. */
+  /** Tells readers that no more will come, and closes the file. Removing it, or keeping it, is the writer's business. */
   async fail(): Promise<void> {
     this.#view.end(FAILED);
     await this.#queue?.catch(() => {});
+    this.#flush();
     await this.#writing.catch(() => {});
     await this.#file.close().catch(() => {});
   }

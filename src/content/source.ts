@@ -2,11 +2,19 @@ import { constants, type FileHandle, open } from "node:fs/promises";
 import { errnoOf, GantryError } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
+import { type Body, type Checkpoint, type ChunkWriter, Content, type Expected } from "./content.ts";
+
+export interface OpenContentOptions {
+  readonly signal?: AbortSignal;
+  /**
+   * Leave out what comes before. Who cannot do so starts at the first byte: `Content.start` says where it begins.
+   */
+  readonly from?: Checkpoint;
+}
 
 /** Content that is opened when it is needed: a mount, or a blob that is already there, opens nothing. */
 export interface BlobSource {
-  open(options?: { readonly signal?: AbortSignal }): Promise<Content>;
+  open(options?: OpenContentOptions): Promise<Content>;
   /** Whether `open` can be called again: what cannot be replayed is never sent twice. */
   readonly replayable: boolean;
 }

@@ -1,5 +1,5 @@
 import { GantryError } from "../base/error.ts";
-import { type Body, type Content, type Expected, requireDigest } from "../content/content.ts";
+import { type Body, type Checkpoint, type Content, type Expected, requireDigest } from "../content/content.ts";
 import type { BlobSource, Provider } from "../content/source.ts";
 import { bytesContent } from "../content/source.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
@@ -11,6 +11,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Ask the registry itself, past any cache; what it says is remembered all the same. */
   readonly fresh?: boolean;
+}
+
+export interface GetBlobOptions extends CallOptions {
+  /** Go on from here, where the implementation can: the `start` of the content says where it begins. */
+  readonly from?: Checkpoint;
 }
 
 /** A manifest or index as it was stored, byte for byte, with the descriptor that we computed from those bytes. */
@@ -68,7 +73,7 @@ export interface Registry {
    */
   getManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest>;
   /** A blob that is verified as it is read, and that resumes inside where it comes from far. @throws BLOB_UNKNOWN */
-  getBlob(repo: RepoName, blob: Digest | Expected, options?: CallOptions): Promise<Content>;
+  getBlob(repo: RepoName, blob: Digest | Expected, options?: GetBlobOptions): Promise<Content>;
   /** Bytes `start` to `end` (exclusive) of a blob, unverified. @throws BLOB_UNKNOWN, RANGE_INVALID */
   getBlobRange(
     repo: RepoName,

@@ -71,9 +71,14 @@ export class Hasher {
   readonly algorithm: DigestAlgorithm;
   readonly #hash: Hash;
 
-  constructor(algorithm: DigestAlgorithm = "sha256") {
+  constructor(algorithm: DigestAlgorithm = "sha256", state: Hash = createHash(algorithm)) {
     this.algorithm = algorithm;
-    this.#hash = createHash(algorithm);
+    this.#hash = state;
+  }
+
+  /** Another one that has seen the same bytes. */
+  copy(): Hasher {
+    return new Hasher(this.algorithm, this.#hash.copy());
   }
 
   update(bytes: Uint8Array): this {

@@ -227,8 +227,8 @@ async function copyBlob(
   const from: BlobSource = {
     replayable: true,
     open: async (open = {}) => {
-      done = 0;
       const content = await withOrigin("source", () => source.registry.getBlob(source.repo, blob, open));
+      done = content.start;
       return content.observe({ origin: "source", onBytes });
     },
   };

@@ -9,6 +9,7 @@ import {
   type BlobUpload,
   type CallOptions,
   expectedOf,
+  type GetBlobOptions,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
@@ -153,9 +154,10 @@ class CachingRegistry implements Registry {
     };
   }
 
-  async getBlob(repo: RepoName, blob: Digest | Expected, options: CallOptions = {}): Promise<Content> {
+  async getBlob(repo: RepoName, blob: Digest | Expected, options: GetBlobOptions = {}): Promise<Content> {
     const expected = expectedOf(blob);
     const what = `blob ${expected.digest} of ${this.name}/${repo}`;
+    if (options.from) return this.#inner.getBlob(repo, blob, options);
     const known = this.#look(repo, "blob", expected.digest, options);
     if (known?.bytes) return bytesContent({ ...expected, size: expected.size ?? known.size }, known.bytes, what);
     const size = expected.size ?? known?.size;

@@ -14,6 +14,7 @@ import {
   blobUnknown,
   type CallOptions,
   expectedOf,
+  type GetBlobOptions,
   type RangeContent,
   rangeInvalid,
   type UploadSession,
@@ -37,8 +38,8 @@ export abstract class DirectoryRegistry {
   /** Called before anything relies on a blob that is there or that will be. A store keeps it from being collected. */
   protected async willUse(_digest: Digest): Promise<void> {}
 
-  async getBlob(_repo: RepoName, blob: Digest | Expected): Promise<Content> {
-    return this.blobs.read(expectedOf(blob));
+  async getBlob(_repo: RepoName, blob: Digest | Expected, options: GetBlobOptions = {}): Promise<Content> {
+    return this.blobs.read(expectedOf(blob), options);
   }
 
   async getBlobRange(repo: RepoName, blob: Expected, range: { start: number; end: number }): Promise<RangeContent> {
@@ -74,7 +75,7 @@ export abstract class DirectoryRegistry {
   ): Promise<Descriptor> {
     await this.prepareWrite();
     await this.willUse(descriptor.digest);
-    await this.blobs.write(descriptor, () => source.open(options), options);
+    await this.blobs.write(descriptor, (open) => source.open({ ...options, ...open }), options);
     return descriptor;
   }
 

@@ -21,27 +21,37 @@ export class ResumingBody implements Body {
   readonly #request: BlobRequest;
   readonly #transport: Transport;
   readonly #what: string;
+  readonly #offset: number;
+  readonly #size: number | undefined;
   readonly #stop = new AbortController();
 
-  constructor(first: HttpResponse, request: BlobRequest, transport: Transport, what: string) {
+  /** @param blob what `first` is a response for: the blob from `offset` on, and its size where it is known */
+  constructor(
+    first: HttpResponse,
+    request: BlobRequest,
+    transport: Transport,
+    blob: { readonly what: string; readonly offset?: number; readonly size?: number | undefined },
+  ) {
     this.#response = first;
     this.#request = request;
     this.#transport = transport;
-    this.#what = what;
+    this.#what = blob.what;
+    this.#offset = blob.offset ?? 0;
+    this.#size = blob.size;
   }
 
   async pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> {
     const linked = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
-    let delivered = 0;
+    let delivered = this.#offset;
     let stalled = 0;
     let restarts = 0;
     let skip = 0;
     for (;;) {
       const before = delivered;
       try {
-        this.#response ??= await this.#request(delivered, linked);
-        if (before > 0) {
-          skip = this.#resumedAt(this.#response, delivered);
+        if (!this.#response) {
+          this.#response = await this.#request(delivered, linked);
+          skip = delivered > 0 && !startsAt(this.#response, delivered, this.#size, this.#what) ? delivered : 0;
           if (skip > 0) restarts += 1;
         }
         await this.#response.body.pump((chunk) => {
@@ -51,7 +61,11 @@ export class ResumingBody implements Body {
           delivered += fresh.byteLength;
           return write(fresh);
         }, linked);
-        return;
+        const more = this.#response?.status === 206 && this.#size !== undefined && delivered < this.#size;
+        if (!more) return;
+        // A server may give less than was asked for, and is asked for the rest, as long as it gives something.
+        if (delivered === before) throw new GantryError("TRANSFER_INTERRUPTED", `${this.#what}: an empty range came`);
+        this.#response = undefined;
       } catch (error) {
         await this.#response?.body.close();
         this.#response = undefined;
@@ -61,7 +75,7 @@ export class ResumingBody implements Body {
         if (stalled >= MAX_STALLED || restarts >= MAX_RESTARTS) {
           throw new GantryError(
             "TRANSFER_INTERRUPTED",
-            `${this.#what}: the connection broke after ${delivered} bytes and ${stalled} more tries brought nothing (${messageOf(error)}); nothing was kept, try again`,
+            `${this.#what}: the connection broke after ${delivered} bytes and ${stalled} more tries brought nothing (${messageOf(error)}); try again, a store goes on from what it has`,
             { cause: error, details: { delivered } },
           );
         }
@@ -70,19 +84,24 @@ export class ResumingBody implements Body {
     }
   }
 
-  /** How many bytes of a resumed response were delivered before; it must start at `offset`, or at the beginning. */
-  #resumedAt(response: HttpResponse, offset: number): number {
-    if (response.status === 200) return offset;
-    const range = /^bytes (\d+)-\d+\/(?:\d+|\*)$/.exec(response.headers["content-range"] ?? "");
-    if (response.status === 206 && range && Number(range[1]) === offset) return 0;
-    throw new GantryError(
-      "INVALID_RESPONSE",
-      `${this.#what}: asked for bytes from ${offset} on, ${response.url.host} answered ${response.status} with Content-Range ${JSON.stringify(response.headers["content-range"] ?? "absent")}`,
-    );
-  }
-
   async close(): Promise<void> {
     this.#stop.abort(new GantryError("TRANSFER_INTERRUPTED", `${this.#what}: closed by its reader`));
     await this.#response?.body.close();
   }
+}
+
+/**
+ * Whether the response to a Range request starts at `offset`; false where it is the whole blob, from its beginning.
+ * @throws INVALID_RESPONSE for any other range, or one of another whole (RFC 9110 section 14.4)
+ */
+export function startsAt(response: HttpResponse, offset: number, size: number | undefined, what: string): boolean {
+  if (response.status === 200) return false;
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "");
+  const right = range && Number(range[1]) === offset && Number(range[2]) >= offset;
+  const sameWhole = range && (range[3] === "*" || size === undefined || Number(range[3]) === size);
+  if (response.status === 206 && right && sameWhole) return true;
+  throw new GantryError(
+    "INVALID_RESPONSE",
+    `${what}: asked for bytes from ${offset} on, ${response.url.host} answered ${response.status} with Content-Range ${JSON.stringify(response.headers["content-range"] ?? "absent")}`,
+  );
 }

@@ -14,6 +14,7 @@ import {
   type BlobUpload,
   type CallOptions,
   expectedOf,
+  type GetBlobOptions,
   manifestDigest,
   type PushManifestOptions,
   type RangeContent,
@@ -24,7 +25,7 @@ import {
   unsupported,
 } from "../registry.ts";
 import { Authenticator, type AuthenticatorOptions } from "./auth.ts";
-import { ResumingBody } from "./download.ts";
+import { ResumingBody, startsAt } from "./download.ts";
 import { responseError } from "./errors.ts";
 import { pages } from "./pages.ts";
 import { type Exchange, RemoteUpload, uploadedBytes, uploadLocation } from "./upload.ts";
@@ -169,7 +170,7 @@ export class RemoteRegistry implements Registry {
     }
   }
 
-  async getBlob(repo: RepoName, blob: Digest | Expected, options: CallOptions = {}): Promise<Content> {
+  async getBlob(repo: RepoName, blob: Digest | Expected, options: GetBlobOptions = {}): Promise<Content> {
     const expected = expectedOf(blob);
     const what = `blob ${expected.digest} of ${this.name}/${repo}`;
     const url = await this.#url(repo, `blobs/${expected.digest}`);
@@ -178,18 +179,24 @@ export class RemoteRegistry implements Registry {
       const get = { method: "GET", url, ...(headers && { headers }), ...(signal && { signal }) } as const;
       return this.#pull(repo, get, `getting ${what}`, "BLOB_UNKNOWN", offset > 0 ? [200, 206] : [200]);
     };
-    const first = await request(0, options.signal);
-    const declared = contentLength(first);
-    if (declared !== undefined && expected.size !== undefined && declared !== expected.size) {
+    const asked = options.from?.offset ?? 0;
+    const first = await request(asked, options.signal);
+    try {
+      const from = asked > 0 && startsAt(first, asked, expected.size, what) ? options.from : undefined;
+      const offset = from?.offset ?? 0;
+      const declared = wholeSize(first);
+      if (declared !== undefined && expected.size !== undefined) requireSize(declared, expected.size, what);
+      const size = expected.size ?? declared;
+      const body = new ResumingBody(first, request, this.#transport, { what, offset, size });
+      return new Content({ ...expected, ...(size !== undefined && { size }) }, body, {
+        what,
+        limits: this.#transport.limits,
+        ...(from && { from }),
+      });
+    } catch (error) {
       await first.body.close();
-      requireSize(declared, expected.size, what);
+      throw error;
     }
-    const size = expected.size ?? declared;
-    const body = new ResumingBody(first, request, this.#transport, what);
-    return new Content({ ...expected, ...(size !== undefined && { size }) }, body, {
-      what,
-      limits: this.#transport.limits,
-    });
   }
 
   async getBlobRange(
@@ -468,6 +475,13 @@ export class RemoteRegistry implements Registry {
 /** Callers may hand over more than the interface asks for; a request takes the signal and nothing else. */
 function signalOf({ signal }: CallOptions): CallOptions {
   return signal ? { signal } : {};
+}
+
+/** The size of the blob that a response is of, or a part of. */
+function wholeSize(response: HttpResponse): number | undefined {
+  if (response.status !== 206) return contentLength(response);
+  const total = /\/(\d+)$/.exec(response.headers["content-range"] ?? "")?.[1];
+  return total === undefined ? undefined : Number(total);
 }
 
 function contentLength(response: HttpResponse): number | undefined {

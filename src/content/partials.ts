@@ -1,0 +1,145 @@
+import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { algorithmOf, type Digest, Hasher, hexOf } from "../spec/digest.ts";
+import { STALE_MS } from "../sys/lock.ts";
+import type { Checkpoint } from "./content.ts";
+import { CHUNK_SIZE } from "./source.ts";
+
+/** Less is sooner fetched again than looked for. */
+const WORTH_KEEPING = 1 << 20;
+const KEEP_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * What has arrived of blobs whose transfer broke off, for the next one to go on from: in `tmp/partial/` for a day, or,
+ * where a process was killed, in what it left below `tmp/`. Nothing here has been verified.
+ */
+export class Partials {
+  readonly #tmp: string;
+  readonly #directory: string;
+
+  constructor(tmp: string) {
+    this.#tmp = tmp;
+    this.#directory = join(tmp, "partial");
+  }
+
+  /** The name of a blob's file while it is under way. */
+  name(digest: Digest): string {
+    return `${algorithmOf(digest)}-${hexOf(digest)}`;
+  }
+
+  /**
+   * Moves what there is of a blob to `path`, and hashes it: bytes of a file change between processes, a hash that we
+   * computed from them does not.
+   * @returns undefined where there is nothing of use; then there is no file at `path` either
+   */
+  async take(digest: Digest, path: string, size: number | undefined): Promise<Checkpoint | undefined> {
+    if (size === undefined || size <= WORTH_KEEPING) return undefined;
+    if (!((await this.#takeKept(digest, path)) || (await this.#takeFromSession(digest, path)))) return undefined;
+    const checkpoint = await hashOf(path, digest).catch(() => undefined);
+    // As long as the whole, or longer, it would have been published if it were right.
+    const useful = checkpoint && checkpoint.offset > 0 && checkpoint.offset < size;
+    if (useful) return checkpoint;
+    await rm(path, { force: true });
+    return undefined;
+  }
+
+  async #takeKept(digest: Digest, path: string): Promise<boolean> {
+    const kept = join(this.#directory, this.name(digest));
+    const found = await ownFile(kept);
+    if (!found || Date.now() - found.mtimeMs > KEEP_MS) return false;
+    // One process gets it, whoever else tries.
+    return rename(kept, path).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The file of another process may still grow: its bytes are copied. */
+  async #takeFromSession(digest: Digest, path: string): Promise<boolean> {
+    let best: { readonly path: string; readonly size: number } | undefined;
+    for (const session of await readdir(this.#tmp).catch(() => [])) {
+      const candidate = join(this.#tmp, session, this.name(digest));
+      const found = candidate === path ? undefined : await ownFile(candidate);
+      if (found && found.size >= WORTH_KEEPING && found.size > (best?.size ?? 0)) {
+        best = { path: candidate, size: found.size };
+      }
+    }
+    if (!best) return false;
+    return copyFile(best.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE).then(
+      () => true,
+      async () => {
+        await rm(path, { force: true });
+        return false;
+      },
+    );
+  }
+
+  /** Keeps a file whose transfer broke off, if it is worth it; else removes it. */
+  async keep(digest: Digest, path: string): Promise<boolean> {
+    const found = await ownFile(path);
+    const older = await ownFile(join(this.#directory, this.name(digest)));
+    if (found && found.size >= WORTH_KEEPING && found.size > (older?.size ?? 0)) {
+      try {
+        await mkdir(this.#directory, { mode: 0o700, recursive: true });
+        await rename(path, join(this.#directory, this.name(digest)));
+        return true;
+      } catch {
+        // It was only for later.
+      }
+    }
+    await rm(path, { force: true });
+    return false;
+  }
+
+  /** Forgets what is kept of a blob that is whole by now. */
+  async forget(digest: Digest): Promise<void> {
+    await rm(join(this.#directory, this.name(digest)), { force: true }).catch(() => {});
+    await rmdir(this.#directory).catch(() => {});
+  }
+
+  /** Clears away what killed processes left, but for what can be gone on from, and what nobody came back for. */
+  async clean(own: string): Promise<void> {
+    for (const name of await readdir(this.#tmp)) {
+      const path = join(this.#tmp, name);
+      const found = await stat(path).catch(() => undefined);
+      if (!found || path === own || path === this.#directory || Date.now() - found.mtimeMs <= STALE_MS) continue;
+      await this.#salvage(path);
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+    }
+    for (const name of await readdir(this.#directory).catch(() => [])) {
+      const path = join(this.#directory, name);
+      const found = await lstat(path).catch(() => undefined);
+      if (found && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { recursive: true, force: true });
+    }
+  }
+
+  async #salvage(session: string): Promise<void> {
+    for (const name of await readdir(session).catch(() => [])) {
+      const digest = name.replace("-", ":") as Digest;
+      if (/^sha(?:256|512)-[0-9a-f]+$/.test(name)) await this.keep(digest, join(session, name)).catch(() => {});
+    }
+  }
+}
+
+/** A regular file that nobody else has another name for. */
+async function ownFile(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
+  const found = await lstat(path).catch(() => undefined);
+  return found?.isFile() && found.nlink === 1 ? found : undefined;
+}
+
+async function hashOf(path: string, digest: Digest): Promise<Checkpoint> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  try {
+    const hasher = new Hasher(algorithmOf(digest));
+    const buffer = Buffer.allocUnsafe(CHUNK_SIZE);
+    let offset = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+      if (bytesRead === 0) return { offset, hasher };
+      hasher.update(buffer.subarray(0, bytesRead));
+      offset += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
