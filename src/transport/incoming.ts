@@ -4,28 +4,44 @@ import { checkLimit, defaultLimits } from "../base/limits.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
 import type { HttpResponse } from "./transport.ts";
 
+/** Bytes that a body must bring in each stretch of its idle time: a server that trickles must not hold us for ever. */
+const MIN_PROGRESS = 16 << 10;
+
+interface ResponseFacts {
+  readonly url: URL;
+  readonly isPrivate: boolean;
+  /** The request, for messages. */
+  readonly asked: string;
+  /** Milliseconds in which something must come. */
+  readonly idle: number;
+  /** Gives the slot of the host back. */
+  readonly release: () => void;
+}
+
 /** A response whose body has not been read. The slot of its host is given back at the end of the data. */
 export class Incoming implements HttpResponse, Body {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly url: URL;
   readonly body: Body = this;
+  readonly isPrivate: boolean;
   readonly #message: IncomingMessage;
   readonly #asked: string;
   readonly #idle: number;
   readonly #release: () => void;
 
-  constructor(message: IncomingMessage, url: URL, asked: string, idle: number, release: () => void) {
+  constructor(message: IncomingMessage, about: ResponseFacts) {
     this.#message = message;
     this.status = message.statusCode ?? 0;
     this.headers = message.headers as Record<string, string | undefined>;
-    this.url = url;
-    this.#asked = asked;
-    this.#idle = idle;
-    this.#release = release;
+    this.url = about.url;
+    this.isPrivate = about.isPrivate;
+    this.#asked = about.asked;
+    this.#idle = about.idle;
+    this.#release = about.release;
     message.on("error", () => {});
-    message.once("end", release);
-    message.once("close", release);
+    message.once("end", about.release);
+    message.once("close", about.release);
   }
 
   pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> {
@@ -35,6 +51,7 @@ export class Incoming implements HttpResponse, Body {
       let waiting: Promise<void> | undefined;
       let ended = false;
       let settled = false;
+      let came = 0;
       const settle = (error?: unknown): void => {
         if (settled) return;
         settled = true;
@@ -51,12 +68,15 @@ export class Incoming implements HttpResponse, Body {
       const onAbort = (): void => settle(signal?.reason);
       const watch = (): void => {
         clearTimeout(timer);
+        came = 0;
         timer = setTimeout(() => {
-          settle(new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: no data for ${this.#idle / 1000} s`));
+          if (came >= MIN_PROGRESS) return watch();
+          const what = came === 0 ? "no data" : `only ${came} bytes`;
+          settle(new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: ${what} in ${this.#idle / 1000} s`));
         }, this.#idle);
       };
       const onData = (chunk: Buffer): void => {
-        timer.refresh();
+        came += chunk.length;
         try {
           const pending = write(chunk);
           if (!pending) return;

@@ -1,3 +1,7 @@
-export { redactUrl } from "./redact.ts";
-export { isLoopback, isPrivateAddress, nextHop } from "./redirect.ts";
-export { type HttpRequest, type HttpResponse, type Method, Transport, type TransportOptions } from "./transport.ts";
+export { isLoopback, isPrivateAddress } from "./addresses.ts";
+export type { ClientCertificate, TlsOptions } from "./connections.ts";
+export { proxyFor } from "./proxy.ts";
+export { hubRate, type Rate, type RateLimit, RateLimiter } from "./rate.ts";
+export { redactText, redactUrl } from "./redact.ts";
+export { nextHop } from "./redirect.ts";
+export { type HttpRequest, type HttpResponse, Transport, type TransportOptions } from "./transport.ts";

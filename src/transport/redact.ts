@@ -7,3 +7,21 @@ export function redactUrl(url: URL | string): string {
   for (const key of new Set(shown.searchParams.keys())) shown.searchParams.set(key, "***");
   return shown.href;
 }
+
+const address = /\bhttps?:\/\/[^\s"'<>\\]+/gi;
+const scheme = /\b(bearer|basic|negotiate|aws4-hmac-sha256)\s+[^\s"',;]+/gi;
+const secretField =
+  /("?)\b((?:[a-z0-9]+[_-])*(?:token|password|passwd|secret|authorization|cookie|signature|credential|api[_-]?key|auth))\1(\s*[:=]\s*)("[^"]*"|[^\s"',;&}]+)/gi;
+
+/**
+ * Text of somebody else, as it may be shown: what looks like a secret is taken out, and so are those that we know.
+ * @param known secrets that were sent, wherever they come back
+ */
+export function redactText(text: string, known: Iterable<string> = []): string {
+  let shown = text;
+  for (const secret of known) if (secret.length >= 4) shown = shown.replaceAll(secret, "***");
+  return shown
+    .replace(address, (found) => (URL.canParse(found) ? redactUrl(found) : "***"))
+    .replace(scheme, "$1 ***")
+    .replace(secretField, "$1$2$1$3***");
+}

@@ -1,36 +1,50 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import type { Agent as HttpsAgent } from "node:https";
+import { channel } from "node:diagnostics_channel";
+import type { IncomingMessage, RequestOptions } from "node:http";
 import { Semaphore, sleep } from "../base/async.ts";
 import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Progress } from "../base/progress.ts";
 import { version } from "../base/version.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
+import { isPrivateAddress } from "./addresses.ts";
+import { Connections, type Route, type TlsOptions } from "./connections.ts";
 import { Incoming } from "./incoming.ts";
-import { redactUrl } from "./redact.ts";
+import { type RateLimit, RateLimiter, readRateLimit } from "./rate.ts";
+import { redactText, redactUrl } from "./redact.ts";
 import { nextHop } from "./redirect.ts";
 
 /** Some registries send 20 KB of headers; Node's default is 16 KiB. */
 const MAX_HEADER_SIZE = 64 << 10;
 const RETRY_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** A wait that people should hear of, in milliseconds. */
+const TELL_MS = 1_000;
+
+/** What libraries can listen to: one message for each response, without secrets. */
+const requests = channel("gantry:request");
 const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-export interface TransportOptions {
+export interface TransportOptions extends TlsOptions {
   readonly limits?: Limits;
+  /** The host that this transport is for, as it stands in its URLs. Default: that of the request. */
+  readonly home?: string;
+  /** Headers for the home host, and for it alone. Their values are kept out of errors and logs. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Added to `gantry/VERSION` in User-Agent. */
+  readonly userAgent?: string;
+  /** How fast the home host and its token server may be asked. Default: as fast as they let us. */
+  readonly limiter?: RateLimiter;
   /** Milliseconds until response headers must have come. Default 30,000. */
   readonly headerTimeout?: number;
-  /** Milliseconds between two pieces of a body. Default 60,000. */
+  /** Milliseconds in which a body must bring 16 KiB, or end. Default 60,000. */
   readonly idleTimeout?: number;
   /** Tries for a request that may be repeated. Default 3. */
   readonly attempts?: number;
-  /** Milliseconds before the second try; doubled, with jitter, for each further one. Default 500. */
+  /** Milliseconds before the second try; doubled, with jitter, for each further one. Default 1,000. */
   readonly backoff?: number;
   /** The longest wait, in milliseconds, that a Retry-After may ask for. Default 120,000. */
   readonly maxRetryAfter?: number;
   /** Requests to one host at once, bodies included. Default 8. */
   readonly maxPerHost?: number;
-  /** The certificates to trust, as PEM; asked when TLS is first spoken. Default: those of Node. */
-  readonly ca?: () => Promise<readonly string[]>;
   readonly progress?: Progress;
   /** Called with one redacted line for each response. */
   readonly debug?: (line: string) => void;
@@ -42,7 +56,7 @@ export interface HttpRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent only to the origin of `url`; never to where a redirect leads. */
+  /** Sent only to the origin of `url`; never to where a redirect leads, nor after one led elsewhere. */
   readonly authorization?: string;
   /** The body: bytes, or a pump with its length in bytes (chunked where the length is unknown). */
   readonly body?:
@@ -58,6 +72,8 @@ export interface HttpResponse {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Where the response came from, after redirects. */
   readonly url: URL;
+  /** Whether the home of the transport is at a private address, so that it may lead to others. */
+  readonly isPrivate: boolean;
   readonly body: Body;
   /** The whole body, at most `limit` bytes. */
   bytes(limit: number, what: string): Promise<Buffer>;
@@ -74,17 +90,26 @@ export interface HttpResponse {
  */
 export class Transport {
   readonly limits: Limits;
+  /** What the home host last said of its quota. */
+  rateLimit: RateLimit | undefined;
   readonly #options: TransportOptions;
   readonly #slots = new Map<string, Semaphore>();
-  #http: HttpAgent | undefined;
-  #https: Promise<{ agent: HttpsAgent; request: typeof httpRequest }> | undefined;
+  readonly #connections: Connections;
+  readonly #limiter: RateLimiter;
+  /** Hosts that were found to be at private addresses. */
+  readonly #private = new Set<string>();
+  /** Secrets that were sent: nobody who says them back is quoted. The newest only, since tokens come and go. */
+  readonly #secrets = new Set<string>();
 
   constructor(options: TransportOptions = {}) {
     this.#options = options;
     this.limits = options.limits ?? defaultLimits;
+    this.#connections = new Connections(options);
+    this.#limiter = options.limiter ?? new RateLimiter();
+    for (const value of Object.values(options.headers ?? {})) this.#secrets.add(value);
   }
 
-  /** The time, in milliseconds, that a body may be silent. */
+  /** Milliseconds in which a body must bring something. */
   get idleTimeout(): number {
     return this.#options.idleTimeout ?? 60_000;
   }
@@ -93,23 +118,48 @@ export class Transport {
     this.#options.progress?.({ type: "message", level: "warning", text });
   }
 
+  /** What somebody else said, as it may be shown. */
+  redact(text: string): string {
+    return redactText(text, this.#secrets);
+  }
+
+  #keepSecret(authorization: string): void {
+    const secret = authorization.replace(/^\S+ /, "");
+    this.#secrets.delete(secret);
+    this.#secrets.add(secret);
+    const [oldest] = this.#secrets;
+    if (this.#secrets.size > 1_000) this.#secrets.delete(oldest!);
+  }
+
+  /** Whether a host is at a private address, by what it is called or by where it was found. */
+  isPrivate(hostname: string): boolean {
+    return isPrivateAddress(hostname) || this.#private.has(hostname);
+  }
+
   async send(request: HttpRequest): Promise<HttpResponse> {
     const repeatable = request.repeatable ?? (request.method === "GET" || request.method === "HEAD");
-    const attempts = repeatable ? (this.#options.attempts ?? 3) : 1;
+    const tries = this.#options.attempts ?? 3;
+    const { host } = request.url;
     for (let attempt = 1; ; attempt += 1) {
       try {
+        await this.#limiter.take((ms) => {
+          if (ms >= TELL_MS) this.warn(`${host} takes no more requests now; waiting ${(ms / 1000).toFixed(1)} s`);
+        }, request.signal);
         const response = await this.#follow(request);
+        if (!RETRY_STATUS.has(response.status)) return response;
         // A refusal because of load was not acted upon: it may be repeated if the body can be sent again.
         const again = repeatable || (response.status === 429 && !(request.body && "pump" in request.body));
-        if (!RETRY_STATUS.has(response.status) || !again || attempt >= (this.#options.attempts ?? 3)) return response;
-        const wait = this.#retryAfter(response) ?? this.#backoff(attempt);
+        const asked = response.status === 429 || response.status === 503 ? retryAfter(response) : undefined;
+        if (response.status === 429) this.#limiter.drain(Math.min(asked ?? TELL_MS, this.#maxRetryAfter));
+        if (!again || attempt >= tries) return response;
+        this.#requireBearable(asked, response);
+        const wait = Math.max(asked ?? 0, this.#backoff(attempt));
         await response.discard();
-        const host = request.url.host;
         this.warn(`${host} answered ${response.status}; trying again in ${(wait / 1000).toFixed(1)} s`);
         await sleep(wait, request.signal);
       } catch (error) {
         request.signal?.throwIfAborted();
-        if (attempt >= attempts || !isGantryError(error, "CONNECTION_FAILED", "TIMEOUT")) throw error;
+        if (!repeatable || attempt >= tries || !isGantryError(error, "CONNECTION_FAILED", "TIMEOUT")) throw error;
         const wait = this.#backoff(attempt);
         this.warn(`${error.message}; trying again in ${(wait / 1000).toFixed(1)} s`);
         await sleep(wait, request.signal);
@@ -117,8 +167,9 @@ export class Transport {
     }
   }
 
+  /** No request is repeated more than once a second, unless the options ask for it. */
   #backoff(attempt: number): number {
-    return (this.#options.backoff ?? 500) * 2 ** (attempt - 1) * (0.5 + Math.random());
+    return (this.#options.backoff ?? 1_000) * 2 ** (attempt - 1) * (1 + Math.random());
   }
 
   /** Waits before another try of a broken body, told apart from other waits only by the message. */
@@ -128,39 +179,43 @@ export class Transport {
     await sleep(wait, signal);
   }
 
-  /** Milliseconds that the server asks for, as seconds or as a date (RFC 9110 section 10.2.3). */
-  #retryAfter(response: HttpResponse): number | undefined {
-    const value = response.headers["retry-after"];
-    if (value === undefined) return undefined;
-    const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-    if (Number.isNaN(wait)) return undefined;
-    const max = this.#options.maxRetryAfter ?? 120_000;
-    if (wait > max) {
-      throw new GantryError(
-        "TOO_MANY_REQUESTS",
-        `${response.url.host} answered ${response.status} and asks to wait ${Math.ceil(wait / 1000)} s, longer than ${max / 1000} s; try again later`,
-        { details: { retryAfterMs: wait } },
-      );
-    }
-    return Math.max(0, wait);
+  get #maxRetryAfter(): number {
+    return this.#options.maxRetryAfter ?? 120_000;
+  }
+
+  /** @throws TOO_MANY_REQUESTS where the wait that is asked for is longer than anybody wants to sit through */
+  #requireBearable(wait: number | undefined, response: HttpResponse): void {
+    if (wait === undefined || wait <= this.#maxRetryAfter) return;
+    response.body.close();
+    throw new GantryError(
+      "TOO_MANY_REQUESTS",
+      `${response.url.host} answered ${response.status} and asks to wait ${Math.ceil(wait / 1000)} s, longer than ${this.#maxRetryAfter / 1000} s; try again later${response.status === 429 ? ", or log in, which often raises the quota" : ""}`,
+      { details: { retryAfterMs: wait, status: response.status } },
+    );
   }
 
   async #follow(request: HttpRequest): Promise<HttpResponse> {
+    const home = this.#options.home ?? request.url.host;
     let url = request.url;
+    let left = false;
     for (let hops = 0; ; hops += 1) {
-      const response = await this.#once({ ...request, url }, url.origin === request.url.origin);
+      left ||= url.origin !== request.url.origin;
+      const own = !left && url.host === home;
+      const publicOnly = !own && url.host !== home && !this.isPrivate(hostnameOf(home));
+      const response = await this.#once({ ...request, url }, { own, publicOnly, left });
+      if (own) this.rateLimit = readRateLimit(response.headers) ?? this.rateLimit;
       if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
         return response;
       await response.discard();
       checkLimit(this.limits, "redirects", hops + 1, `${redactUrl(request.url)}: the chain of redirects`);
-      url = nextHop(url, response.headers["location"]);
+      url = nextHop(url, response.headers["location"], response);
     }
   }
 
-  async #once(request: HttpRequest, ownOrigin: boolean): Promise<HttpResponse> {
+  async #once(request: HttpRequest, route: RequestRoute): Promise<HttpResponse> {
     const release = await this.#slot(request.url.host).acquire(request.signal);
     try {
-      return await this.#exchange(request, ownOrigin, release);
+      return await this.#exchange(request, route, release);
     } catch (error) {
       release();
       throw error;
@@ -176,48 +231,28 @@ export class Transport {
     return slot;
   }
 
-  /** The agent and the request function for a protocol; TLS is loaded only where it is spoken. */
-  async #client(url: URL): Promise<{ agent: HttpAgent; request: typeof httpRequest }> {
-    if (url.protocol === "http:") {
-      this.#http ??= new HttpAgent({ keepAlive: true });
-      return { agent: this.#http, request: httpRequest };
-    }
-    this.#https ??= this.#tlsClient();
-    const client = this.#https;
-    client.catch(() => {
-      if (this.#https === client) this.#https = undefined;
-    });
-    return client;
-  }
-
-  async #tlsClient(): Promise<{ agent: HttpsAgent; request: typeof httpRequest }> {
-    const https = await import("node:https");
-    const ca = await this.#options.ca?.();
-    return {
-      agent: new https.Agent({ keepAlive: true, minVersion: "TLSv1.2", ...(ca && { ca: [...ca] }) }),
-      request: https.request as typeof httpRequest,
-    };
-  }
-
-  async #exchange(request: HttpRequest, ownOrigin: boolean, release: () => void): Promise<HttpResponse> {
-    const { agent, request: start } = await this.#client(request.url);
+  async #exchange(request: HttpRequest, route: RequestRoute, release: () => void): Promise<HttpResponse> {
+    const { request: start, options: how, proxy } = await this.#connections.to(request.url, route);
     const stop = new AbortController();
     const signal = request.signal ? AbortSignal.any([request.signal, stop.signal]) : stop.signal;
     const { body } = request;
     const length = body && ("pump" in body ? body.size : body.byteLength);
     const options: RequestOptions = {
+      ...how,
       method: request.method,
-      agent,
       maxHeaderSize: MAX_HEADER_SIZE,
       headers: {
-        "user-agent": `gantry/${version}`,
+        "user-agent": `gantry/${version}${this.#options.userAgent ? ` ${this.#options.userAgent}` : ""}`,
         "accept-encoding": "identity",
-        ...(ownOrigin && request.authorization ? { authorization: request.authorization } : {}),
+        ...(route.own && this.#options.headers),
+        ...(!route.left && request.authorization && { authorization: request.authorization }),
         ...request.headers,
         ...(length !== undefined && { "content-length": String(length) }),
       },
     };
+    if (request.authorization) this.#keepSecret(request.authorization);
     const asked = `${request.method} ${redactUrl(request.url)}`;
+    const started = performance.now();
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = start(request.url, options);
       const timeout = this.#options.headerTimeout ?? 30_000;
@@ -240,6 +275,10 @@ export class Transport {
       };
       outgoing.on("response", (incoming: IncomingMessage) => {
         settle();
+        // Nobody reads the rest of a body that has been answered already.
+        incoming.once("end", () => {
+          if (!outgoing.writableEnded) outgoing.destroy();
+        });
         resolve(incoming);
       });
       outgoing.on("error", (error) => {
@@ -281,15 +320,37 @@ export class Transport {
         );
       }
     });
-    this.#options.debug?.(`${asked} ${response.statusCode}`);
-    return new Incoming(response, request.url, asked, this.idleTimeout, release);
+    const ms = Math.round(performance.now() - started);
+    this.#options.debug?.(`${asked} ${response.statusCode} ${ms} ms${proxy ? ` through ${proxy.host}` : ""}`);
+    if (requests.hasSubscribers) {
+      requests.publish({ method: request.method, url: redactUrl(request.url), status: response.statusCode, ms });
+    }
+    // Behind a proxy it is the proxy's address that we see.
+    const { remoteAddress } = response.socket;
+    if (!proxy && remoteAddress && isPrivateAddress(remoteAddress)) this.#private.add(request.url.hostname);
+    const isPrivate = this.isPrivate(hostnameOf(this.#options.home ?? request.url.host));
+    return new Incoming(response, { url: request.url, isPrivate, asked, idle: this.idleTimeout, release });
   }
 
   /** Closes idle connections. */
   async close(): Promise<void> {
-    this.#http?.destroy();
-    (await this.#https?.catch(() => undefined))?.agent.destroy();
+    this.#connections.close();
   }
+}
+
+interface RequestRoute extends Route {
+  /** Whether a redirect led away from the origin that the request was for, at any time. */
+  readonly left: boolean;
+}
+
+const hostnameOf = (host: string): string => new URL(`http://${host}/`).hostname;
+
+/** Milliseconds that a server asks us to wait, in seconds or as a date (RFC 9110 section 10.2.3). */
+function retryAfter(response: HttpResponse): number | undefined {
+  const value = response.headers["retry-after"];
+  if (value === undefined) return undefined;
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isNaN(wait) ? undefined : Math.max(0, wait);
 }
 
 /** The peer stopped reading; the response or the error of the request says why. */
@@ -299,8 +360,9 @@ function connectionError(error: Error, asked: string): unknown {
   if (isGantryError(error)) return error;
   const code = errnoOf(error) ?? "";
   if (code.startsWith("HPE_")) {
+    // Not the error itself: it holds the bytes that came.
     return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${messageOf(error)})`, {
-      cause: error,
+      details: { errno: code },
     });
   }
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) {

@@ -1,8 +1,8 @@
 import { GantryError } from "../../base/error.ts";
 import type { Credential, CredentialSource } from "../../config/credentials.ts";
 import { parseJsonObject } from "../../spec/json.ts";
+import { isPrivateAddress } from "../../transport/addresses.ts";
 import { redactUrl } from "../../transport/redact.ts";
-import { isPrivateAddress } from "../../transport/redirect.ts";
 import type { HttpRequest, HttpResponse, Transport } from "../../transport/transport.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 
@@ -144,7 +144,7 @@ export class Authenticator {
         `${this.#registry.host} asks for a token from ${JSON.stringify(realm)}, which is not an https URL`,
       );
     }
-    if (isPrivateAddress(url.hostname) && !isPrivateAddress(this.#registry.hostname)) {
+    if (isPrivateAddress(url.hostname) && !this.#transport.isPrivate(this.#registry.hostname)) {
       throw new GantryError(
         "REDIRECT_REFUSED",
         `${this.#registry.host} asks for a token from the private address ${url.host}, which a public registry has no business with`,

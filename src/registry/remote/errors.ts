@@ -49,7 +49,7 @@ export async function responseError(
     .map((error) => `${error.code ?? "error"}: ${error.message ?? ""}`)
     .join("; ");
   const url = redactUrl(response.url);
-  const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
+  const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(transport.redact(said)).slice(0, 500)})` : ""}${advice(code)}`;
   return new GantryError(code, message, {
     details: { status: response.status, url, codes: errors.map((e) => String(e.code)) },
   });

@@ -8,7 +8,8 @@ import { algorithmOf, type Digest, digestOf, isDigest, parseDigest } from "../..
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import { isLoopback } from "../../transport/redirect.ts";
+import { isLoopback } from "../../transport/addresses.ts";
+import { hubRate, type Rate, type RateLimit, RateLimiter } from "../../transport/rate.ts";
 import { type HttpRequest, type HttpResponse, Transport, type TransportOptions } from "../../transport/transport.ts";
 import {
   type BlobUpload,
@@ -28,13 +29,26 @@ import { Authenticator, type AuthenticatorOptions } from "./auth.ts";
 import { ResumingBody, startsAt } from "./download.ts";
 import { responseError } from "./errors.ts";
 import { pages } from "./pages.ts";
+import { type PushTarget, pushBlob } from "./push.ts";
+import type { UploadMemory } from "./sessions.ts";
 import { type Exchange, RemoteUpload, uploadedBytes, uploadLocation } from "./upload.ts";
 
-export interface RemoteOptions extends TransportOptions, AuthenticatorOptions {
-  /** Speak http. Loopback hosts are asked which one they speak; all others are spoken to in https. */
+export interface RemoteOptions extends Omit<TransportOptions, "home">, AuthenticatorOptions {
+  /**
+   * Speak http, or TLS without a look at the certificate, whichever the registry speaks. Loopback hosts are asked
+   * which one they speak anyhow; all others are spoken to in https.
+   */
   readonly insecure?: boolean;
   /** Files or directories of certificates (PEM) to trust beside those that the system trusts. */
   readonly caFiles?: readonly string[];
+  /** Where the API is, where that does not follow from the host: `https://mirror.example/v2/hub/`. */
+  readonly endpoint?: URL;
+  /** Sent with each request that reads, as mirrors want to know whom they stand for (`ns=docker.io`). */
+  readonly namespace?: string;
+  /** Requests that the registry may be asked, a minute and at once. Default: 300 for docker.io, else no bound. */
+  readonly rate?: Rate;
+  /** Where unfinished uploads are remembered, so that the next process goes on with them. Default: nowhere. */
+  readonly uploads?: UploadMemory;
 }
 
 type MissingCode = "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN";
@@ -49,9 +63,20 @@ export class RemoteRegistry implements Registry {
   /** @param host host with optional port, as in a reference: `docker.io`, `127.0.0.1:5000` */
   constructor(host: string, options: RemoteOptions = {}) {
     this.name = host;
-    const { caFiles } = options;
-    const ca = caFiles && (async () => (await import("../../config/certificates.ts")).trustedCertificates(caFiles));
-    this.#transport = new Transport({ ...options, ...(ca && { ca }) });
+    const { caFiles, ca, insecure, skipVerify, rate } = options;
+    const trusted = async (): Promise<readonly string[] | undefined> => {
+      if (!caFiles) return ca?.();
+      const { trustedCertificates } = await import("../../config/certificates.ts");
+      return [...(await trustedCertificates(caFiles)), ...((await ca?.()) ?? [])];
+    };
+    const bound = rate ?? (host === "docker.io" ? hubRate : undefined);
+    this.#transport = new Transport({
+      ...options,
+      home: options.endpoint?.host ?? apiHost(host),
+      ca: trusted,
+      skipVerify: skipVerify === true || insecure === true,
+      ...(bound && { limiter: options.limiter ?? new RateLimiter(bound) }),
+    });
     this.#options = options;
   }
 
@@ -69,19 +94,21 @@ export class RemoteRegistry implements Registry {
 
   async #probe(): Promise<URL> {
     const host = apiHost(this.name);
-    const https = new URL(`https://${host}/v2/`);
-    if (this.#options.insecure) return new URL(`http://${host}/v2/`);
-    if (!isLoopback(https.hostname)) return https;
-    // On loopback a request without secrets tells which protocol is spoken. A TLS server answers plain HTTP with 400
-    // or not at all.
-    const plain = new URL(`http://${host}/v2/`);
+    const https = this.#options.endpoint ?? new URL(`https://${host}/v2/`);
+    const asks = this.#options.insecure || (isLoopback(https.hostname) && !this.#options.endpoint);
+    if (https.protocol === "http:" || !asks) return https;
+    // A request without secrets tells which protocol is spoken. A TLS server answers plain HTTP with 400 or not at all.
+    const plain = new URL(https);
+    plain.protocol = "http:";
     try {
       const response = await this.#transport.send({ method: "GET", url: plain });
       await response.discard();
       return response.status === 400 || response.url.protocol === "https:" ? https : plain;
     } catch (error) {
-      if (isGantryError(error, "INVALID_RESPONSE")) return https;
-      if (isGantryError(error, "CONNECTION_FAILED") && error.details["errno"] !== "ECONNREFUSED") return https;
+      if (isGantryError(error, "INVALID_RESPONSE", "REDIRECT_REFUSED")) return https;
+      if (isGantryError(error, "CONNECTION_FAILED") && (error.details["errno"] !== "ECONNREFUSED" || !plain.port)) {
+        return https;
+      }
       throw error;
     }
   }
@@ -94,8 +121,16 @@ export class RemoteRegistry implements Registry {
     await response.discard();
   }
 
+  /** What the registry says of its quota, asked by a HEAD, which costs nothing of it; undefined where it says nothing. */
+  async rateLimit(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<RateLimit | undefined> {
+    await this.#headManifest(repo, reference, options);
+    return this.#transport.rateLimit;
+  }
+
   async #url(repo: RepoName, rest: string): Promise<URL> {
-    return new URL(`${repo}/${rest}`, (await this.#connect()).url);
+    const url = new URL(`${repo}/${rest}`, (await this.#connect()).url);
+    if (this.#options.namespace) url.searchParams.set("ns", this.#options.namespace);
+    return url;
   }
 
   /** One request for a repository, with a token where the registry asks for one; any other status is an error. */
@@ -232,17 +267,19 @@ export class RemoteRegistry implements Registry {
     throw unsupported(this.name, "ranges of blobs");
   }
 
-  async resolveManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<Descriptor> {
-    const what = `manifest ${reference} of ${this.name}/${repo}`;
+  async #headManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions): Promise<HttpResponse> {
     const url = await this.#url(repo, `manifests/${reference}`);
     const headers = { accept: manifestAccept.join(", ") };
-    const response = await this.#pull(
-      repo,
-      { method: "HEAD", url, headers, ...signalOf(options) },
-      `resolving ${what}`,
-      "MANIFEST_UNKNOWN",
-    );
+    const head = { method: "HEAD", url, headers, ...signalOf(options) } as const;
+    const asked = `resolving manifest ${reference} of ${this.name}/${repo}`;
+    const response = await this.#pull(repo, head, asked, "MANIFEST_UNKNOWN");
     await response.discard();
+    return response;
+  }
+
+  async resolveManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<Descriptor> {
+    const what = `manifest ${reference} of ${this.name}/${repo}`;
+    const response = await this.#headManifest(repo, reference, options);
     const claimed = response.headers["docker-content-digest"];
     const size = contentLength(response);
     const mediaType = response.headers["content-type"]?.split(";")[0]?.trim();
@@ -277,7 +314,8 @@ export class RemoteRegistry implements Registry {
   ): Promise<HttpResponse> {
     const url = await this.#url(repo, "blobs/uploads/");
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
-    const post = { method: "POST", url, body: Buffer.alloc(0), ...signalOf(options) } as const;
+    // Two uploads that were started do no more harm than one.
+    const post = { method: "POST", url, body: Buffer.alloc(0), repeatable: true, ...signalOf(options) } as const;
     const expected = query["mount"] ? [201, 202] : [202];
     return this.#exchange(repo, "NAME_UNKNOWN")(post, expected, asked);
   }
@@ -288,24 +326,22 @@ export class RemoteRegistry implements Registry {
     source: BlobSource,
     options: CallOptions = {},
   ): Promise<Descriptor> {
-    const what = `blob ${descriptor.digest} to ${this.name}/${repo}`;
-    const started = await this.#startUpload(repo, {}, `pushing ${what}`, options);
-    await started.discard();
-    const url = uploadLocation(started);
-    url.searchParams.set("digest", descriptor.digest);
-    await using content = await source.open(options);
-    const response = await this.#exchange(repo, "BLOB_UPLOAD_UNKNOWN")(
-      {
-        method: "PUT",
-        url,
-        headers: { "content-type": mediaTypes.octetStream },
-        body: { size: descriptor.size, pump: (write, signal) => content.pipe(write, signal ? { signal } : {}) },
-        ...signalOf(options),
+    const { uploads } = this.#options;
+    const { url } = await this.#connect();
+    const asked = `pushing blob ${descriptor.digest} to ${this.name}/${repo}`;
+    const target: PushTarget = {
+      name: this.name,
+      repo,
+      transport: this.#transport,
+      exchange: this.#exchange(repo, "BLOB_UPLOAD_UNKNOWN"),
+      ...(uploads && { memory: { uploads, key: `${url.origin} ${repo} ${descriptor.digest}` } }),
+      start: (call) => this.#startUpload(repo, {}, asked, call),
+      has: async ({ digest, size }, call) => {
+        const found = await this.resolveBlob(repo, digest, call).catch(() => undefined);
+        return found?.size === size;
       },
-      [201],
-      `pushing ${what}`,
-    );
-    await response.discard();
+    };
+    await pushBlob(target, descriptor, source, signalOf(options));
     return descriptor;
   }
 

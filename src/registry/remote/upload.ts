@@ -17,7 +17,7 @@ export type Exchange = (
 
 /** Where an upload goes on: the Location of the last answer, relative or absolute, within the rules for redirects. */
 export function uploadLocation(response: HttpResponse): URL {
-  return nextHop(response.url, response.headers["location"]);
+  return nextHop(response.url, response.headers["location"], response);
 }
 
 /** The end of the Range header of an upload's answer (`0-1023`: 1,024 bytes are there). */

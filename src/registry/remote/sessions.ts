@@ -1,0 +1,93 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir, hostname } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { digestOf, hexOf } from "../../spec/digest.ts";
+
+const KEEP_MS = 24 * 60 * 60 * 1000;
+
+/** Remembers where unfinished uploads go on. A key names an origin, a repository and a blob. */
+export interface UploadMemory {
+  /** The location of an upload that nobody is at work on. */
+  load(key: string): Promise<string | undefined>;
+  save(key: string, location: string): Promise<void>;
+  forget(key: string): Promise<void>;
+  /** Marks a key as being worked on, until the function is called that it returns; undefined where it is already. */
+  claim(key: string): (() => void) | undefined;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly location: string;
+  readonly pid: number;
+  readonly host: string;
+}
+
+/** The directory for them of whoever runs this: `$XDG_STATE_HOME/gantry/uploads`, else below `~/.local/state`. */
+export function userUploads(env: NodeJS.ProcessEnv = process.env): UploadMemory {
+  const state = env["XDG_STATE_HOME"];
+  const base = state && isAbsolute(state) ? state : join(homedir(), ".local", "state");
+  return fileUploads(join(base, "gantry", "uploads"));
+}
+
+/**
+ * Uploads remembered as files of a directory, for their owner alone, since a location is a key to the upload; for a
+ * day. It is a convenience: where the directory cannot be written, nothing is remembered.
+ */
+export function fileUploads(directory: string): UploadMemory {
+  const claimed = new Set<string>();
+  const pathOf = (key: string): string => join(directory, `${hexOf(digestOf(key))}.json`);
+  return {
+    async load(key) {
+      const path = pathOf(key);
+      try {
+        const { mtimeMs } = await stat(path);
+        const entry = JSON.parse(await readFile(path, "utf8")) as Entry;
+        const fresh = Date.now() - mtimeMs < KEEP_MS && entry.key === key && URL.canParse(entry.location);
+        return fresh && !isAtWork(entry) ? entry.location : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    async save(key, location) {
+      const path = pathOf(key);
+      const temporary = `${path}.${randomUUID()}`;
+      const entry: Entry = { key, location, pid: process.pid, host: hostname() };
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await writeFile(temporary, JSON.stringify(entry), { mode: 0o600, flag: "wx" });
+        await rename(temporary, path);
+      } catch {
+        await rm(temporary, { force: true }).catch(() => {});
+      }
+    },
+    async forget(key) {
+      await rm(pathOf(key), { force: true }).catch(() => {});
+      await removeOld(directory);
+    },
+    claim(key) {
+      if (claimed.has(key)) return undefined;
+      claimed.add(key);
+      return () => void claimed.delete(key);
+    },
+  };
+}
+
+/** Whether another process that still runs has written an entry. Only to spare work: two that share an upload fail, and start anew. */
+function isAtWork({ pid, host }: Entry): boolean {
+  if (host !== hostname() || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+async function removeOld(directory: string): Promise<void> {
+  for (const name of await readdir(directory).catch(() => [])) {
+    const path = join(directory, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { force: true }).catch(() => {});
+  }
+}

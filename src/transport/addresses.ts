@@ -1,0 +1,56 @@
+import { isIP } from "node:net";
+
+/** True for hosts that are this machine: exact names and addresses, never a suffix or a prefix. */
+export function isLoopback(hostname: string): boolean {
+  const host = bare(hostname);
+  if (host === "localhost") return true;
+  if (isIP(host) === 4) return host.startsWith("127.");
+  return isIP(host) === 6 && canonicalIPv6(host) === "::1";
+}
+
+/** Without the brackets of a URL, and without an IPv6 zone, which names an interface of this machine. */
+function bare(hostname: string): string {
+  return hostname
+    .replace(/^\[|\]$/g, "")
+    .replace(/%.*$/, "")
+    .toLowerCase();
+}
+
+function canonicalIPv6(host: string): string {
+  return new URL(`http://[${host}]/`).hostname.replace(/^\[|\]$/g, "");
+}
+
+/** Addresses that only mean something on this machine or this network: loopback, link-local, private, and no unicast. */
+export function isPrivateAddress(hostname: string): boolean {
+  // Names that resolvers send home, spelled in ways that nobody is meant to be spoken to in plain http for.
+  if (isLoopback(hostname) || /(?:^|\.)localhost\.?$/i.test(hostname)) return true;
+  const host = bare(hostname);
+  if (isIP(host) === 4) {
+    const [a, b, c] = host.split(".").map(Number) as [number, number, number];
+    return (
+      a === 10 ||
+      a === 0 ||
+      a >= 224 ||
+      (a === 100 && b >= 64 && b < 128) ||
+      (a === 172 && b >= 16 && b < 32) ||
+      (a === 192 && b === 168) ||
+      (a === 192 && b === 0 && c === 0) ||
+      (a === 198 && (b === 18 || b === 19)) ||
+      (a === 169 && b === 254)
+    );
+  }
+  if (isIP(host) !== 6) return false;
+  const address = canonicalIPv6(host);
+  if (address === "::") return true;
+  // IPv4 within IPv6: mapped, compatible, and translated by a gateway.
+  const mapped = /^(?:::ffff:|::|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
+  if (mapped) return isPrivateAddress(dotted(mapped[1]!, mapped[2]!));
+  const sixToFour = /^2002:([0-9a-f]{1,4}):([0-9a-f]{1,4}):/.exec(address);
+  if (sixToFour) return isPrivateAddress(dotted(sixToFour[1]!, sixToFour[2]!));
+  return /^(?:fe[89a-f]|f[cd]|ff|64:ff9b:1:)/.test(address);
+}
+
+function dotted(high: string, low: string): string {
+  const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+  return [a >> 8, a & 255, b >> 8, b & 255].join(".");
+}
