@@ -4,6 +4,7 @@ import { type Limits, parseLimits } from "../base/limits.ts";
 import { parsePlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
 import type { RemoteOptions } from "../registry/remote/remote.ts";
+import { userUploads } from "../registry/remote/sessions.ts";
 import type { Platform } from "../spec/types.ts";
 import { lazyCredentials } from "./credentials.ts";
 import type { ProgressMode } from "./progress.ts";
@@ -99,6 +100,7 @@ export function remoteOptions(
   return {
     insecure,
     credentials: lazyCredentials,
+    uploads: userUploads(),
     ...(caFile && { caFiles: caFile }),
     ...(trustRealm && { trustedRealms: trustRealm }),
     ...(debug && { debug }),

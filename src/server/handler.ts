@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { sleep } from "../base/async.ts";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Body } from "../content/content.ts";
@@ -48,12 +49,15 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
 interface OpenUpload {
   readonly repo: RepoName;
   readonly upload: BlobUpload;
-  busy: boolean;
+  /** Settles when the request is over that adds to it just now. */
+  busy: Promise<void> | undefined;
   usedAt: number;
 }
 
 /** Uploads that nobody added to for this long are dropped. Milliseconds. */
 const UPLOAD_IDLE_MS = 15 * 60_000;
+/** How long a request waits for another one on the same upload. Milliseconds. */
+const QUIET_MS = 5_000;
 /** Uploads open at once: each keeps a file and buffers. */
 const MAX_UPLOADS = 256;
 
@@ -114,7 +118,10 @@ class Api {
         return on({ POST: () => this.#startUpload(call, route.repo) });
       case "upload":
         return on({
-          GET: async () => this.#uploadStatus(call, route.repo, route.id, 204),
+          GET: async () => {
+            await this.#quiet(this.#upload(route.repo, route.id));
+            this.#uploadStatus(call, route.repo, route.id, 204);
+          },
           PATCH: () => this.#appendUpload(call, route.repo, route.id),
           PUT: () => this.#finishUpload(call, route.repo, route.id),
           DELETE: async () => {
@@ -219,7 +226,7 @@ class Api {
     await this.#dropIdleUploads();
     const upload = await this.#registry.openUpload(repo, { signal: call.signal });
     const id = randomUUID();
-    this.#uploads.set(id, { repo, upload, busy: false, usedAt: Date.now() });
+    this.#uploads.set(id, { repo, upload, busy: undefined, usedAt: Date.now() });
     if (searchParams.has("digest")) {
       try {
         return await this.#finishUpload(call, repo, id);
@@ -248,14 +255,26 @@ class Api {
 
   /** Runs one request that adds to an upload; a second one at the same time is refused. */
   async #adding(open: OpenUpload, work: () => Promise<void>): Promise<void> {
+    await this.#quiet(open);
     if (open.busy) throw new GantryError("BLOB_UPLOAD_INVALID", "another request is adding to this upload");
-    open.busy = true;
+    let done = (): void => {};
+    open.busy = new Promise((resolve) => {
+      done = resolve;
+    });
     try {
       await work();
     } finally {
-      open.busy = false;
+      open.busy = undefined;
       open.usedAt = Date.now();
+      done();
     }
+  }
+
+  /** Waits a little while an upload is added to: its client may know sooner than we do that the connection broke. */
+  async #quiet(open: OpenUpload): Promise<void> {
+    const end = new AbortController();
+    await Promise.race([open.busy, sleep(open.busy ? QUIET_MS : 0, end.signal).catch(() => {})]);
+    end.abort();
   }
 
   #upload(repo: RepoName, id: string): OpenUpload {

@@ -247,7 +247,9 @@ class LargePush {
       const request = { method: "GET", url: place.location, ...this.#options } as const;
       const response = await this.#target.exchange(request, [200, 202, 204], asked);
       await response.discard();
-      const there = uploadedBytes(response);
+      const said = uploadedBytes(response);
+      // 0-0 is how nothing is written, too.
+      const there = said === 1 ? 0 : said;
       if (there === undefined || there > this.#blob.size) return undefined;
       const { location } = response.headers;
       return await this.#at(location ? uploadLocation(response) : place.location, there);

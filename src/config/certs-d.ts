@@ -1,0 +1,55 @@
+import { readdir } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { invalidConfig } from "./file.ts";
+import type { Endpoint } from "./routes.ts";
+
+/** What a directory of certificates says. */
+export type Certificates = Pick<Endpoint, "caFiles" | "clientCertificate">;
+
+/** The directories of Docker and of containers that may be there for a host, best first. */
+export function certificateDirectories(host: string, env: NodeJS.ProcessEnv = process.env): readonly string[] {
+  const home = env["XDG_CONFIG_HOME"] || join(homedir(), ".config");
+  return [
+    join(home, "containers/certs.d"),
+    join(home, "docker/certs.d"),
+    "/etc/containers/certs.d",
+    "/etc/docker/certs.d",
+  ].map((directory) => join(directory, host));
+}
+
+/**
+ * The certificates of a directory: `*.crt` are to be trusted, `NAME.cert` with `NAME.key` say who we are; of several
+ * the first by name. undefined where there is no such directory.
+ * @throws CONFIG_INVALID for a certificate without its key, and a key without its certificate
+ */
+export async function certificatesIn(directory: string): Promise<Certificates | undefined> {
+  const names = (await readdir(directory).catch(() => undefined))?.sort();
+  if (!names) return undefined;
+  const caFiles = names.filter((name) => name.endsWith(".crt")).map((name) => join(directory, name));
+  const pairs = names.filter((name) => name.endsWith(".cert")).map((name) => name.slice(0, -".cert".length));
+  for (const name of pairs) {
+    if (!names.includes(`${name}.key`)) throw invalidConfig(join(directory, `${name}.cert`), "its .key is missing");
+  }
+  const lonely = names.find((name) => name.endsWith(".key") && !pairs.includes(name.slice(0, -".key".length)));
+  if (lonely) throw invalidConfig(join(directory, lonely), "its .cert is missing");
+  const [first] = pairs;
+  return {
+    ...(caFiles.length > 0 && { caFiles }),
+    ...(first !== undefined && {
+      clientCertificate: { cert: join(directory, `${first}.cert`), key: join(directory, `${first}.key`) },
+    }),
+  };
+}
+
+/** What the first directory says that is there for a host. */
+export async function certificatesFor(
+  host: string,
+  directories: readonly string[] = certificateDirectories(host),
+): Promise<Certificates & { readonly from: readonly string[] }> {
+  for (const directory of directories) {
+    const found = await certificatesIn(directory);
+    if (found) return { ...found, from: found.caFiles || found.clientCertificate ? [directory] : [] };
+  }
+  return { from: [] };
+}

@@ -1,0 +1,102 @@
+import { lstat } from "node:fs/promises";
+import { isAbsolute, join, posix } from "node:path";
+import { apiHost, type RepoName } from "../reference/reference.ts";
+import { certificatesIn } from "./certs-d.ts";
+import { Fields, invalidConfig, readToml, type Table } from "./file.ts";
+import { type Capability, directEndpoint, type Endpoint } from "./routes.ts";
+
+const capabilities: readonly Capability[] = ["pull", "resolve", "push", "referrers"];
+
+/**
+ * What containerd's `certs.d` says of a host: the first directory of its name (a port as `_5000_`, or as it is) or
+ * `_default`; in it a `hosts.toml`, or certificates alone. undefined where there is none.
+ * @see containerd docs/hosts.md
+ * @throws CONFIG_INVALID
+ */
+export async function containerdEndpoints(
+  root: string,
+  host: string,
+  repo: RepoName,
+): Promise<readonly Endpoint[] | undefined> {
+  for (const name of [host.replace(/:(\d+)$/, "_$1_"), host, "_default"]) {
+    const directory = join(root, name);
+    if (!(await lstat(directory).catch(() => undefined))) continue;
+    const path = join(directory, "hosts.toml");
+    const file = await readToml(path);
+    if (file && Object.keys(file).length > 0) return fromFile(file, { path, directory, host, repo });
+    const certificates = await certificatesIn(directory);
+    const said = certificates?.caFiles || certificates?.clientCertificate;
+    return said ? [{ ...directEndpoint(host, repo), ...certificates, from: [directory] }] : undefined;
+  }
+  return undefined;
+}
+
+interface Context {
+  readonly path: string;
+  readonly directory: string;
+  readonly host: string;
+  readonly repo: RepoName;
+}
+
+function fromFile(file: Table, context: Context): readonly Endpoint[] {
+  const root = new Fields(file, context.path);
+  const hosts = Object.entries(root.table("host")).map(([url, table]) => {
+    const where = `host.${JSON.stringify(url)}.`;
+    if (typeof table !== "object" || table === null) throw invalidConfig(context.path, `${where} must be a table`);
+    return endpoint(url, new Fields(table as Table, context.path, where), context);
+  });
+  const server = root.text("server");
+  // Without a server the registry itself is last, and may be asked for everything.
+  const last = endpoint(server ?? `https://${apiHost(context.host)}`, root, context);
+  return [...hosts, server === undefined ? { ...last, capabilities: directEndpoint(context.host, context.repo).capabilities } : last];
+}
+
+function endpoint(address: string, fields: Fields, context: Context): Endpoint {
+  const text = /^https?:\/\//.test(address) ? address : `https://${address}`;
+  if (!URL.canParse(text)) throw invalidConfig(context.path, `${JSON.stringify(address)} is no address of a host`);
+  const url = new URL(text);
+  if (url.username || url.password || url.search) {
+    throw invalidConfig(context.path, `the address of ${url.host} must have no user, password or query`);
+  }
+  const path = posix.normalize(url.pathname).replace(/\/+$/, "");
+  const asIs = fields.flag("override_path") || path.endsWith("/v2");
+  url.pathname = `${asIs ? path : `${path}/v2`}/`;
+  const own = url.host === apiHost(context.host);
+  const named = fields.texts("capabilities").map((name) => name.toLowerCase());
+  const unknown = named.find((name) => !(capabilities as readonly string[]).includes(name));
+  if (unknown) throw invalidConfig(context.path, `there is no capability ${JSON.stringify(unknown)}`);
+  const able = named.length > 0 ? (named as Capability[]) : capabilities;
+  const caFiles = fields.texts("ca").map((name) => within(context.directory, name));
+  const clientCertificate = client(fields.any("client"), context);
+  const headers = Object.entries(fields.table("header")).map(([name, value]) => [
+    name.toLowerCase(),
+    Array.isArray(value) ? value.join(", ") : String(value),
+  ]);
+  return {
+    url,
+    host: own ? context.host : url.host,
+    repo: context.repo,
+    capabilities: own ? [...able, "list"] : able,
+    mirror: !own,
+    ...(fields.flag("skip_verify") && { skipVerify: true }),
+    ...(caFiles.length > 0 && { caFiles }),
+    ...(clientCertificate && { clientCertificate }),
+    ...(headers.length > 0 && { headers: Object.fromEntries(headers) as Record<string, string> }),
+    ...(!own && { namespace: context.host }),
+    from: [context.path],
+  };
+}
+
+const within = (directory: string, path: string): string => (isAbsolute(path) ? path : join(directory, path));
+
+/** One file with both, or pairs of which the first is taken. */
+function client(value: unknown, { path, directory }: Context): Endpoint["clientCertificate"] {
+  if (value === undefined) return undefined;
+  const first: unknown = Array.isArray(value) ? value[0] : value;
+  const pair: unknown[] = Array.isArray(first) ? first : [first, first];
+  const [cert, key] = pair;
+  if (typeof cert !== "string" || typeof key !== "string" || pair.length > 2) {
+    throw invalidConfig(path, "client must be a file, or a list of files or of pairs of them");
+  }
+  return { cert: within(directory, cert), key: within(directory, key || cert) };
+}

@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import type { RepoName } from "../reference/reference.ts";
+import { certificatesFor } from "./certs-d.ts";
+import { containerdEndpoints } from "./hosts-toml.ts";
+import { hubProxyEndpoints } from "./hub-proxy.ts";
+import { type RegistriesConf, readRegistriesConf } from "./registries-conf.ts";
+import { directEndpoint, type Endpoint, type Routes, type RouteSource } from "./routes.ts";
+
+/**
+ * How this machine reaches registries. The first that speaks of a host decides: for Docker Hub the proxy that the
+ * environment names; containerd's `hosts.toml`, below GANTRY_HOSTS_DIR or /etc/containerd/certs.d; podman's
+ * `registries.conf`. To each endpoint the certificates are added that Docker's and podman's `certs.d` have for it.
+ */
+export function userHosts(env: NodeJS.ProcessEnv = process.env): RouteSource {
+  let conf: Promise<RegistriesConf> | undefined;
+  return {
+    async routes(host, repo) {
+      conf ??= readRegistriesConf(env);
+      const routes = await find(host, repo, env, conf);
+      const endpoints = await Promise.all(routes.endpoints.map(withCertificates));
+      return { ...routes, endpoints };
+    },
+  };
+}
+
+async function find(
+  host: string,
+  repo: RepoName,
+  env: NodeJS.ProcessEnv,
+  conf: Promise<RegistriesConf>,
+): Promise<Routes> {
+  const proxied = host === "docker.io" ? hubProxyEndpoints(repo, env) : undefined;
+  if (proxied) return { endpoints: proxied };
+  const root = env["GANTRY_HOSTS_DIR"] || join("/etc/containerd", "certs.d");
+  const containerd = await containerdEndpoints(root, host, repo);
+  if (containerd) return { endpoints: containerd };
+  return (await conf).routes(host, repo) ?? { endpoints: [directEndpoint(host, repo)] };
+}
+
+async function withCertificates(endpoint: Endpoint): Promise<Endpoint> {
+  const { from, ...found } = await certificatesFor(endpoint.url?.host ?? endpoint.host);
+  return { ...found, ...endpoint, from: [...endpoint.from, ...from] };
+}

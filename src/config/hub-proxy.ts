@@ -1,0 +1,49 @@
+import { GantryError } from "../base/error.ts";
+import type { RepoName } from "../reference/reference.ts";
+import { directEndpoint, type Endpoint } from "./routes.ts";
+
+/**
+ * The proxy of Docker Hub that DOCKERHUB_PUBLIC_PROXY (a URL), or else DOCKERHUB_PUBLIC_PROXY_HOST, names: all reads and
+ * listings go there, and what it says is final; what is written or deleted goes to the Hub.
+ * @throws CONFIG_INVALID for an address without a host, with a path, or that is neither http nor https
+ */
+export function hubProxyEndpoints(repo: RepoName, env: NodeJS.ProcessEnv): readonly Endpoint[] | undefined {
+  const variable = env["DOCKERHUB_PUBLIC_PROXY"] ? "DOCKERHUB_PUBLIC_PROXY" : "DOCKERHUB_PUBLIC_PROXY_HOST";
+  const value = env[variable];
+  if (!value) return undefined;
+  const url = variable === "DOCKERHUB_PUBLIC_PROXY" ? proxyUrl(value) : addressOf(`https://${value}/`);
+  url.pathname = "/v2/";
+  return [
+    {
+      url,
+      host: url.host,
+      repo,
+      capabilities: ["pull", "resolve", "referrers", "list"],
+      mirror: true,
+      final: true,
+      from: [variable],
+    },
+    { ...directEndpoint("docker.io", repo), capabilities: ["push"] },
+  ];
+}
+
+function refuse(why: string): never {
+  throw new GantryError("CONFIG_INVALID", `DOCKERHUB_PUBLIC_PROXY ${why}; expected an address like https://proxy.example`);
+}
+
+function proxyUrl(value: string): URL {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1]?.toLowerCase() ?? "";
+  if (scheme !== "" && scheme !== "http" && scheme !== "https") refuse(`has the unknown scheme ${JSON.stringify(scheme)}`);
+  const rest = scheme === "" ? value.replace(/^\/\//, "") : value.slice(scheme.length + 3);
+  if (scheme === "" && !value.startsWith("//")) refuse("has no host");
+  if (rest === "" || rest.startsWith("/")) refuse("has no host");
+  const url = addressOf(`${scheme || "https"}://${rest}`);
+  if (url.pathname !== "/") refuse("has a path");
+  if (url.username || url.password || url.search || url.hash) refuse("has more than a scheme and a host");
+  return url;
+}
+
+function addressOf(text: string): URL {
+  if (!URL.canParse(text)) refuse("has no host");
+  return new URL(text);
+}
