@@ -19,6 +19,8 @@ export const commands: Readonly<
   catalog: async () => (await import("./commands/catalog.ts")).catalogCommand,
   blob: async () => (await import("./commands/blob.ts")).blobCommand,
   referrers: async () => (await import("./commands/referrers.ts")).referrersCommand,
+  ratelimit: async () => (await import("./commands/ratelimit.ts")).ratelimitCommand,
+  explain: async () => (await import("./commands/explain.ts")).explainCommand,
   images: async (next) => (await import("./commands/images.ts")).imagesRoute(next),
   login: async () => (await import("./commands/login.ts")).loginCommand,
   logout: async () => (await import("./commands/logout.ts")).logoutCommand,

@@ -3,10 +3,10 @@ import { GantryError } from "../base/error.ts";
 import { type Limits, parseLimits } from "../base/limits.ts";
 import { parsePlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
-import type { RemoteOptions } from "../registry/remote/remote.ts";
 import { userUploads } from "../registry/remote/sessions.ts";
+import type { ConnectOptions } from "../registry/routed/routed.ts";
 import type { Platform } from "../spec/types.ts";
-import { lazyCredentials } from "./credentials.ts";
+import { lazyCredentials, lazyRoutes } from "./credentials.ts";
 import type { ProgressMode } from "./progress.ts";
 
 /** Flags that mean the same in every command that has them. */
@@ -60,7 +60,8 @@ export const jsonFlag: TypedFlagParameter<boolean> = {
 
 export const insecureFlag: TypedFlagParameter<boolean> = {
   kind: "boolean",
-  brief: "Speak plain http to the registry (loopback hosts are asked which they speak)",
+  brief:
+    "Speak plain http to the registry, or TLS whose certificate nobody checks (loopback hosts are asked which they speak)",
   default: false,
   withNegated: false,
 };
@@ -88,18 +89,30 @@ export interface RemoteFlags {
   readonly insecure: boolean;
   readonly caFile?: readonly string[];
   readonly trustRealm?: readonly string[];
+  readonly authFile?: string;
 }
 
-export const remoteFlags = { insecure: insecureFlag, caFile: caFileFlag, trustRealm: trustRealmFlag } as const;
+export const authFileFlag: TypedFlagParameter<string | undefined> = text(
+  "Look for credentials in this file alone (default: $REGISTRY_AUTH_FILE, else those of Docker and podman)",
+  "PATH",
+);
+
+export const remoteFlags = {
+  insecure: insecureFlag,
+  caFile: caFileFlag,
+  trustRealm: trustRealmFlag,
+  authFile: authFileFlag,
+} as const;
 
 /** What those flags mean, as options; credentials are the user's own. */
 export function remoteOptions(
-  { insecure, caFile, trustRealm }: RemoteFlags,
+  { insecure, caFile, trustRealm, authFile }: RemoteFlags,
   debug: ((line: string) => void) | undefined,
-): RemoteOptions {
+): ConnectOptions {
   return {
     insecure,
-    credentials: lazyCredentials,
+    credentials: lazyCredentials(authFile),
+    routes: lazyRoutes(),
     uploads: userUploads(),
     ...(caFile && { caFiles: caFile }),
     ...(trustRealm && { trustedRealms: trustRealm }),

@@ -33,9 +33,10 @@ export const locationArgument = {
   parameters: [{ parse: String, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
 } as const;
 
-export function lookOptions(flags: LookFlags, { signal, debug }: Session): LookOptions {
+export function lookOptions(flags: LookFlags, { signal, debug, progress }: Session): LookOptions {
   return {
     signal,
+    ...(progress && { progress }),
     ...remoteOptions(flags, debug),
     ...platformOf(flags.platform),
     ...storeOptions(flags),

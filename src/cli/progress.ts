@@ -99,3 +99,10 @@ function bars(stderr: NodeJS.WriteStream): Printer {
     },
   };
 }
+
+/** For commands that show no progress: only what somebody who waits wants to know. */
+export function warnings(stderr: NodeJS.WriteStream): Progress {
+  return (event) => {
+    if (event.type === "message" && event.level === "warning") stderr.write(`warning: ${printable(event.text)}\n`);
+  };
+}

@@ -1,6 +1,6 @@
 import type { Progress } from "../base/progress.ts";
 import type { Context } from "./context.ts";
-import { type ProgressMode, printer } from "./progress.ts";
+import { type ProgressMode, printer, warnings } from "./progress.ts";
 
 /** What a command works with: where data goes, who hears of progress, and when to stop. */
 export interface Session {
@@ -20,7 +20,8 @@ export async function session(
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
   const { stdout, stderr } = context.process;
-  const { progress, end } = printer(flags.progress ?? "none", stderr);
+  const { progress, end } =
+    flags.progress === undefined ? { progress: warnings(stderr), end() {} } : printer(flags.progress, stderr);
   const print = (text: string | Buffer): void => void stdout.write(text);
   try {
     await work({

@@ -42,10 +42,9 @@ export async function certificatesIn(directory: string): Promise<Certificates | 
   };
 }
 
-/** What the first directory says that is there for a host. */
+/** What the first of these directories says that is there. */
 export async function certificatesFor(
-  host: string,
-  directories: readonly string[] = certificateDirectories(host),
+  directories: readonly string[],
 ): Promise<Certificates & { readonly from: readonly string[] }> {
   for (const directory of directories) {
     const found = await certificatesIn(directory);

@@ -48,7 +48,10 @@ function fromFile(file: Table, context: Context): readonly Endpoint[] {
   const server = root.text("server");
   // Without a server the registry itself is last, and may be asked for everything.
   const last = endpoint(server ?? `https://${apiHost(context.host)}`, root, context);
-  return [...hosts, server === undefined ? { ...last, capabilities: directEndpoint(context.host, context.repo).capabilities } : last];
+  return [
+    ...hosts,
+    server === undefined ? { ...last, capabilities: directEndpoint(context.host, context.repo).capabilities } : last,
+  ];
 }
 
 function endpoint(address: string, fields: Fields, context: Context): Endpoint {

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { RepoName } from "../reference/reference.ts";
-import { certificatesFor } from "./certs-d.ts";
+import { certificateDirectories, certificatesFor } from "./certs-d.ts";
 import { containerdEndpoints } from "./hosts-toml.ts";
 import { hubProxyEndpoints } from "./hub-proxy.ts";
 import { type RegistriesConf, readRegistriesConf } from "./registries-conf.ts";
-import { directEndpoint, type Endpoint, type Routes, type RouteSource } from "./routes.ts";
+import { directEndpoint, type Endpoint, type RouteSource, type Routes } from "./routes.ts";
 
 /**
  * How this machine reaches registries. The first that speaks of a host decides: for Docker Hub the proxy that the
@@ -17,7 +17,7 @@ export function userHosts(env: NodeJS.ProcessEnv = process.env): RouteSource {
     async routes(host, repo) {
       conf ??= readRegistriesConf(env);
       const routes = await find(host, repo, env, conf);
-      const endpoints = await Promise.all(routes.endpoints.map(withCertificates));
+      const endpoints = await Promise.all(routes.endpoints.map((endpoint) => withCertificates(endpoint, env)));
       return { ...routes, endpoints };
     },
   };
@@ -37,7 +37,7 @@ async function find(
   return (await conf).routes(host, repo) ?? { endpoints: [directEndpoint(host, repo)] };
 }
 
-async function withCertificates(endpoint: Endpoint): Promise<Endpoint> {
-  const { from, ...found } = await certificatesFor(endpoint.url?.host ?? endpoint.host);
+async function withCertificates(endpoint: Endpoint, env: NodeJS.ProcessEnv): Promise<Endpoint> {
+  const { from, ...found } = await certificatesFor(certificateDirectories(endpoint.url?.host ?? endpoint.host, env));
   return { ...found, ...endpoint, from: [...endpoint.from, ...from] };
 }

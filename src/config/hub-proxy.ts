@@ -28,12 +28,16 @@ export function hubProxyEndpoints(repo: RepoName, env: NodeJS.ProcessEnv): reado
 }
 
 function refuse(why: string): never {
-  throw new GantryError("CONFIG_INVALID", `DOCKERHUB_PUBLIC_PROXY ${why}; expected an address like https://proxy.example`);
+  throw new GantryError(
+    "CONFIG_INVALID",
+    `DOCKERHUB_PUBLIC_PROXY ${why}; expected an address like https://proxy.example`,
+  );
 }
 
 function proxyUrl(value: string): URL {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1]?.toLowerCase() ?? "";
-  if (scheme !== "" && scheme !== "http" && scheme !== "https") refuse(`has the unknown scheme ${JSON.stringify(scheme)}`);
+  if (scheme !== "" && scheme !== "http" && scheme !== "https")
+    refuse(`has the unknown scheme ${JSON.stringify(scheme)}`);
   const rest = scheme === "" ? value.replace(/^\/\//, "") : value.slice(scheme.length + 3);
   if (scheme === "" && !value.startsWith("//")) refuse("has no host");
   if (rest === "" || rest.startsWith("/")) refuse("has no host");

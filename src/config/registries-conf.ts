@@ -83,7 +83,8 @@ function addEntry(entries: Map<string, Entry>, table: Table, path: string): void
   const fields = new Fields(table, path, "registry.");
   const prefix = fields.text("prefix") ?? fields.text("location");
   if (!prefix) throw invalidConfig(path, "a [[registry]] needs a prefix or a location");
-  if (!prefix.startsWith("*.") && fields.text("location") === "") throw invalidConfig(path, `${prefix}: an empty location`);
+  if (!prefix.startsWith("*.") && fields.text("location") === "")
+    throw invalidConfig(path, `${prefix}: an empty location`);
   entries.set(prefix, { prefix, fields, from: path });
 }
 

@@ -1,4 +1,5 @@
 export { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
+export { type ClientOptions, client, remote } from "./client.ts";
 export { type LayoutOptions, LayoutRegistry } from "./layout/layout.ts";
 export { MemoryRegistry } from "./memory/memory.ts";
 export {
@@ -6,6 +7,7 @@ export {
   blobUnknown,
   type CallOptions,
   expectedOf,
+  type GetBlobOptions,
   manifestUnknown,
   type PushManifestOptions,
   providerOf,
@@ -17,3 +19,5 @@ export {
   unsupported,
 } from "./registry.ts";
 export { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";
+export { fileUploads, type UploadMemory, userUploads } from "./remote/sessions.ts";
+export { type ConnectOptions, connect, RoutedRegistry } from "./routed/routed.ts";

@@ -153,7 +153,7 @@ export class Transport {
         if (response.status === 429) this.#limiter.drain(Math.min(asked ?? TELL_MS, this.#maxRetryAfter));
         if (!again || attempt >= tries) return response;
         this.#requireBearable(asked, response);
-        const wait = Math.max(asked ?? 0, this.#backoff(attempt));
+        const wait = asked === undefined ? this.#backoff(attempt) : Math.max(asked, this.#options.backoff ?? 1_000);
         await response.discard();
         this.warn(`${host} answered ${response.status}; trying again in ${(wait / 1000).toFixed(1)} s`);
         await sleep(wait, request.signal);

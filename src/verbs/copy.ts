@@ -4,7 +4,7 @@ import type { OperationOptions } from "../base/progress.ts";
 import { formatPlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
 import { parseTag } from "../reference/reference.ts";
-import type { RemoteOptions } from "../registry/remote/remote.ts";
+import type { ConnectOptions } from "../registry/routed/routed.ts";
 import { isDigest } from "../spec/digest.ts";
 import { StoreRegistry } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
@@ -23,8 +23,8 @@ export interface CopyVerbOptions extends OperationOptions {
   /** Where that store keeps its names, and which of them are meant. */
   readonly database?: string;
   readonly namespace?: string;
-  readonly source?: RemoteOptions;
-  readonly destination?: RemoteOptions;
+  readonly source?: ConnectOptions;
+  readonly destination?: ConnectOptions;
 }
 
 function shared(

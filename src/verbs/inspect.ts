@@ -1,9 +1,9 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { readConfig, readDocument } from "../images/graph.ts";
 import { manifestForPlatform } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
-import type { Descriptor, Image, Platform } from "../spec/types.ts";
+import type { Descriptor, Image, Manifest, Platform } from "../spec/types.ts";
 import { type Opened, type OpenOptions, open, referenceOf } from "./open.ts";
 
 export interface LookOptions extends OpenOptions {
@@ -64,6 +64,8 @@ export interface ImageSummary {
   readonly platform: Platform;
   readonly created?: string;
   readonly config: Image["config"];
+  /** Where the configuration itself is. */
+  readonly configDescriptor: Descriptor;
   readonly layers: readonly (Descriptor & { readonly diffID: string })[];
   /** Sum of the layers' sizes, compressed. */
   readonly size: number;
@@ -77,6 +79,8 @@ export interface Inspection {
   readonly artifacts: readonly Descriptor[];
   /** Images that the index lists, but whose documents are not here: a partial image in a store or a layout. */
   readonly missing: readonly Descriptor[];
+  /** What refers to it: signatures, SBOMs; absent where nobody keeps a list. */
+  readonly referrers?: readonly Descriptor[];
 }
 
 /** Looks at an image and everything below it, without its layers. */
@@ -87,8 +91,9 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
     const provider = providerOf(registry, repo);
     if (options.platform) {
       const chosen = await manifestForPlatform(provider, descriptor, { ...options, what: opened.name });
-      const only = summarize(chosen.descriptor, chosen.config, chosen.manifest.layers);
-      return { name: location, descriptor, images: [only], artifacts: [], missing: [] };
+      const only = summarize(chosen.descriptor, chosen.config, chosen.manifest);
+      const found = await referrersOf(opened, chosen.descriptor, options);
+      return { name: location, descriptor, images: [only], artifacts: [], missing: [], ...found };
     }
     const images: ImageSummary[] = [];
     const artifacts: Descriptor[] = [];
@@ -108,20 +113,39 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
       const attestation = at.platform?.os === "unknown";
       const isImage = !attestation && /container\.image\.v1|image\.config\.v1/.test(document.manifest.config.mediaType);
       if (!isImage) return void artifacts.push(at);
-      images.push(summarize(at, await readConfig(provider, document.manifest, options), document.manifest.layers));
+      images.push(summarize(at, await readConfig(provider, document.manifest, options), document.manifest));
     };
     await visit(descriptor, 0);
-    return { name: location, descriptor, images, artifacts, missing };
+    const found = await referrersOf(opened, descriptor, options);
+    return { name: location, descriptor, images, artifacts, missing, ...found };
   });
 }
 
-function summarize(descriptor: Descriptor, config: Image, layers: readonly Descriptor[]): ImageSummary {
+/** What refers to a document. A registry that will not say does not keep anybody from seeing the rest. */
+async function referrersOf(
+  { registry, repo }: Opened,
+  { digest }: Descriptor,
+  options: LookOptions,
+): Promise<{ readonly referrers?: readonly Descriptor[] }> {
+  const referrers: Descriptor[] = [];
+  try {
+    for await (const descriptor of registry.referrers(repo, digest, options)) referrers.push(descriptor);
+    return { referrers };
+  } catch (error) {
+    if (!isGantryError(error, "UNSUPPORTED", "DENIED", "UNAUTHORIZED", "REGISTRY_ERROR")) throw error;
+    return {};
+  }
+}
+
+function summarize(descriptor: Descriptor, config: Image, manifest: Manifest): ImageSummary {
+  const { layers } = manifest;
   const { os, architecture, variant } = config;
   return {
     descriptor,
     platform: { os, architecture, ...(variant && { variant }) },
     ...(config.created && { created: config.created }),
     config: config.config,
+    configDescriptor: manifest.config,
     layers: layers.map((layer, at) => ({ ...layer, diffID: config.rootfs.diff_ids[at]! })),
     size: layers.reduce((sum, layer) => sum + layer.size, 0),
   };

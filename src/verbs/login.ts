@@ -1,9 +1,9 @@
 import { GantryError } from "../base/error.ts";
 import { authFiles, removeLogin, saveLogin } from "../config/auth-file.ts";
 import { parseHost } from "../reference/reference.ts";
-import { type RemoteOptions, RemoteRegistry } from "../registry/remote/remote.ts";
+import { type ConnectOptions, connect } from "../registry/routed/routed.ts";
 
-export interface LoginOptions extends Omit<RemoteOptions, "credentials"> {
+export interface LoginOptions extends Omit<ConnectOptions, "credentials"> {
   readonly username: string;
   readonly password: string;
   /** The file to keep it in, or that names the helper. Default: REGISTRY_AUTH_FILE, else Docker's. */
@@ -44,7 +44,7 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
       return { kind: "password" as const, username, password, from };
     },
   };
-  const client = new RemoteRegistry(host, { ...remote, credentials });
+  const client = connect(host, { ...remote, credentials });
   try {
     await client.ping(signal ? { signal } : {});
   } finally {
@@ -53,7 +53,11 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   return { host, checked, ...(await saveLogin(file, host, { username, password })) };
 }
 
-/** Forgets what is kept for a registry. @returns whether there was anything */
+/** Forgets what is kept for a registry, in each of the files that are read. @returns whether there was anything */
 export async function logout(registry: string, options: { readonly file?: string } = {}): Promise<boolean> {
-  return removeLogin(options.file ?? authFiles()[0]!, registryHost(registry));
+  let removed = false;
+  for (const file of options.file === undefined ? authFiles() : [options.file]) {
+    if (await removeLogin(file, registryHost(registry))) removed = true;
+  }
+  return removed;
 }

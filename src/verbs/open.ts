@@ -3,13 +3,13 @@ import { GantryError } from "../base/error.ts";
 import { parseRef, parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
-import { type RemoteOptions, RemoteRegistry } from "../registry/remote/remote.ts";
+import { type ConnectOptions, connect } from "../registry/routed/routed.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
 import { repositoryOf } from "../store/registry.ts";
 import { Store } from "../store/store.ts";
 import { layoutPrefix, registryReference, storePrefix, unsupportedPrefixes } from "./names.ts";
 
-export interface OpenOptions extends RemoteOptions {
+export interface OpenOptions extends ConnectOptions {
   /** The directory of the store that `store:NAME` means. Default: that of the user. */
   readonly store?: string;
   /** Where that store keeps its names, and which of them are meant. */
@@ -47,7 +47,7 @@ export function open(location: string, options: OpenOptions = {}): Opened {
   if (location.startsWith(layoutPrefix)) return openLayout(location, options);
   if (location.startsWith(storePrefix)) return openStore(location, options);
   const reference = registryReference(location);
-  const registry = new RemoteRegistry(reference.host, options);
+  const registry = connect(reference.host, options);
   return opened("registry", registry, reference.repository, location, reference.wanted);
 }
 

@@ -5,7 +5,7 @@ import { readDocument } from "../images/graph.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
-import type { RemoteOptions } from "../registry/remote/remote.ts";
+import type { ConnectOptions } from "../registry/routed/routed.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import { repositoryOf } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
@@ -19,7 +19,7 @@ export interface PullOptions extends OperationOptions {
   readonly platforms?: PlatformChoice;
   readonly parallel?: number;
   readonly limits?: Limits;
-  readonly remote?: RemoteOptions;
+  readonly remote?: ConnectOptions;
 }
 
 export interface PullResult extends CopyResult {

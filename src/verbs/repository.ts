@@ -3,12 +3,13 @@ import type { ChunkWriter } from "../content/content.ts";
 import { parseHost, parseRef, parseTag, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
-import { RemoteRegistry } from "../registry/remote/remote.ts";
+import { connect } from "../registry/routed/routed.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { Store } from "../store/store.ts";
+import type { RateLimit } from "../transport/rate.ts";
 import type { LookOptions } from "./inspect.ts";
-import { layoutPrefix, registryReference, storePrefix } from "./names.ts";
+import { isRegistryLocation, layoutPrefix, registryReference, storePrefix } from "./names.ts";
 import { open, referenceOf } from "./open.ts";
 
 /** Gives what a location names further tags in its repository, byte for byte. @throws what the registry throws */
@@ -81,7 +82,7 @@ export async function* catalog(location: string, options: LookOptions = {}): Asy
 function registryOf(location: string, options: LookOptions): Registry {
   if (location === storePrefix) return new Store(options.store, options).registry;
   if (location.startsWith(layoutPrefix)) return new LayoutRegistry(location.slice(layoutPrefix.length));
-  return new RemoteRegistry(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), options);
+  return connect(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), options);
 }
 
 /**
@@ -111,4 +112,19 @@ export async function* referrers(
     ? reference
     : (await registry.getManifest(repo, reference, options)).descriptor.digest;
   yield* registry.referrers(repo, digest, options);
+}
+
+/**
+ * What a registry says of its quota for an image, asked by a HEAD; undefined where it says nothing.
+ * @throws USAGE for what is not in a registry
+ */
+export async function rateLimit(location: string, options: LookOptions = {}): Promise<RateLimit | undefined> {
+  if (!isRegistryLocation(location)) throw new GantryError("USAGE", `${location}: only registries have quotas`);
+  const reference = registryReference(location);
+  const registry = connect(reference.host, options);
+  try {
+    return await registry.rateLimit(reference.repository, reference.wanted ?? parseTag("latest"), options);
+  } finally {
+    await registry.close();
+  }
 }

@@ -115,7 +115,6 @@ describe.skipIf(reason)(
 
       test(`${kind}: up, 5 % more at the most`, { timeout: 300_000 }, async () => {
         const work = await temporary();
-        const host = await start(join(work, "registry"));
         const source = await ownRegistry(join(work, "source"));
         const registry = new RemoteRegistry(source);
         const what = image();
@@ -125,6 +124,7 @@ describe.skipIf(reason)(
         expect((await gantry(["pull", "--store", store, `${source}/app:v1`])).code).toBe(0);
         for (const from of [`store:${source}/app:v1`, `${source}/app:v1`]) {
           const repo = from.startsWith("store:") ? "stored" : "copied";
+          const host = await start(join(work, `registry-${repo}`));
           const proxy = await cuttingProxy(host, EVERY);
           const env = { XDG_STATE_HOME: join(work, `state-${repo}`) };
           const ran = await gantry(["cp", "--store", store, "--progress", "plain", from, `${proxy.host}/${repo}:v1`], {

@@ -1,11 +1,8 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { printable } from "../../base/text.ts";
 import { catalog } from "../../verbs/repository.ts";
 import type { Context } from "../context.ts";
-import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";
-
-const { platform: _platform, ...flags } = lookFlags;
 
 export const catalogCommand: Command<Context> = buildCommand({
   docs: {
@@ -13,20 +10,13 @@ export const catalogCommand: Command<Context> = buildCommand({
     fullDescription: "Many public registries have no such list, and say so.",
   },
   parameters: {
-    flags,
+    flags: nameFlags,
     positional: {
       kind: "tuple",
       parameters: [{ parse: String, brief: "HOST, oci:DIR or store:", placeholder: "REGISTRY" }],
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform">, location: string) {
-    return session(this, given, async (io) => {
-      const found: string[] = [];
-      for await (const name of catalog(location, lookOptions(given, io))) {
-        if (given.json) found.push(name);
-        else io.print(`${printable(name)}\n`);
-      }
-      if (given.json) io.json(found);
-    });
+  func(this: Context, flags: NameFlags, location: string) {
+    return session(this, flags, (io) => printNames(flags, io, (options) => catalog(location, options)));
   },
 });

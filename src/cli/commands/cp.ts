@@ -2,6 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
 import {
+  authFileFlag,
   insecureFlag,
   remoteOptions,
   storeOptions,
@@ -14,6 +15,8 @@ import { session } from "../session.ts";
 interface Flags extends TransferFlags {
   readonly srcInsecure: boolean;
   readonly destInsecure: boolean;
+  readonly srcAuthFile?: string;
+  readonly destAuthFile?: string;
 }
 
 export const cpCommand: Command<Context> = buildCommand({
@@ -27,6 +30,8 @@ export const cpCommand: Command<Context> = buildCommand({
       ...transferFlags,
       srcInsecure: { ...insecureFlag, brief: "--insecure for the source only" },
       destInsecure: { ...insecureFlag, brief: "--insecure for the destination only" },
+      srcAuthFile: { ...authFileFlag, brief: "--auth-file for the source only" },
+      destAuthFile: { ...authFileFlag, brief: "--auth-file for the destination only" },
     },
     positional: {
       kind: "tuple",
@@ -38,14 +43,17 @@ export const cpCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: Flags, from: string, to: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const side = (insecure: boolean) => remoteOptions({ ...flags, insecure: flags.insecure || insecure }, debug);
+      const side = (insecure: boolean, file: string | undefined) => {
+        const authFile = file ?? flags.authFile;
+        return remoteOptions({ ...flags, insecure: flags.insecure || insecure, ...(authFile && { authFile }) }, debug);
+      };
       const result = await copy(from, to, {
         signal,
         ...(progress && { progress }),
         ...transferOptions(flags),
         ...storeOptions(flags),
-        source: side(flags.srcInsecure),
-        destination: side(flags.destInsecure),
+        source: side(flags.srcInsecure, flags.srcAuthFile),
+        destination: side(flags.destInsecure, flags.destAuthFile),
       });
       if (flags.json) json({ ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
       else print(`${result.descriptor.digest}\n`);

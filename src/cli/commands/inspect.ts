@@ -18,28 +18,64 @@ export const inspectCommand: Command<Context> = buildCommand({
   },
 });
 
-function describe({ name, descriptor, images, artifacts, missing }: Inspection): string {
-  const lines = [printable(name), `  digest  ${descriptor.digest}`, `  type    ${printable(descriptor.mediaType)}`];
-  for (const image of images) lines.push(...describeImage(image));
-  for (const { digest, mediaType } of artifacts) lines.push(`  artifact  ${digest}  ${printable(mediaType)}`);
-  for (const { digest, platform } of missing)
-    lines.push(`  missing  ${digest}  ${platform ? printable(formatPlatform(platform)) : ""}`);
-  return `${lines.join("\n")}\n`;
+/** A line of the tree, with what hangs below it. */
+interface Branch {
+  readonly text: string;
+  readonly below?: readonly Branch[];
 }
 
-function describeImage({ descriptor, platform, created, config, layers, size }: ImageSummary): string[] {
-  const row = (label: string, value: string | undefined): string[] =>
-    value ? [`    ${label.padEnd(12)}${printable(value)}`] : [];
+function draw(branches: readonly Branch[], indent = ""): string[] {
+  return branches.flatMap(({ text, below = [] }, at) => {
+    const last = at === branches.length - 1;
+    return [`${indent}${last ? "└── " : "├── "}${text}`, ...draw(below, `${indent}${last ? "    " : "│   "}`)];
+  });
+}
+
+function describe({ name, descriptor, images, artifacts, missing, referrers }: Inspection): string {
+  const branches: Branch[] = [
+    ...images.map(describeImage),
+    ...artifacts.map(({ digest, mediaType }) => ({ text: `artifact  ${digest}  ${printable(mediaType)}` })),
+    ...missing.map(({ digest, platform }) => ({
+      text: `missing  ${digest}${platform ? `  ${printable(formatPlatform(platform))}` : ""}`,
+    })),
+    ...(referrers ?? []).map(({ digest, artifactType, mediaType, size }) => ({
+      text: `referrer  ${digest}  ${printable(artifactType ?? mediaType)}  ${formatBytes(size)}`,
+    })),
+  ];
+  const head = [printable(name), `digest  ${descriptor.digest}`, `type    ${printable(descriptor.mediaType)}`];
+  return `${[...head, ...draw(branches)].join("\n")}\n`;
+}
+
+function describeImage({
+  descriptor,
+  platform,
+  created,
+  config,
+  configDescriptor,
+  layers,
+  size,
+}: ImageSummary): Branch {
+  const row = (label: string, value: string | undefined): Branch[] =>
+    value ? [{ text: `${label.padEnd(12)}${printable(value)}` }] : [];
   const list = (values: readonly string[] | undefined): string | undefined =>
     values?.length ? JSON.stringify(values) : undefined;
-  return [
-    `  ${printable(formatPlatform(platform))}  ${descriptor.digest}`,
-    ...row("created", created),
-    ...row("user", config?.User),
-    ...row("workdir", config?.WorkingDir),
-    ...row("entrypoint", list(config?.Entrypoint)),
-    ...row("cmd", list(config?.Cmd)),
-    `    layers      ${layers.length}, ${formatBytes(size)} compressed`,
-    ...layers.map((layer) => `      ${layer.digest}  ${formatBytes(layer.size).padStart(10)}`),
-  ];
+  return {
+    text: `${printable(formatPlatform(platform))}  ${descriptor.digest}`,
+    below: [
+      {
+        text: `config      ${configDescriptor.digest}  ${formatBytes(configDescriptor.size)}`,
+        below: [
+          ...row("created", created),
+          ...row("user", config?.User),
+          ...row("workdir", config?.WorkingDir),
+          ...row("entrypoint", list(config?.Entrypoint)),
+          ...row("cmd", list(config?.Cmd)),
+        ],
+      },
+      {
+        text: `layers      ${layers.length}, ${formatBytes(size)} compressed`,
+        below: layers.map((layer) => ({ text: `${layer.digest}  ${formatBytes(layer.size).padStart(10)}` })),
+      },
+    ],
+  };
 }

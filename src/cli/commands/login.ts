@@ -2,6 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { GantryError } from "../../base/error.ts";
 import { login } from "../../verbs/login.ts";
 import type { Context } from "../context.ts";
+import { lazyRoutes } from "../credentials.ts";
 import { debugFlag, jsonFlag, type RemoteFlags, remoteFlags } from "../flags.ts";
 import { session } from "../session.ts";
 
@@ -50,6 +51,8 @@ export const loginCommand: Command<Context> = buildCommand({
         insecure: flags.insecure,
         ...(flags.caFile && { caFiles: flags.caFile }),
         ...(flags.trustRealm && { trustedRealms: flags.trustRealm }),
+        ...(flags.authFile !== undefined && { file: flags.authFile }),
+        routes: lazyRoutes(),
         signal,
         ...(debug && { debug }),
       });

@@ -102,13 +102,16 @@ export class Authenticator {
     const service = parameters["service"] ?? "";
     const wanted = parameters["scope"] ?? scope;
     if (credential) await this.#requireTrust(url, credential);
-    const answer = await this.#transport.send({
-      ...tokenRequest(url, service, wanted, credential),
-      ...(signal && { signal }),
-    });
+    let answer: HttpResponse | undefined;
+    for (const request of tokenRequests(url, service, wanted, credential)) {
+      await answer?.discard();
+      answer = await this.#transport.send({ ...request, ...(signal && { signal }) });
+      if (answer.status === 200) break;
+    }
+    if (!answer) return false;
     if (answer.status !== 200) {
       await answer.discard();
-      if ([400, 401, 403, 404].includes(answer.status)) return false;
+      if ([400, 401, 403, 404, 405].includes(answer.status)) return false;
       // The registry said nothing against us yet; it is the other one that has trouble.
       throw new GantryError(
         answer.status === 429 ? "TOO_MANY_REQUESTS" : "REGISTRY_ERROR",
@@ -158,25 +161,37 @@ function basic({ username, password }: Extract<Credential, { kind: "password" }>
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-/** A refresh token goes into the body of a POST (RFC 6749 section 6); a password into the header of a GET. */
-function tokenRequest(realm: URL, service: string, scope: string, credential: Credential | undefined): HttpRequest {
-  const url = new URL(realm);
-  if (credential?.kind === "identity") {
+/** The user name under which Azure hands out refresh tokens as if they were passwords. */
+const AZURE_TOKEN_USER = "00000000-0000-0000-0000-000000000000";
+
+/**
+ * The requests that may give a token, best first: a refresh token goes into the body of a POST (RFC 6749 section 6), a
+ * password into the header of a GET.
+ */
+function tokenRequests(realm: URL, service: string, scope: string, credential: Credential | undefined): HttpRequest[] {
+  const requests: HttpRequest[] = [];
+  const named = credential?.kind === "password" && credential.username === AZURE_TOKEN_USER;
+  const refresh = credential?.kind === "identity" ? credential.token : named ? credential.password : undefined;
+  if (refresh !== undefined) {
     const form = new URLSearchParams({
       grant_type: "refresh_token",
       service,
       scope,
       client_id: "gantry",
-      refresh_token: credential.token,
+      refresh_token: refresh,
     });
     const headers = { "content-type": "application/x-www-form-urlencoded" };
     // Asking twice for a token does no harm.
-    return { method: "POST", url, headers, body: Buffer.from(form.toString()), repeatable: true };
+    const body = Buffer.from(form.toString());
+    requests.push({ method: "POST", url: realm, headers, body, repeatable: true });
   }
+  if (credential?.kind === "identity") return requests;
+  const url = new URL(realm);
   if (service) url.searchParams.set("service", service);
   // One parameter for each scope, as the token specification has it.
   for (const each of scope.split(" ").filter(Boolean)) url.searchParams.append("scope", each);
-  return { method: "GET", url, ...(credential?.kind === "password" && { authorization: basic(credential) }) };
+  requests.push({ method: "GET", url, ...(credential?.kind === "password" && { authorization: basic(credential) }) });
+  return requests;
 }
 
 function readToken(bytes: Buffer, what: string): { header: string; expiresIn: number } {

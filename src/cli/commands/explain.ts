@@ -1,0 +1,60 @@
+import { buildCommand, type Command } from "@stricli/core";
+import { printable } from "../../base/text.ts";
+import { type ExplainedEndpoint, type Explanation, explain } from "../../verbs/explain.ts";
+import type { Context } from "../context.ts";
+import { jsonFlag, type RemoteFlags, remoteFlags, remoteOptions } from "../flags.ts";
+import { session } from "../session.ts";
+
+export const explainCommand: Command<Context> = buildCommand({
+  docs: {
+    brief: "Tell how an image would be reached, and why",
+    fullDescription:
+      "Which endpoints and mirrors, in which order, with which certificates, proxy and credentials (where they are kept, never what they are), and which file says so. Asks no registry; a credential helper is asked.",
+  },
+  parameters: {
+    flags: { ...remoteFlags, json: jsonFlag },
+    positional: { kind: "tuple", parameters: [{ parse: String, brief: "The image", placeholder: "REF" }] },
+  },
+  func(this: Context, flags: RemoteFlags & { readonly json: boolean }, location: string) {
+    return session(this, {}, async ({ signal, json, print }) => {
+      const explanation = await explain(location, { ...remoteOptions(flags, undefined), signal });
+      if (flags.json) json(explanation);
+      else print(describe(explanation));
+    });
+  },
+});
+
+function describe({ name, reference, blockedBy, endpoints }: Explanation): string {
+  const lines = [name, `  asks for  ${reference}`];
+  if (blockedBy) lines.push(`  blocked   by ${printable(blockedBy)}`);
+  for (const [at, endpoint] of endpoints.entries()) lines.push(...describeEndpoint(at + 1, endpoint));
+  return `${lines.join("\n")}\n`;
+}
+
+const tlsWords: Readonly<Record<ExplainedEndpoint["tls"], string>> = {
+  verified: "verified",
+  "not verified": "whatever certificate it shows",
+  "asked first": "a request without secrets tells whether it speaks TLS",
+  none: "none, plain http",
+};
+
+function describeEndpoint(at: number, endpoint: ExplainedEndpoint): string[] {
+  const { credentials, only } = endpoint;
+  const row = (label: string, value: string | undefined): string[] =>
+    value ? [`     ${label.padEnd(13)}${printable(value)}`] : [];
+  return [
+    `  ${at}. ${endpoint.role}  ${endpoint.url}`,
+    ...row("repository", endpoint.repository),
+    ...row(
+      "for",
+      `${endpoint.capabilities.join(", ")}${only ? `; only ${only}` : ""}${endpoint.final ? "; its answer is final" : ""}`,
+    ),
+    ...row("TLS", tlsWords[endpoint.tls]),
+    ...row("also trusts", endpoint.caFiles.join(", ")),
+    ...row("certificate", endpoint.clientCertificate),
+    ...row("headers", endpoint.headers.join(", ")),
+    ...row("proxy", endpoint.proxy),
+    ...row("credentials", credentials ? `a ${credentials.kind}, from ${credentials.from}` : "none, anonymous"),
+    ...row("because of", endpoint.because.join(", ")),
+  ];
+}

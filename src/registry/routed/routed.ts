@@ -1,0 +1,273 @@
+import { readFile } from "node:fs/promises";
+import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
+import type { Capability, Endpoint, RouteSource } from "../../config/routes.ts";
+import type { Content, Expected } from "../../content/content.ts";
+import type { BlobSource } from "../../content/source.ts";
+import { parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
+import { type Digest, isDigest } from "../../spec/digest.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import { hubRate, type RateLimit, RateLimiter } from "../../transport/rate.ts";
+import type {
+  BlobUpload,
+  CallOptions,
+  GetBlobOptions,
+  PushManifestOptions,
+  RangeContent,
+  Registry,
+  StoredManifest,
+  UploadSession,
+} from "../registry.ts";
+import { type RemoteOptions, RemoteRegistry } from "../remote/remote.ts";
+
+export interface ConnectOptions extends RemoteOptions {
+  /** Who knows the endpoints of registries, as `userHosts()` does. Default: each is spoken to as it is. */
+  readonly routes?: RouteSource;
+}
+
+export type RoutedOptions = ConnectOptions & { readonly routes: RouteSource };
+
+/** A registry over HTTP: reached as the routes say, or directly. @param host as in a reference, normalised */
+export function connect(host: string, options: ConnectOptions = {}): RemoteRegistry | RoutedRegistry {
+  const { routes, ...rest } = options;
+  return routes ? new RoutedRegistry(host, { ...rest, routes }) : new RemoteRegistry(host, rest);
+}
+
+interface Target {
+  readonly endpoint: Endpoint;
+  readonly registry: RemoteRegistry;
+}
+
+/** Asks about a registry as a whole are routed by this name. */
+const anyRepo = parseRepoName("any/repository");
+
+/**
+ * A registry that is reached as this machine's configuration says: reads try its mirrors in their order, then the
+ * registry itself; what changes something goes to the one endpoint that takes it.
+ */
+export class RoutedRegistry implements Registry {
+  readonly name: string;
+  readonly #options: RoutedOptions;
+  readonly #registries = new Map<string, RemoteRegistry>();
+  readonly #limiter: RateLimiter | undefined;
+
+  constructor(host: string, options: RoutedOptions) {
+    this.name = host;
+    this.#options = options;
+    // A proxy of the Hub counts against the Hub's quota.
+    const rate = options.rate ?? (host === "docker.io" ? hubRate : undefined);
+    this.#limiter = options.limiter ?? (rate && new RateLimiter(rate));
+  }
+
+  async #targets(repo: RepoName, capability: Capability, reference?: Tag | Digest): Promise<readonly Target[]> {
+    const { endpoints, blockedBy } = await this.#options.routes.routes(this.name, repo);
+    if (blockedBy) {
+      throw new GantryError("DENIED", `${this.name}/${repo} is blocked on this machine, by ${blockedBy}`, {
+        details: { blockedBy },
+      });
+    }
+    const fits = ({ capabilities, only }: Endpoint): boolean =>
+      capabilities.includes(capability) &&
+      (only === undefined || reference === undefined || (only === "digests") === isDigest(reference));
+    const found = endpoints.filter(fits);
+    if (found.length > 0) return found.map((endpoint) => ({ endpoint, registry: this.#registry(endpoint) }));
+    const files = [...new Set(endpoints.flatMap(({ from }) => from))].join(", ");
+    throw new GantryError("UNSUPPORTED", `no endpoint of ${this.name} may be asked to ${capability}, says ${files}`);
+  }
+
+  #registry(endpoint: Endpoint): RemoteRegistry {
+    const { capabilities: _able, repo: _repo, only: _only, final: _final, ...how } = endpoint;
+    const key = JSON.stringify([how, endpoint.url?.href]);
+    let registry = this.#registries.get(key);
+    if (!registry) {
+      registry = new RemoteRegistry(endpoint.host, remoteOptionsOf(endpoint, this.#options, this.#limiter));
+      this.#registries.set(key, registry);
+    }
+    return registry;
+  }
+
+  /** Asks one endpoint after the other; what the last one says is the answer where none knows. */
+  async #read<T>(
+    repo: RepoName,
+    capability: Capability,
+    options: CallOptions | undefined,
+    ask: (registry: RemoteRegistry, repo: RepoName) => Promise<T>,
+    reference?: Tag | Digest,
+  ): Promise<T> {
+    const targets = await this.#targets(repo, capability, reference);
+    const failures: string[] = [];
+    for (const [at, { endpoint, registry }] of targets.entries()) {
+      try {
+        return await ask(registry, endpoint.repo);
+      } catch (error) {
+        options?.signal?.throwIfAborted();
+        const last = endpoint.final || at === targets.length - 1;
+        // What is wrong with how we were called is wrong everywhere.
+        if (last || !isGantryError(error) || isGantryError(error, "USAGE", "RANGE_INVALID", "CONFIG_INVALID")) {
+          throw isGantryError(error) && failures.length > 0 ? withFailures(error, failures) : error;
+        }
+        failures.push(messageOf(error));
+        const progress = this.#options.progress;
+        const absent = isGantryError(error, "MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "NAME_UNKNOWN");
+        const text = `mirror ${registry.name} of ${this.name}: ${messageOf(error)}; asking the next`;
+        progress?.({ type: "message", level: absent ? "info" : "warning", text });
+      }
+    }
+    throw new GantryError("INTERNAL", "no endpoint was asked");
+  }
+
+  /** The endpoint that takes what is written. */
+  async #writer(repo: RepoName): Promise<Target> {
+    return (await this.#targets(repo, "push"))[0]!;
+  }
+
+  getManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest> {
+    const capability = isDigest(reference) ? "pull" : "resolve";
+    return this.#read(repo, capability, options, (to, name) => to.getManifest(name, reference, options), reference);
+  }
+
+  getBlob(repo: RepoName, blob: Digest | Expected, options?: GetBlobOptions): Promise<Content> {
+    const { digest } = typeof blob === "string" ? { digest: blob } : blob;
+    return this.#read(repo, "pull", options, (to, name) => to.getBlob(name, blob, options), digest);
+  }
+
+  getBlobRange(
+    repo: RepoName,
+    blob: Expected,
+    range: { readonly start: number; readonly end: number },
+    options?: CallOptions,
+  ): Promise<RangeContent> {
+    return this.#read(repo, "pull", options, (to, name) => to.getBlobRange(name, blob, range, options), blob.digest);
+  }
+
+  resolveManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<Descriptor> {
+    const capability = isDigest(reference) ? "pull" : "resolve";
+    return this.#read(repo, capability, options, (to, name) => to.resolveManifest(name, reference, options), reference);
+  }
+
+  resolveBlob(repo: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor> {
+    return this.#read(repo, "pull", options, (to, name) => to.resolveBlob(name, digest, options), digest);
+  }
+
+  /** Asks whether the registry itself is there, and accepts who we are. @throws UNAUTHORIZED, DENIED */
+  async ping(options?: CallOptions): Promise<void> {
+    await (await this.#writer(anyRepo)).registry.ping(options);
+  }
+
+  /** What the registry, or the first mirror, says of its quota. */
+  rateLimit(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<RateLimit | undefined> {
+    return this.#read(repo, "resolve", options, (to, name) => to.rateLimit(name, reference, options), reference);
+  }
+
+  async pushBlob(
+    repo: RepoName,
+    descriptor: Descriptor,
+    source: BlobSource,
+    options?: CallOptions,
+  ): Promise<Descriptor> {
+    const { registry, endpoint } = await this.#writer(repo);
+    return registry.pushBlob(endpoint.repo, descriptor, source, options);
+  }
+
+  async openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload> {
+    const { registry, endpoint } = await this.#writer(repo);
+    return registry.openUpload(endpoint.repo, options);
+  }
+
+  async mountBlob(from: RepoName, to: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor> {
+    const { registry, endpoint } = await this.#writer(to);
+    return registry.mountBlob(from, endpoint.repo, digest, options);
+  }
+
+  async pushManifest(
+    repo: RepoName,
+    bytes: Uint8Array,
+    mediaType: string,
+    options?: PushManifestOptions,
+  ): Promise<Descriptor> {
+    const { registry, endpoint } = await this.#writer(repo);
+    return registry.pushManifest(endpoint.repo, bytes, mediaType, options);
+  }
+
+  async deleteBlob(repo: RepoName, digest: Digest, options?: CallOptions): Promise<void> {
+    const { registry, endpoint } = await this.#writer(repo);
+    await registry.deleteBlob(endpoint.repo, digest, options);
+  }
+
+  async deleteManifest(repo: RepoName, digest: Digest, options?: CallOptions): Promise<void> {
+    const { registry, endpoint } = await this.#writer(repo);
+    await registry.deleteManifest(endpoint.repo, digest, options);
+  }
+
+  async deleteTag(repo: RepoName, tag: Tag, options?: CallOptions): Promise<void> {
+    const { registry, endpoint } = await this.#writer(repo);
+    await registry.deleteTag(endpoint.repo, tag, options);
+  }
+
+  async *repositories(options?: CallOptions): AsyncGenerator<RepoName> {
+    const [first] = await this.#targets(anyRepo, "list");
+    yield* first!.registry.repositories(options);
+  }
+
+  async *tags(repo: RepoName, options?: CallOptions): AsyncGenerator<Tag> {
+    const [first] = await this.#targets(repo, "list");
+    yield* first!.registry.tags(first!.endpoint.repo, options);
+  }
+
+  async *referrers(
+    repo: RepoName,
+    digest: Digest,
+    options?: CallOptions & { readonly artifactType?: string },
+  ): AsyncGenerator<Descriptor> {
+    // The first page says whether an endpoint can answer.
+    const found = await this.#read(repo, "referrers", options, async (to, name) => {
+      const list = to.referrers(name, digest, options);
+      return { list, first: await list.next() };
+    });
+    if (found.first.done) return;
+    yield found.first.value;
+    yield* found.list;
+  }
+
+  async close(): Promise<void> {
+    for (const registry of this.#registries.values()) await registry.close();
+  }
+}
+
+/** The options for one endpoint: what it asks for itself, and, for the registry itself, what the user asked for. */
+export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limiter?: RateLimiter): RemoteOptions {
+  const { insecure, skipVerify, clientCertificate, headers, caFiles, ...rest } = options;
+  const own = endpoint.mirror ? {} : { insecure, skipVerify, clientCertificate, headers };
+  const trusted = [...(caFiles ?? []), ...(endpoint.caFiles ?? [])];
+  const pair = endpoint.clientCertificate;
+  return {
+    ...rest,
+    ...((endpoint.insecure || own.insecure) && { insecure: true }),
+    ...((endpoint.skipVerify || own.skipVerify) && { skipVerify: true }),
+    ...(trusted.length > 0 && { caFiles: trusted }),
+    ...((endpoint.headers || own.headers) && { headers: { ...endpoint.headers, ...own.headers } }),
+    ...(own.clientCertificate
+      ? { clientCertificate: own.clientCertificate }
+      : pair && { clientCertificate: async () => readPair(pair) }),
+    ...(endpoint.url && { endpoint: endpoint.url }),
+    ...(endpoint.namespace && { namespace: endpoint.namespace }),
+    ...(limiter && { limiter }),
+  };
+}
+
+async function readPair(paths: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
+  const [cert, key] = await Promise.all(
+    [paths.cert, paths.key].map((path) =>
+      readFile(path, "utf8").catch((error: unknown) => {
+        throw new GantryError("CONFIG_INVALID", `the client certificate ${path} cannot be read: ${messageOf(error)}`);
+      }),
+    ),
+  );
+  return { cert: cert!, key: key! };
+}
+
+function withFailures(error: GantryError, failures: readonly string[]): GantryError {
+  return new GantryError(error.code, `${error.message}; before it: ${failures.join("; ")}`, {
+    cause: error,
+    details: error.details,
+  });
+}
