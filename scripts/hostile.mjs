@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
-const ids = [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 15]
+const ids = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14, 15]
   .map((number) => `M${number}`)
   .concat(Array.from({ length: 14 }, (_, at) => `T${at + 1}`))
-  .concat("N2", "N4", "N13");
+  .concat(Array.from({ length: 14 }, (_, at) => `N${at + 1}`));
 
 ensureInstalled();
 ensureBuilt();

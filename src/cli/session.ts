@@ -1,4 +1,5 @@
 import type { Progress } from "../base/progress.ts";
+import { printableJson } from "../base/text.ts";
 import type { Context } from "./context.ts";
 import { type ProgressMode, printer, warnings } from "./progress.ts";
 
@@ -29,7 +30,7 @@ export async function session(
       ...(progress && { progress }),
       ...(flags.debug && { debug: (line: string) => void stderr.write(`debug: ${line}\n`) }),
       print,
-      json: (value) => print(`${JSON.stringify(value, null, 2)}\n`),
+      json: (value) => print(`${printableJson(value)}\n`),
     });
   } finally {
     end();
