@@ -1,0 +1,303 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { parseRepoName } from "../reference/reference.ts";
+import { rejects } from "../testing/index.ts";
+import { userHosts } from "./hosts.ts";
+
+const repo = parseRepoName("team/app");
+
+/** A machine: files below a directory, and the environment that points there. */
+async function machine(files: Readonly<Record<string, string>>): Promise<{ root: string; env: NodeJS.ProcessEnv }> {
+  const root = await temporary();
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, name)), { recursive: true });
+    await writeFile(join(root, name), text);
+  }
+  const env = {
+    GANTRY_HOSTS_DIR: join(root, "hosts"),
+    CONTAINERS_REGISTRIES_CONF: join(root, "registries.conf"),
+    XDG_CONFIG_HOME: join(root, "config"),
+  };
+  return { root, env };
+}
+
+/** The endpoints of a host, as short lines. */
+async function lines(files: Readonly<Record<string, string>>, host = "reg.example:5000"): Promise<string[]> {
+  const { env } = await machine(files);
+  const { endpoints } = await userHosts(env).routes(host, repo);
+  return endpoints.map((endpoint) =>
+    [
+      endpoint.mirror ? "mirror" : "itself",
+      endpoint.url?.href ?? `default of ${endpoint.host}`,
+      endpoint.repo,
+      endpoint.capabilities.join("+"),
+      endpoint.only ?? "",
+      [endpoint.insecure && "insecure", endpoint.skipVerify && "skip", endpoint.final && "final"]
+        .filter(Boolean)
+        .join("+"),
+    ].join(" "),
+  );
+}
+
+const all = "pull+resolve+push+referrers+list";
+
+describe("hosts.toml of containerd", () => {
+  test("nothing said: the registry as it is", async () => {
+    expect(await lines({})).toEqual([`itself default of reg.example:5000 team/app ${all}  `]);
+  });
+
+  test("hosts in the order of the file, then the server; paths, capabilities, defaults", async () => {
+    const file = `
+server = "https://reg.example:5000"
+[host."https://one.example"]
+  capabilities = ["pull", "RESOLVE"]
+[host."http://two.example:81/prefix"]
+  skip_verify = true
+[host."three.example/api/v2"]
+[host."https://four.example/as/is"]
+  override_path = true
+  capabilities = ["pull"]
+`;
+    expect(await lines({ "hosts/reg.example_5000_/hosts.toml": file })).toEqual([
+      "mirror https://one.example/v2/ team/app pull+resolve  ",
+      "mirror http://two.example:81/prefix/v2/ team/app pull+resolve+push+referrers  skip",
+      "mirror https://three.example/api/v2/ team/app pull+resolve+push+referrers  ",
+      "mirror https://four.example/as/is/ team/app pull  ",
+      `itself https://reg.example:5000/v2/ team/app ${all}  `,
+    ]);
+  });
+
+  test("without a server the registry itself is last; a server elsewhere bars it", async () => {
+    const mirror = '[host."https://one.example"]\ncapabilities = ["pull"]\n';
+    expect(await lines({ "hosts/reg.example:5000/hosts.toml": mirror })).toEqual([
+      "mirror https://one.example/v2/ team/app pull  ",
+      `itself https://reg.example:5000/v2/ team/app ${all}  `,
+    ]);
+    expect(await lines({ "hosts/_default/hosts.toml": 'server = "https://only.example"' })).toEqual([
+      "mirror https://only.example/v2/ team/app pull+resolve+push+referrers  ",
+    ]);
+    expect(await lines({ "hosts/docker.io/hosts.toml": mirror }, "docker.io")).toEqual([
+      "mirror https://one.example/v2/ team/app pull  ",
+      `itself https://registry-1.docker.io/v2/ team/app ${all}  `,
+    ]);
+  });
+
+  test("certificates and headers, relative to the directory; a mirror hears whom it stands for", async () => {
+    const file = `
+[host."https://one.example"]
+  ca = ["ca.pem", "/abs/ca.pem"]
+  client = [["me.cert", "me.key"], ["other.cert", ""]]
+  [host."https://one.example".header]
+    X-Key = ["a", "b"]
+`;
+    const { root, env } = await machine({ "hosts/reg.example_5000_/hosts.toml": file });
+    const { endpoints } = await userHosts(env).routes("reg.example:5000", repo);
+    const directory = join(root, "hosts/reg.example_5000_");
+    expect(endpoints[0]).toMatchObject({
+      caFiles: [join(directory, "ca.pem"), "/abs/ca.pem"],
+      clientCertificate: { cert: join(directory, "me.cert"), key: join(directory, "me.key") },
+      headers: { "x-key": "a, b" },
+      namespace: "reg.example:5000",
+      host: "one.example",
+      from: [join(directory, "hosts.toml")],
+    });
+    expect(endpoints[1]).not.toHaveProperty("namespace");
+  });
+
+  test("a directory without hosts.toml holds certificates alone", async () => {
+    const files = { "a.crt": "", "me.cert": "", "me.key": "" };
+    const { root, env } = await machine(
+      Object.fromEntries(Object.keys(files).map((name) => [`hosts/reg.example_5000_/${name}`, "x"])),
+    );
+    const { endpoints } = await userHosts(env).routes("reg.example:5000", repo);
+    const directory = join(root, "hosts/reg.example_5000_");
+    expect(endpoints).toEqual([
+      expect.objectContaining({
+        mirror: false,
+        caFiles: [join(directory, "a.crt")],
+        clientCertificate: { cert: join(directory, "me.cert"), key: join(directory, "me.key") },
+      }),
+    ]);
+  });
+
+  test.each([
+    ["not TOML", "server = "],
+    ["a capability that there is not", '[host."https://a"]\ncapabilities = ["fly"]'],
+    ["a flag that is none", '[host."https://a"]\nskip_verify = "yes"'],
+    ["an address that is none", '[host."https://"]'],
+    ["a password in an address", '[host."https://me:secret@a"]'],
+    ["a client of another shape", '[host."https://a"]\nclient = 3'],
+  ])("%s is an error that names the file", async (_name, text) => {
+    const { env } = await machine({ "hosts/reg.example_5000_/hosts.toml": text });
+    const asked = userHosts(env).routes("reg.example:5000", repo);
+    await rejects(asked, "CONFIG_INVALID");
+    await expect(asked).rejects.toThrow(/hosts\.toml/);
+    await expect(asked).rejects.not.toThrow(/secret/);
+  });
+});
+
+describe("registries.conf of podman", () => {
+  const conf = (text: string): Record<string, string> => ({ "registries.conf": text });
+
+  test("mirrors in their order, then the registry; the longest prefix decides, at a slash", async () => {
+    const text = `
+[[registry]]
+location = "reg.example:5000"
+[[registry.mirror]]
+location = "mirror.example/hub"
+insecure = true
+[[registry.mirror]]
+location = "second.example"
+pull-from-mirror = "digest-only"
+[[registry]]
+prefix = "reg.example:5000/team"
+location = "reg.example:5000/team"
+[[registry.mirror]]
+location = "team.example/x"
+pull-from-mirror = "tag-only"
+[[registry]]
+location = "reg.example:5000/te"
+blocked = true
+`;
+    expect(await lines(conf(text))).toEqual([
+      "mirror default of team.example x/app pull+resolve tags ",
+      `itself default of reg.example:5000 team/app ${all}  `,
+    ]);
+    const { env } = await machine(conf(text));
+    const { endpoints } = await userHosts(env).routes("reg.example:5000", parseRepoName("other"));
+    expect(endpoints.map(({ host, repo, only, insecure }) => [host, repo, only, insecure])).toEqual([
+      ["mirror.example", "hub/other", undefined, true],
+      ["second.example", "other", "digests", undefined],
+      ["reg.example:5000", "other", undefined, undefined],
+    ]);
+  });
+
+  test("a location that is another place is read from, and never written to", async () => {
+    const text = '[[registry]]\nprefix = "reg.example:5000"\nlocation = "moved.example/old"\ninsecure = true';
+    expect(await lines(conf(text))).toEqual([
+      "mirror default of moved.example old/team/app pull+resolve+referrers  insecure+final",
+      "itself default of reg.example:5000 team/app push+list  insecure",
+    ]);
+  });
+
+  test("wildcards stand for subdomains; drop-ins come after, and replace by prefix", async () => {
+    const files = {
+      "registries.conf": '[[registry]]\nprefix = "*.example"\nblocked = true\n',
+      "config/containers/registries.conf.d/1.conf": '[[registry]]\nlocation = "reg.example:5000"\ninsecure = true\n',
+      "config/containers/registries.conf.d/2.conf": '[[registry]]\nlocation = "reg.example:5000"\n',
+      "config/containers/registries.conf.d/3.txt": "not read",
+    };
+    const { env } = await machine(files);
+    expect((await userHosts(env).routes("a.b.example", repo)).blockedBy).toBe(env["CONTAINERS_REGISTRIES_CONF"]);
+    expect((await userHosts(env).routes("example", repo)).blockedBy).toBeUndefined();
+    const found = await userHosts(env).routes("reg.example:5000", repo);
+    expect(found.blockedBy).toBeUndefined();
+    expect(found.endpoints[0]!.insecure).toBeUndefined();
+  });
+
+  test("hosts.toml is asked before it", async () => {
+    const files = {
+      "registries.conf": '[[registry]]\nlocation = "reg.example:5000"\nblocked = true\n',
+      "hosts/reg.example_5000_/hosts.toml": 'server = "https://reg.example:5000"',
+    };
+    expect(await lines(files)).toEqual([`itself https://reg.example:5000/v2/ team/app ${all}  `]);
+  });
+
+  test.each([
+    ["the format of version 1", '[registries.search]\nregistries = ["docker.io"]'],
+    ["an entry without a name", "[[registry]]\ninsecure = true"],
+    [
+      "a mirror without a location",
+      '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\ninsecure = true',
+    ],
+    [
+      "a way to mirror that there is not",
+      '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\nlocation = "a"\npull-from-mirror = "no"',
+    ],
+    [
+      "a repository that there cannot be",
+      '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\nlocation = "a/B"',
+    ],
+  ])("%s is an error", async (_name, text) => {
+    const { env } = await machine(conf(text));
+    await expect(userHosts(env).routes("reg.example:5000", repo)).rejects.toMatchObject({ name: "GantryError" });
+  });
+});
+
+describe("certs.d of Docker and podman", () => {
+  test("the first directory of a host, with its port, is the one", async () => {
+    const { root, env } = await machine({
+      "config/containers/certs.d/reg.example:5000/ca.crt": "x",
+      "config/containers/certs.d/reg.example:5000/a.cert": "x",
+      "config/containers/certs.d/reg.example:5000/a.key": "x",
+      "config/docker/certs.d/reg.example:5000/other.crt": "x",
+    });
+    const directory = join(root, "config/containers/certs.d/reg.example:5000");
+    const { endpoints } = await userHosts(env).routes("reg.example:5000", repo);
+    expect(endpoints).toEqual([
+      expect.objectContaining({
+        caFiles: [join(directory, "ca.crt")],
+        clientCertificate: { cert: join(directory, "a.cert"), key: join(directory, "a.key") },
+        from: [directory],
+      }),
+    ]);
+    expect((await userHosts(env).routes("reg.example", repo)).endpoints[0]!.caFiles).toBeUndefined();
+  });
+
+  test("a certificate without its key, and a key without its certificate, are errors", async () => {
+    for (const name of ["a.cert", "a.key"]) {
+      const { env } = await machine({ [`config/docker/certs.d/reg.example:5000/${name}`]: "x" });
+      await rejects(userHosts(env).routes("reg.example:5000", repo), "CONFIG_INVALID");
+    }
+  });
+});
+
+describe("the proxy of Docker Hub", () => {
+  const routes = async (env: NodeJS.ProcessEnv): Promise<(string | undefined)[]> => {
+    const { endpoints } = await userHosts({ ...(await machine({})).env, ...env }).routes("docker.io", repo);
+    return endpoints.map(
+      ({ url, host, capabilities, final }) => `${url ?? host} ${capabilities.join("+")} ${final ?? ""}`,
+    );
+  };
+
+  test("reads and lists go there, and what it says is final; writes go to the Hub", async () => {
+    const expected = (url: string): string[] => [`${url} pull+resolve+referrers+list true`, "docker.io push "];
+    expect(await routes({ DOCKERHUB_PUBLIC_PROXY: "https://proxy.example" })).toEqual(
+      expected("https://proxy.example/v2/"),
+    );
+    expect(await routes({ DOCKERHUB_PUBLIC_PROXY: "//proxy.example:5000/" })).toEqual(
+      expected("https://proxy.example:5000/v2/"),
+    );
+    expect(await routes({ DOCKERHUB_PUBLIC_PROXY: "http://127.0.0.1:5000" })).toEqual(
+      expected("http://127.0.0.1:5000/v2/"),
+    );
+    expect(await routes({ DOCKERHUB_PUBLIC_PROXY_HOST: "proxy.example:5000" })).toEqual(
+      expected("https://proxy.example:5000/v2/"),
+    );
+    expect(
+      await routes({ DOCKERHUB_PUBLIC_PROXY: "https://a.example", DOCKERHUB_PUBLIC_PROXY_HOST: "b.example" }),
+    ).toEqual(expected("https://a.example/v2/"));
+    expect(await routes({ DOCKERHUB_PUBLIC_PROXY: "" })).toEqual([`docker.io ${all} `]);
+  });
+
+  test.each([
+    ["no host", "proxy.example"],
+    ["no host", "proxy.example:5000"],
+    ["no host", "https://"],
+    ["no host", "https:///v2"],
+    ["the unknown scheme", "ftp://proxy.example"],
+    ["a path", "https://proxy.example/hub"],
+    ["more than", "https://me:secret@proxy.example"],
+  ])("%s: %s is an error", async (why, value) => {
+    const asked = routes({ DOCKERHUB_PUBLIC_PROXY: value });
+    await rejects(asked, "CONFIG_INVALID");
+    await expect(asked).rejects.toThrow(why);
+  });
+
+  test("is for docker.io alone", async () => {
+    const source = userHosts({ ...(await machine({})).env, DOCKERHUB_PUBLIC_PROXY: "https://proxy.example" });
+    expect((await source.routes("ghcr.io", repo)).endpoints[0]!.url).toBeUndefined();
+  });
+});
