@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
+import { directEndpoint, type RouteSource } from "../config/routes.ts";
 import {
   type RegistryCapabilities,
   registryContract,
@@ -13,6 +14,7 @@ import { LayoutRegistry } from "./layout/layout.ts";
 import { MemoryRegistry } from "./memory/memory.ts";
 import type { Registry } from "./registry.ts";
 import { RemoteRegistry } from "./remote/remote.ts";
+import { RoutedRegistry } from "./routed/routed.ts";
 
 /** A registry for one case, and how to be rid of it. */
 type Make = () => Promise<{ registry: Registry; close?: () => Promise<void> }>;
@@ -70,6 +72,21 @@ contract(
   "remote -> server that breaks every blob once",
   remoteTo({ faults: [{ on: { kind: "cut", after: 1000 }, method: "GET", path: /\/blobs\//, times: 1 }] }),
 );
+contract("routed, past a mirror that is down -> server -> memory", async () => {
+  const server = await startTestRegistry();
+  const routes: RouteSource = {
+    routes: async (_host, repo) => ({
+      endpoints: [
+        { ...directEndpoint("127.0.0.1:1", repo), mirror: true, capabilities: ["pull", "resolve", "referrers"] },
+        directEndpoint(server.host, repo),
+      ],
+    }),
+  };
+  return {
+    registry: new RoutedRegistry(server.host, { routes, backoff: 1, attempts: 1 }),
+    close: () => server.close(),
+  };
+});
 contract("remote -> server -> remote -> server -> memory: a proxy", async () => {
   const back = await startTestRegistry();
   const front = await startTestRegistry({ registry: new RemoteRegistry(back.host, { backoff: 1 }) });

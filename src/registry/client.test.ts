@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import { answer, listening } from "../../test/support/http.ts";
+import { known } from "../../test/support/tokens.ts";
+import { parseRepoName, parseTag } from "../reference/index.ts";
+import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
+import { client, remote } from "./client.ts";
+
+const app = parseRepoName("app");
+const v1 = parseTag("v1");
+
+describe("client", () => {
+  test("one host and the same options are one client, whatever the Hub is called; others are others", () => {
+    const credentials = known({ kind: "password", username: "me", password: "x" }).credentials;
+    const hub = client("docker.io");
+    for (const name of ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"]) {
+      expect([name, client(name) === hub]).toEqual([name, true]);
+    }
+    expect(client("ghcr.io")).not.toBe(hub);
+    expect(client("docker.io", { credentials })).not.toBe(hub);
+    expect(client("docker.io", { credentials })).toBe(client("docker.io", { credentials }));
+    expect(client("docker.io", { insecure: true })).not.toBe(hub);
+    expect(client("docker.io", { caFiles: ["/a"] })).not.toBe(client("docker.io", { caFiles: ["/b"] }));
+    expect(client("docker.io", { caFiles: ["/a"], insecure: true })).toBe(
+      client("docker.io", { insecure: true, caFiles: ["/a"] }),
+    );
+    const proxy = (): undefined => undefined;
+    expect(client("docker.io", { proxy })).not.toBe(hub);
+    expect(client("docker.io", { clientCertificate: async () => undefined })).not.toBe(
+      client("docker.io", { clientCertificate: async () => undefined }),
+    );
+  });
+
+  test("a host that is none is an error each time, and nothing is kept of it", async () => {
+    for (const host of ["", "no host", "a/b", "http://a"]) {
+      expect(() => client(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
+      expect(() => remote(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
+    }
+  });
+
+  test("remembers what it saw, also of small blobs; `fresh` asks again; remote() remembers nothing", async () => {
+    await using server = await startTestRegistry();
+    const image = randomImage();
+    await pushImage(server.registry, "app", image, "v1");
+    const asked = (): number => server.requests.filter(({ path }) => path !== "/v2/").length;
+    const shared = client(server.host);
+    for (let times = 0; times < 3; times += 1) {
+      await shared.getManifest(app, v1);
+      await (await shared.getBlob(app, image.blobs[0]!.descriptor)).bytes();
+    }
+    expect(asked()).toBe(2);
+    await shared.getManifest(app, v1, { fresh: true });
+    expect(asked()).toBe(3);
+    const bare = remote(server.host);
+    for (let times = 0; times < 3; times += 1) await bare.getManifest(app, v1);
+    expect(asked()).toBe(6);
+    await bare.close();
+    // Closed, it forgets, and goes on.
+    await shared.close();
+    await shared.getManifest(app, v1);
+    expect(asked()).toBe(7);
+    await shared.close();
+  });
+
+  test("User-Agent is gantry/VERSION on every request, tokens and redirects included, and can be added to", async () => {
+    const server = await listening((request, response) => {
+      const url = new URL(request.url!, "http://x");
+      if (url.pathname === "/token") return answer(response, 200, { token: "t" });
+      if (url.pathname === "/v2/") return answer(response, 200, {});
+      if (!request.headers.authorization && url.pathname !== "/elsewhere") {
+        return answer(response, 401, "", { "www-authenticate": `Bearer realm="http://${request.headers.host}/token"` });
+      }
+      if (url.pathname !== "/elsewhere") return answer(response, 307, "", { location: "/elsewhere" });
+      answer(response, 404);
+    });
+    const registry = remote(server.host, { userAgent: "mytool/2", backoff: 1 });
+    await rejects(registry.getManifest(app, v1), "MANIFEST_UNKNOWN");
+    await registry.close();
+    expect(server.seen.map(({ url }) => url!.replace(/\?.*/, ""))).toEqual(
+      expect.arrayContaining(["/token", "/elsewhere"]),
+    );
+    for (const { headers } of server.seen) expect(headers["user-agent"]).toMatch(/^gantry\/\d+\.\d+\.\d+ mytool\/2$/);
+  });
+});
