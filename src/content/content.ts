@@ -155,10 +155,12 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     let ready: { chunk: Uint8Array; taken: () => void } | undefined;
     let finished: { error?: unknown } | undefined;
     let wake: () => void = () => {};
+    let refuse: (reason: unknown) => void = () => {};
+    stop.signal.addEventListener("abort", () => refuse(stop.signal.reason), { once: true });
     const done = this.pipe(
       (chunk) =>
         new Promise<void>((resolve, reject) => {
-          stop.signal.addEventListener("abort", () => reject(stop.signal.reason), { once: true });
+          refuse = reject;
           ready = { chunk: Buffer.from(chunk), taken: resolve };
           wake();
         }),

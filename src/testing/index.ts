@@ -13,6 +13,14 @@ export {
   testIndex,
   testLayer,
 } from "./images.ts";
+export { registryProfiles } from "./profile-list.ts";
+export {
+  type ProfileBehaviour,
+  type ProfiledRegistry,
+  type ProfileFact,
+  type RegistryProfile,
+  startProfile,
+} from "./profiles.ts";
 export {
   type Fault,
   type Misbehaviour,

@@ -62,6 +62,8 @@ export interface HttpRequest {
   readonly body?:
     | Uint8Array
     | { readonly size?: number; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> };
+  /** Which redirects of a GET or HEAD are followed: all that are safe, or only those that stay at the origin. */
+  readonly redirects?: "all" | "own";
   /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
   readonly repeatable?: boolean;
   readonly signal?: AbortSignal;
@@ -206,9 +208,11 @@ export class Transport {
       if (own) this.rateLimit = readRateLimit(response.headers) ?? this.rateLimit;
       if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
         return response;
+      const next = await hopAfter(response, url);
+      if (request.redirects === "own" && next.origin !== request.url.origin) return response;
       await response.discard();
       checkLimit(this.limits, "redirects", hops + 1, `${redactUrl(request.url)}: the chain of redirects`);
-      url = nextHop(url, response.headers["location"], response);
+      url = next;
     }
   }
 
@@ -335,6 +339,15 @@ export class Transport {
   /** Closes idle connections. */
   async close(): Promise<void> {
     this.#connections.close();
+  }
+}
+
+async function hopAfter(response: HttpResponse, url: URL): Promise<URL> {
+  try {
+    return nextHop(url, response.headers["location"], response);
+  } catch (error) {
+    await response.discard();
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
+import type { ErrorCode } from "../../src/base/index.ts";
 import { bytesSource } from "../../src/content/index.ts";
 import { parseRepoName, parseTag, type RepoName } from "../../src/reference/index.ts";
 import { LayoutRegistry, MemoryRegistry, type RemoteOptions, RemoteRegistry } from "../../src/registry/index.ts";
@@ -244,12 +245,18 @@ describe("hostile registries", () => {
 
   test("N7 the next page of a list is of the same origin, or it is not asked for", async () => {
     const elsewhere = await listening((_request, response) => answer(response, 200, { tags: ["evil"] }));
-    for (const link of [`http://${elsewhere.host}/v2/app/tags/list?last=a`, `//${elsewhere.host}/x`]) {
+    const links: [string, ErrorCode][] = [
+      [`http://localhost:${elsewhere.port}/v2/app/tags/list?last=a`, "REDIRECT_REFUSED"],
+      ["//elsewhere.example/x", "REDIRECT_REFUSED"],
+      // Another port of the same host is not asked either: the list goes on where it was, in this case in a circle.
+      [`http://${elsewhere.host}/x?last=a`, "INVALID_RESPONSE"],
+    ];
+    for (const [link, code] of links) {
       const server = await listening((_request, response) =>
         answer(response, 200, { name: "app", tags: ["a"] }, { link: `<${link}>; rel="next"` }),
       );
       const registry = new RemoteRegistry(server.host, known(password));
-      await rejects(tagsOf(registry), "REDIRECT_REFUSED");
+      await rejects(tagsOf(registry), code);
       await registry.close();
     }
     expect(elsewhere.seen).toEqual([]);

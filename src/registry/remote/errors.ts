@@ -66,7 +66,7 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
   if (first?.code === "SIZE_INVALID") return "SIZE_MISMATCH";
   if (known) return known;
   if (status === 404) return missing;
-  if (status === 405 || status === 501) return "UNSUPPORTED";
+  if (status === 405 || status === 501 || (status >= 300 && status < 400)) return "UNSUPPORTED";
   if (status === 416) return "RANGE_INVALID";
   return "REGISTRY_ERROR";
 }

@@ -5,18 +5,27 @@ import { parseJsonObject } from "../../spec/json.ts";
 import { redactUrl } from "../../transport/redact.ts";
 import type { HttpResponse, Transport } from "../../transport/transport.ts";
 
-/** The address of the next page of a listing (RFC 8288), if the server names one. */
-export function nextPage(response: HttpResponse): URL | undefined {
+/**
+ * The address of the next page of a listing (RFC 8288), if the server names one. It is where this page was: registries
+ * behind a proxy write their inner port, or leave a part of the path out, but what comes after the path is right.
+ */
+export function nextPage(response: HttpResponse, page: URL): URL | undefined {
   const link = /<([^>]*)>[^,]*;\s*rel="?next"?/i.exec(response.headers["link"] ?? "");
   if (!link) return undefined;
   const to = URL.canParse(link[1]!, response.url.href) ? new URL(link[1]!, response.url) : undefined;
-  if (!to || to.origin !== response.url.origin) {
+  if (!to || to.hostname !== response.url.hostname) {
     throw new GantryError(
       "REDIRECT_REFUSED",
       `${redactUrl(response.url)}: the next page of the list is said to be on another host; not followed`,
     );
   }
-  return to;
+  const next = new URL(page);
+  next.search = to.search;
+  for (const kept of ["artifactType", "ns"]) {
+    const value = page.searchParams.get(kept);
+    if (value !== null && !next.searchParams.has(kept)) next.searchParams.set(kept, value);
+  }
+  return next;
 }
 
 /**
@@ -38,6 +47,6 @@ export async function* pages(
     const response: HttpResponse = await get(url);
     const what = `the page ${redactUrl(url)}`;
     yield parseJsonObject(await response.bytes(transport.limits.metadataBytes, what), what, transport.limits);
-    url = nextPage(response);
+    url = nextPage(response, url);
   }
 }

@@ -473,7 +473,9 @@ export class RemoteRegistry implements Registry {
     const asked = `listing the referrers of ${digest} in ${this.name}/${repo}`;
     let answered = false;
     const get = async (url: URL): Promise<HttpResponse> => {
-      const response = await this.#pull(repo, { method: "GET", url, ...signalOf(call) }, asked, "MANIFEST_UNKNOWN");
+      // GitHub sends those who ask to its web pages.
+      const request = { method: "GET", url, redirects: "own", ...signalOf(call) } as const;
+      const response = await this.#pull(repo, request, asked, "MANIFEST_UNKNOWN");
       answered = true;
       return response;
     };

@@ -1,4 +1,4 @@
-import { GantryError } from "../../base/error.ts";
+import { GantryError, isGantryError } from "../../base/error.ts";
 import type { Body } from "../../content/content.ts";
 import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
@@ -17,7 +17,15 @@ export type Exchange = (
 
 /** Where an upload goes on: the Location of the last answer, relative or absolute, within the rules for redirects. */
 export function uploadLocation(response: HttpResponse): URL {
-  return nextHop(response.url, response.headers["location"], response);
+  const location = response.headers["location"];
+  try {
+    return nextHop(response.url, location, response);
+  } catch (error) {
+    // A registry behind a proxy that does not know its own name says the one that it has inside. Its path is right.
+    const path = /^https?:\/\/[^/]+(\/v2\/.*\/blobs\/uploads\/.+)$/.exec(location ?? "")?.[1];
+    if (path && isGantryError(error, "REDIRECT_REFUSED")) return new URL(path, response.url);
+    throw error;
+  }
 }
 
 /** The end of the Range header of an upload's answer (`0-1023`: 1,024 bytes are there). */
