@@ -116,11 +116,20 @@ async function pushWhole(
       options.signal?.throwIfAborted();
       if (sending.failure) throw sending.failure.error;
       // A blob is named by its digest: to send it again changes nothing.
-      if (attempt >= MAX_STALLED || !source.replayable || !passes(error)) throw error;
+      if (!passes(error)) throw error;
       if (await target.has(descriptor, options)) return;
+      if (attempt >= MAX_STALLED || !source.replayable) throw broken(error, attempt, what);
       await target.transport.pauseBeforeRetry(attempt, error.message, options.signal);
     }
   }
+}
+
+function broken(error: GantryError, attempts: number, what: string): GantryError {
+  const tries = attempts === 1 ? "once, and its source cannot be read again" : `${attempts} times`;
+  return new GantryError(error.code, `${what}: tried ${tries}, the last time ${error.message}`, {
+    cause: error,
+    details: error.details,
+  });
 }
 
 /** Where an upload has got to. */

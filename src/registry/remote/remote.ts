@@ -194,6 +194,7 @@ export class RemoteRegistry implements Registry {
         const bytes = await response.bytes(limit, what);
         const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : "sha256");
         if (isDigest(reference)) requireDigest(digest, reference, what);
+        else requireClaimed(response, digest, what);
         return { descriptor: { mediaType: manifestType(response, bytes), digest, size: bytes.length }, bytes };
       } catch (error) {
         options.signal?.throwIfAborted();
@@ -513,6 +514,14 @@ export class RemoteRegistry implements Registry {
 /** Callers may hand over more than the interface asks for; a request takes the signal and nothing else. */
 function signalOf({ signal }: CallOptions): CallOptions {
   return signal ? { signal } : {};
+}
+
+/** What a registry says about bytes proves nothing, but bytes that are other than it says are not what it sent. */
+function requireClaimed(response: HttpResponse, computed: Digest, what: string): void {
+  const claimed = response.headers["docker-content-digest"];
+  if (claimed && isDigest(claimed) && algorithmOf(claimed) === algorithmOf(computed)) {
+    requireDigest(computed, claimed, what);
+  }
 }
 
 /** The size of the blob that a response is of, or a part of. */
