@@ -19,6 +19,7 @@ const packages = {
   buildah: "buildah",
   podman: "podman",
   openssl: "openssl",
+  "nginx-light": "nginx",
   "golang-go": "go",
   "golang-github-opencontainers-image-spec-dev": "/usr/share/gocode/src/github.com/opencontainers/image-spec",
   "postgresql-15": "/usr/lib/postgresql/15/bin/initdb",
