@@ -159,7 +159,10 @@ describe("the command", () => {
     expect(one).toMatchObject({ code: 0, stdout: `${image.documents[1]!.descriptor.digest}\n` });
   });
 
-  test("stops on SIGINT with 130 and leaves nothing but tmp/", async () => {
+  test.each([
+    ["pull", (name: string): string[] => [name]],
+    ["cp", (name: string): string[] => [name, "store:copied:v1"]],
+  ])("%s holds a lease, stops on SIGINT with 130 and leaves nothing behind", async (command, operands) => {
     await using server = await startTestRegistry({
       faults: [{ on: { kind: "stall", after: 100 }, path: /blobs\/sha256/, method: "GET" }],
     });
@@ -167,7 +170,7 @@ describe("the command", () => {
     const store = join(await temporary(), "store");
     const child = spawn(
       process.execPath,
-      [main, "pull", "--progress", "none", "--store", store, `${server.host}/app:v1`],
+      [main, command, "--progress", "none", "--store", store, ...operands(`${server.host}/app:v1`)],
       { stdio: "ignore" },
     );
     while (!server.requests.some(({ path, method }) => method === "GET" && path.includes("/blobs/")))

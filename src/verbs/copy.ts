@@ -44,7 +44,8 @@ function shared(
 export async function copy(from: string, to: string, options: CopyVerbOptions = {}): Promise<CopyResult> {
   await using source = open(from, { ...options.source, ...shared(options) });
   await using destination = open(to, { ...options.destination, ...shared(options), write: true });
-  return copyOpened(source, destination, options);
+  // Awaited here: what is returned otherwise outlives what is closed on the way out.
+  return await copyOpened(source, destination, options);
 }
 
 async function copyOpened(source: Opened, destination: Opened, options: CopyVerbOptions): Promise<CopyResult> {
@@ -97,5 +98,6 @@ export async function push(name: string, to: string | undefined, options: PushOp
   }
   const { store, ...rest } = options;
   await using destination = open(registryReference(target).toFullString(), { ...rest.destination, ...shared(rest) });
-  return copyOpened(openStored(store, own), destination, rest);
+  // Awaited here: what is returned otherwise outlives what is closed on the way out.
+  return await copyOpened(openStored(store, own), destination, rest);
 }

@@ -14,7 +14,7 @@ export interface LookOptions extends OpenOptions {
 
 async function look<T>(location: string, options: LookOptions, work: (opened: Opened) => Promise<T>): Promise<T> {
   await using opened = open(location, options);
-  return work(opened);
+  return await work(opened);
 }
 
 /**

@@ -281,8 +281,9 @@ describe.skipIf(reason)(`pull, push, tag, ls, referrers, rm; skopeo agrees${reas
     const anonymous = { ...env, DOCKER_CONFIG: join(work, "none") };
     const push = await gantry(["cp", "--progress", "none", `${image.host}/app:v1`, `${host}/team/other:v1`], {
       env: anonymous,
+      timeout: 15000,
     });
-    expect(push.code).toBe(4);
+    expect(push.code, push.stderr).toBe(4);
     expect(
       (
         await gantry(

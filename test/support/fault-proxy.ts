@@ -65,7 +65,7 @@ export async function faultProxy(target: string, random: () => number): Promise<
     const uploads = (request.method === "PUT" || request.method === "PATCH") && /\/uploads\//.test(path);
     const blob = request.method === "GET" && /\/blobs\/sha256:/.test(path);
     // What comes seldom goes wrong more often, so that each kind is met.
-    if (random() >= proxy.rate * (ranged ? 5 : blob ? 3 : uploads ? 2 : 1)) return undefined;
+    if (random() >= proxy.rate * (ranged ? 9 : blob ? 3 : uploads ? 2 : 1)) return undefined;
     // Only what broke off is asked for in parts.
     if (blob && !ranged && random() < 0.4) return "reset";
     const fits: FaultKind[] = ["429", "500 burst", "silence", "token expiry"];

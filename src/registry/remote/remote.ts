@@ -153,9 +153,14 @@ export class RemoteRegistry implements Registry {
     };
     let response = await send();
     const asks = own && response.status === 401 && response.url.origin === url.origin;
-    if (asks && canRepeat && (await auth.answer(response, scope, sent, request.signal))) {
-      await response.discard();
-      response = await send();
+    if (asks && canRepeat) {
+      const refused = response;
+      const answered = auth.answer(refused, scope, sent, request.signal);
+      // Whether or not there is an answer to it: a response that nobody reads keeps its connection.
+      if (await answered.catch((error: unknown) => refused.discard().then(() => Promise.reject(error)))) {
+        await refused.discard();
+        response = await send();
+      }
     }
     if (expected.includes(response.status)) return response;
     throw await responseError(response, this.#transport, asked, missing);
