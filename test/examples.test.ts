@@ -43,6 +43,7 @@ test("every example does what it says", async () => {
     "store.mjs": await run("store.mjs", store, name),
     "names.mjs": await run("names.mjs", name, server.host),
     "login.mjs": await run("login.mjs", server.host, "me", "secret", join(work, "auth.json")),
+    "client.mjs": await run("client.mjs", name),
     "media-types.mjs": `${digest} ${await run("media-types.mjs", name)}`,
   };
   const mirror = start("mirror.mjs", [server.host]);
@@ -55,6 +56,7 @@ test("every example does what it says", async () => {
       .filter((entry) => entry.endsWith(".mjs"))
       .sort(),
   ).toEqual(Object.keys(ran).sort());
+  expect(ran["client.mjs"]).toContain(`registry https://${server.host}/v2/`);
   expect(ran["validate.mjs"]).toContain("0 violations, byte for byte: true");
   expect(ran["store.mjs"]).toContain(
     "is complete on this host: linux/amd64\n0 blobs, 0 bytes, have no name\nthe store is sound",

@@ -1,0 +1,20 @@
+// node examples/client.mjs REF: what a registry says of an image, through the client that this process shares.
+import { explain, rateLimit, sortNames } from "gantry";
+import { userCredentials, userHosts } from "gantry/config";
+import { parseRef } from "gantry/reference";
+import { client } from "gantry/registry";
+import { lookup } from "gantry/transfer";
+
+const reference = parseRef(process.argv[2]);
+const options = { credentials: userCredentials(), routes: userHosts() };
+const registry = client(reference.host, options); // mirrors, cache, limiter; the same one for the same options
+const why = (reason) => console.log(`not for us: ${reason.message}`);
+const found = await lookup(registry, reference, { head: true, onAbsent: why });
+console.log(found?.descriptor.digest ?? "absent");
+const tags = [];
+for await (const tag of registry.tags(reference.repository)) tags.push(tag);
+console.log((await sortNames(tags, "semver")).join(" "));
+const { endpoints } = await explain(String(reference), options); // asks nobody
+console.log(endpoints.map(({ role, url }) => `${role} ${url}`).join(", "));
+console.log(await rateLimit(String(reference), options));
+await registry.close();
