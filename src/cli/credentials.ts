@@ -1,5 +1,7 @@
+import { GantryError } from "../base/error.ts";
 import type { CredentialSource } from "../config/credentials.ts";
 import type { RouteSource } from "../config/routes.ts";
+import type { TlsOptions } from "../transport/connections.ts";
 
 /** What the user's files and helpers know; the code that reads them is loaded when a registry asks who we are. */
 export function lazyCredentials(file?: string): CredentialSource {
@@ -19,6 +21,27 @@ export function lazyRoutes(): RouteSource {
     async routes(host, repo) {
       source ??= import("../config/hosts.ts").then(({ userHosts }) => userHosts());
       return (await source).routes(host, repo);
+    },
+  };
+}
+
+/** The certificates of a directory; the code that reads them is loaded when TLS is spoken. */
+export function lazyCertificates(directory: string): Pick<TlsOptions, "ca" | "clientCertificate"> {
+  const find = async () => {
+    const { certificatesIn } = await import("../config/certs-d.ts");
+    const found = await certificatesIn(directory);
+    if (found) return found;
+    throw new GantryError("CONFIG_INVALID", `--cert-dir ${directory}: there is no such directory`);
+  };
+  return {
+    async ca() {
+      const { caFiles } = await find();
+      if (!caFiles) return undefined;
+      return (await import("../config/certificates.ts")).trustedCertificates(caFiles);
+    },
+    async clientCertificate() {
+      const { clientCertificate } = await find();
+      return clientCertificate && (await import("../config/certificates.ts")).readClientCertificate(clientCertificate);
     },
   };
 }

@@ -6,7 +6,7 @@ import type { PlatformChoice } from "../images/select.ts";
 import { userUploads } from "../registry/remote/sessions.ts";
 import type { ConnectOptions } from "../registry/routed/routed.ts";
 import type { Platform } from "../spec/types.ts";
-import { lazyCredentials, lazyRoutes } from "./credentials.ts";
+import { lazyCertificates, lazyCredentials, lazyRoutes } from "./credentials.ts";
 import type { ProgressMode } from "./progress.ts";
 
 /** Flags that mean the same in every command that has them. */
@@ -90,6 +90,7 @@ export interface RemoteFlags {
   readonly caFile?: readonly string[];
   readonly trustRealm?: readonly string[];
   readonly authFile?: string;
+  readonly certDir?: string;
 }
 
 export const authFileFlag: TypedFlagParameter<string | undefined> = text(
@@ -102,11 +103,12 @@ export const remoteFlags = {
   caFile: caFileFlag,
   trustRealm: trustRealmFlag,
   authFile: authFileFlag,
+  certDir: text("A directory as in certs.d: *.crt to trust, NAME.cert and NAME.key to show to the registry", "DIR"),
 } as const;
 
 /** What those flags mean, as options; credentials are the user's own. */
 export function remoteOptions(
-  { insecure, caFile, trustRealm, authFile }: RemoteFlags,
+  { insecure, caFile, trustRealm, authFile, certDir }: RemoteFlags,
   debug: ((line: string) => void) | undefined,
 ): ConnectOptions {
   return {
@@ -116,6 +118,7 @@ export function remoteOptions(
     uploads: userUploads(),
     ...(caFile && { caFiles: caFile }),
     ...(trustRealm && { trustedRealms: trustRealm }),
+    ...(certDir !== undefined && lazyCertificates(certDir)),
     ...(debug && { debug }),
   };
 }

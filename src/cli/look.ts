@@ -11,6 +11,7 @@ import {
   storeFlags,
   storeOptions,
 } from "./flags.ts";
+import { parseLocation } from "./location.ts";
 import type { Session } from "./session.ts";
 
 /** The flags of the commands that only look. */
@@ -30,7 +31,7 @@ export const lookFlags = {
 
 export const locationArgument = {
   kind: "tuple",
-  parameters: [{ parse: String, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
+  parameters: [{ parse: parseLocation, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
 } as const;
 
 export function lookOptions(flags: LookFlags, { signal, debug, progress }: Session): LookOptions {

@@ -51,3 +51,16 @@ export async function trustedCertificates(files: readonly string[]): Promise<rea
 async function readIfThere(path: string): Promise<readonly string[]> {
   return (await readFile(path, "latin1").catch(() => "")).match(certificate) ?? [];
 }
+
+/** The certificate that says who we are, and its key. @throws CONFIG_INVALID where a file cannot be read */
+export async function readClientCertificate(paths: {
+  readonly cert: string;
+  readonly key: string;
+}): Promise<{ readonly cert: string; readonly key: string }> {
+  const read = (path: string): Promise<string> =>
+    readFile(path, "utf8").catch((error: unknown) => {
+      throw new GantryError("CONFIG_INVALID", `the client certificate ${path} cannot be read: ${messageOf(error)}`);
+    });
+  const [cert, key] = await Promise.all([read(paths.cert), read(paths.key)]);
+  return { cert, key };
+}

@@ -5,6 +5,7 @@ import { temporary } from "../../test/support/temporary.ts";
 import { parseRepoName } from "../reference/reference.ts";
 import { rejects } from "../testing/index.ts";
 import { userHosts } from "./hosts.ts";
+import { resolveShortName } from "./short-names.ts";
 
 const repo = parseRepoName("team/app");
 
@@ -299,5 +300,36 @@ describe("the proxy of Docker Hub", () => {
   test("is for docker.io alone", async () => {
     const source = userHosts({ ...(await machine({})).env, DOCKERHUB_PUBLIC_PROXY: "https://proxy.example" });
     expect((await source.routes("ghcr.io", repo)).endpoints[0]!.url).toBeUndefined();
+  });
+});
+
+describe("short names", () => {
+  const env = async (text: string): Promise<NodeJS.ProcessEnv> => (await machine({ "registries.conf": text })).env;
+
+  test("an alias keeps the tag and the digest; names with a host stay", async () => {
+    const conf = await env(
+      'unqualified-search-registries = ["search.example"]\n[aliases]\n"app" = "reg.example:5000/team/app"\n"a/b" = "reg.example/c"',
+    );
+    const digest = `sha256:${"a".repeat(64)}`;
+    const rows = {
+      app: "reg.example:5000/team/app",
+      "app:v1": "reg.example:5000/team/app:v1",
+      [`app:v1@${digest}`]: `reg.example:5000/team/app:v1@${digest}`,
+      "a/b:x": "reg.example/c:x",
+      other: "search.example/other",
+      "team/other:1": "search.example/team/other:1",
+      "ghcr.io/app:v1": "ghcr.io/app:v1",
+      "localhost/app": "localhost/app",
+      "docker.io/app": "docker.io/app",
+      "docker.io/library/app:1": "docker.io/library/app:1",
+    };
+    for (const [text, name] of Object.entries(rows))
+      expect([text, await resolveShortName(text, conf)]).toEqual([text, name]);
+  });
+
+  test("several registries are a question that the user answers; none leaves the name as it is", async () => {
+    const conf = await env('unqualified-search-registries = ["one.example", "two.example"]');
+    await rejects(resolveShortName("app", conf), "USAGE");
+    expect(await resolveShortName("app", await env(""))).toBe("app");
   });
 });

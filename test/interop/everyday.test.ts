@@ -240,6 +240,16 @@ describe.skipIf(reason)(`pull, push, tag, ls, referrers, rm; skopeo agrees${reas
       clientCertificate: join(certs, "me.cert"),
       because: [certs],
     });
+    const elsewhere = { ...env, XDG_CONFIG_HOME: work };
+    expect((await gantry(["ls", "--cert-dir", certs, `${host}/team/app`], { env: elsewhere })).code).toBe(0);
+    const conf = join(work, "registries.conf");
+    await writeFile(conf, `[aliases]\n"app" = "${host}/team/app"\n`);
+    const short = { ...env, CONTAINERS_REGISTRIES_CONF: conf, GANTRY_SHORT_NAMES: "1" };
+    expect((await gantry(["ls", "app"], { env: short })).code).toBe(0);
+    expect((await gantry(["explain", "app:v1"], { env: short })).stdout).toContain(`${host}/team/app:v1`);
+    expect((await gantry(["explain", "app:v1"], { env: { ...short, GANTRY_SHORT_NAMES: "" } })).stdout).toContain(
+      "docker.io/library/app:v1",
+    );
     expect(
       (await gantry(["ls", "--ca-file", files.ca, `${host}/team/app`], { env: { ...env, XDG_CONFIG_HOME: work } }))
         .code,

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { buildCommand, type Command } from "@stricli/core";
 import { blob } from "../../verbs/repository.ts";
 import type { Context } from "../context.ts";
+import { parseLocation } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -17,7 +18,9 @@ export const blobCommand: Command<Context> = buildCommand({
     flags,
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "REPO@DIGEST, oci:DIR@DIGEST or store:REPO@DIGEST", placeholder: "BLOB" }],
+      parameters: [
+        { parse: parseLocation, brief: "REPO@DIGEST, oci:DIR@DIGEST or store:REPO@DIGEST", placeholder: "BLOB" },
+      ],
     },
   },
   func(this: Context, given: Omit<LookFlags, "platform" | "json">, location: string) {

@@ -10,6 +10,7 @@ import {
   transferFlags,
   transferOptions,
 } from "../flags.ts";
+import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
 
 interface Flags extends TransferFlags {
@@ -36,8 +37,8 @@ export const cpCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: String, brief: "The image to copy", placeholder: "SRC" },
-        { parse: String, brief: "Where to", placeholder: "DST" },
+        { parse: parseLocation, brief: "The image to copy", placeholder: "SRC" },
+        { parse: parseLocation, brief: "Where to", placeholder: "DST" },
       ],
     },
   },

@@ -3,6 +3,7 @@ import { printable } from "../../base/text.ts";
 import { type ExplainedEndpoint, type Explanation, explain } from "../../verbs/explain.ts";
 import type { Context } from "../context.ts";
 import { jsonFlag, type RemoteFlags, remoteFlags, remoteOptions } from "../flags.ts";
+import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
 
 export const explainCommand: Command<Context> = buildCommand({
@@ -13,7 +14,7 @@ export const explainCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: { ...remoteFlags, json: jsonFlag },
-    positional: { kind: "tuple", parameters: [{ parse: String, brief: "The image", placeholder: "REF" }] },
+    positional: { kind: "tuple", parameters: [{ parse: parseLocation, brief: "The image", placeholder: "REF" }] },
   },
   func(this: Context, flags: RemoteFlags & { readonly json: boolean }, location: string) {
     return session(this, {}, async ({ signal, json, print }) => {

@@ -1,6 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { tags } from "../../verbs/inspect.ts";
 import type { Context } from "../context.ts";
+import { parseLocation } from "../location.ts";
 import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";
 
@@ -10,7 +11,9 @@ export const lsCommand: Command<Context> = buildCommand({
     flags: nameFlags,
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "HOST/REPOSITORY, oci:DIR or store:HOST/REPOSITORY", placeholder: "REPO" }],
+      parameters: [
+        { parse: parseLocation, brief: "HOST/REPOSITORY, oci:DIR or store:HOST/REPOSITORY", placeholder: "REPO" },
+      ],
     },
   },
   func(this: Context, flags: NameFlags, location: string) {

@@ -3,6 +3,7 @@ import { formatBytes } from "../../base/text.ts";
 import { pull } from "../../verbs/pull.ts";
 import type { Context } from "../context.ts";
 import { limitFlag, limitsOf, remoteOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
 import { withStore } from "../store.ts";
 
@@ -18,7 +19,7 @@ export const pullCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: { ...transferFlags, limit: limitFlag },
-    positional: { kind: "tuple", parameters: [{ parse: String, brief: "The image", placeholder: "REF" }] },
+    positional: { kind: "tuple", parameters: [{ parse: parseLocation, brief: "The image", placeholder: "REF" }] },
   },
   func(this: Context, flags: Flags, reference: string) {
     return session(this, flags, async ({ signal, progress, debug, print, json }) => {

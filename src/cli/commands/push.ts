@@ -2,6 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { push } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
 import { remoteOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
 import { withStore } from "../store.ts";
 
@@ -16,8 +17,8 @@ export const pushCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: String, brief: "The image in the store", placeholder: "NAME" },
-        { parse: String, brief: "Where to, if not to where its name says", placeholder: "REF", optional: true },
+        { parse: parseLocation, brief: "The image in the store", placeholder: "NAME" },
+        { parse: parseLocation, brief: "Where to, if not to where its name says", placeholder: "REF", optional: true },
       ],
     },
   },

@@ -2,6 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
 import { rateLimit } from "../../verbs/repository.ts";
 import type { Context } from "../context.ts";
+import { parseLocation } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -17,7 +18,7 @@ export const ratelimitCommand: Command<Context> = buildCommand({
     flags,
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "The image, or its repository", placeholder: "REF", optional: true }],
+      parameters: [{ parse: parseLocation, brief: "The image, or its repository", placeholder: "REF", optional: true }],
     },
   },
   func(this: Context, given: Omit<LookFlags, "platform">, location?: string) {

@@ -2,6 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
 import { remove } from "../../verbs/repository.ts";
 import type { Context } from "../context.ts";
+import { parseLocation } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -18,7 +19,7 @@ export const rmCommand: Command<Context> = buildCommand({
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: String, brief: "What to remove", placeholder: "IMAGE" },
+      parameter: { parse: parseLocation, brief: "What to remove", placeholder: "IMAGE" },
     },
   },
   func(this: Context, given: Omit<LookFlags, "platform">, ...locations: string[]) {

@@ -1,6 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { tag } from "../../verbs/repository.ts";
 import type { Context } from "../context.ts";
+import { parseLocation } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -16,7 +17,7 @@ export const tagCommand: Command<Context> = buildCommand({
     positional: {
       kind: "array",
       minimum: 2,
-      parameter: { parse: String, brief: "The image, then tags", placeholder: "IMAGE TAG" },
+      parameter: { parse: parseLocation, brief: "The image, then tags", placeholder: "IMAGE TAG" },
     },
   },
   func(this: Context, given: Omit<LookFlags, "platform">, location: string, ...tags: string[]) {

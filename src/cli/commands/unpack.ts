@@ -16,6 +16,7 @@ import {
   type StoreFlags,
   storeFlags,
 } from "../flags.ts";
+import { parseLocation } from "../location.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 import { withStore } from "../store.ts";
@@ -54,7 +55,7 @@ export const unpackCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: String, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" },
+        { parse: parseLocation, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" },
         { parse: String, brief: "The directory", placeholder: "ROOTFS" },
       ],
     },

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Capability, Endpoint, RouteSource } from "../../config/routes.ts";
 import type { Content, Expected } from "../../content/content.ts";
@@ -247,22 +246,13 @@ export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limi
     ...((endpoint.headers || own.headers) && { headers: { ...endpoint.headers, ...own.headers } }),
     ...(own.clientCertificate
       ? { clientCertificate: own.clientCertificate }
-      : pair && { clientCertificate: async () => readPair(pair) }),
+      : pair && {
+          clientCertificate: async () => (await import("../../config/certificates.ts")).readClientCertificate(pair),
+        }),
     ...(endpoint.url && { endpoint: endpoint.url }),
     ...(endpoint.namespace && { namespace: endpoint.namespace }),
     ...(limiter && { limiter }),
   };
-}
-
-async function readPair(paths: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
-  const [cert, key] = await Promise.all(
-    [paths.cert, paths.key].map((path) =>
-      readFile(path, "utf8").catch((error: unknown) => {
-        throw new GantryError("CONFIG_INVALID", `the client certificate ${path} cannot be read: ${messageOf(error)}`);
-      }),
-    ),
-  );
-  return { cert: cert!, key: key! };
 }
 
 function withFailures(error: GantryError, failures: readonly string[]): GantryError {
