@@ -9,7 +9,7 @@ import { fileSystemError } from "../sys/fs-error.ts";
 import { STALE_MS } from "../sys/lock.ts";
 import { Content, type Expected, requireDigest, requireSize } from "./content.ts";
 import { GrowingFile, type GrowingFileHandle } from "./growing-file.ts";
-import { Partials } from "./partials.ts";
+import { Partials, SESSION_PREFIX } from "./partials.ts";
 import { fileBody, fileContent, type OpenContentOptions, openRegularFile, type Provider } from "./source.ts";
 
 export interface BlobDirectoryOptions {
@@ -47,6 +47,7 @@ export class BlobDirectory implements Provider {
   readonly #touched = new Set<string>();
   readonly #ready = new Set<string>();
   readonly #partials: Partials;
+  #madeTmp = false;
   #session: Promise<string> | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
 
@@ -199,9 +200,14 @@ export class BlobDirectory implements Provider {
         const interrupted = !isGantryError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH", "NO_SPACE", "FILE_SYSTEM");
         if (interrupted) await this.#partials.keep(digest, path);
         else await rm(path, { force: true });
-        // What an earlier process left may have been damaged since: the source gets a chance to be right on its own.
-        if (!from || !isGantryError(error, "DIGEST_MISMATCH")) throw error;
+        // What an earlier process left may have been damaged since, or its source may not know of parts: it gets a
+        // chance to be right on its own.
+        if (!from || !isGantryError(error, "DIGEST_MISMATCH", "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR")) {
+          throw error;
+        }
         from = undefined;
+        await this.#partials.forget(digest);
+        await rm(path, { force: true });
       }
     }
   }
@@ -285,11 +291,16 @@ export class BlobDirectory implements Provider {
 
   async #startSession(): Promise<string> {
     const tmp = join(this.root, "tmp");
-    const session = join(tmp, randomUUID());
+    const session = join(tmp, `${SESSION_PREFIX}${randomUUID()}`);
     try {
-      await mkdir(session, { recursive: true, mode: 0o700 });
+      const first = await mkdir(session, { recursive: true, mode: 0o700 });
+      this.#madeTmp ||= first !== undefined && first !== session;
     } catch (error) {
       throw await fileSystemError(error, "creating", session);
+    }
+    if (!(await lstat(tmp)).isDirectory()) {
+      await rmdir(session).catch(() => {});
+      throw new GantryError("NOT_REGULAR_FILE", `${tmp} must be a directory, not a link`, { details: { path: tmp } });
     }
     this.#heartbeat = setInterval(() => {
       const now = new Date();
@@ -306,8 +317,8 @@ export class BlobDirectory implements Provider {
     clearInterval(this.#heartbeat);
     if (session) {
       await rm(session, { recursive: true, force: true });
-      // Others may be at work below tmp/; an empty one has no reason to stay.
-      await rmdir(join(this.root, "tmp")).catch(() => {});
+      // Others may be at work below tmp/; an empty one that we made has no reason to stay.
+      if (this.#madeTmp) await rmdir(join(this.root, "tmp")).catch(() => {});
     }
     await this.sync();
   }

@@ -210,15 +210,16 @@ describe("BlobDirectory", () => {
 
   test("removes what dead processes left in tmp/, and spares the living", async () => {
     const root = await temporary();
-    for (const name of ["dead", "alive"]) {
+    for (const name of ["gantry-dead", "gantry-alive", "notes"]) {
       await mkdir(join(root, "tmp", name), { recursive: true });
       await writeFile(join(root, "tmp", name, "part"), "x");
     }
-    utimesSync(join(root, "tmp/dead"), 1, 1);
+    utimesSync(join(root, "tmp/gantry-dead"), 1, 1);
+    utimesSync(join(root, "tmp/notes"), 1, 1);
     const directory = new BlobDirectory(root);
     await (await directory.upload()).cancel();
-    expect(readdirSync(join(root, "tmp"))).toContain("alive");
-    expect(readdirSync(join(root, "tmp"))).not.toContain("dead");
+    expect(readdirSync(join(root, "tmp"))).toEqual(expect.arrayContaining(["gantry-alive", "notes"]));
+    expect(readdirSync(join(root, "tmp"))).not.toContain("gantry-dead");
     await directory.close();
   });
 

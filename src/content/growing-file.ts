@@ -71,8 +71,9 @@ export class GrowingFile {
 
   /** Takes a copy of the chunk. A promise is returned only where the disk has fallen behind. */
   append(chunk: Uint8Array): void | Promise<void> {
-    if (!this.#queue) return this.#take(chunk);
-    return this.#enqueue(this.#queue.then(() => this.#take(chunk)));
+    if (this.#queue) return this.#enqueue(this.#queue.then(() => this.#drain(chunk)));
+    const rest = this.#fill(chunk);
+    if (rest) return this.#enqueue(this.#drain(rest));
   }
 
   #enqueue(appended: Promise<void>): Promise<void> {
@@ -84,16 +85,22 @@ export class GrowingFile {
     return appended;
   }
 
-  #take(chunk: Uint8Array): void | Promise<void> {
+  async #drain(chunk: Uint8Array): Promise<void> {
+    for (let rest = this.#fill(chunk); rest; rest = this.#fill(rest)) await this.#writing;
+  }
+
+  /** Takes what there are buffers for. @returns what is left */
+  #fill(chunk: Uint8Array): Uint8Array | undefined {
     for (let at = 0; at < chunk.byteLength; ) {
       this.#filling ??= this.#free.pop();
-      if (!this.#filling) return this.#enqueue(this.#writing.then(() => this.#take(chunk.subarray(at))));
+      if (!this.#filling) return chunk.subarray(at);
       const count = Math.min(BUFFER_SIZE - this.#filled, chunk.byteLength - at);
       this.#filling.set(chunk.subarray(at, at + count), this.#filled);
       this.#filled += count;
       at += count;
       if (this.#filled === BUFFER_SIZE) this.#flush();
     }
+    return undefined;
   }
 
   #flush(): void {

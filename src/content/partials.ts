@@ -1,10 +1,13 @@
-import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, Hasher, hexOf } from "../spec/digest.ts";
 import { STALE_MS } from "../sys/lock.ts";
 import type { Checkpoint } from "./content.ts";
 import { CHUNK_SIZE } from "./source.ts";
 
+/** How the directories of processes below `tmp/` are called: others that lie there are none of ours. */
+export const SESSION_PREFIX = "gantry-";
+const FILE_NAME = /^sha(?:256|512)-[0-9a-f]+$/;
 /** Less is sooner fetched again than looked for. */
 const WORTH_KEEPING = 1 << 20;
 const KEEP_MS = 24 * 60 * 60 * 1000;
@@ -45,7 +48,7 @@ export class Partials {
 
   async #takeKept(digest: Digest, path: string): Promise<boolean> {
     const kept = join(this.#directory, this.name(digest));
-    const found = await ownFile(kept);
+    const found = (await isDirectory(this.#directory)) ? await ownFile(kept) : undefined;
     if (!found || Date.now() - found.mtimeMs > KEEP_MS) return false;
     // One process gets it, whoever else tries.
     return rename(kept, path).then(
@@ -57,7 +60,7 @@ export class Partials {
   /** The file of another process may still grow: its bytes are copied. */
   async #takeFromSession(digest: Digest, path: string): Promise<boolean> {
     let best: { readonly path: string; readonly size: number } | undefined;
-    for (const session of await readdir(this.#tmp).catch(() => [])) {
+    for (const session of await this.#sessions()) {
       const candidate = join(this.#tmp, session, this.name(digest));
       const found = candidate === path ? undefined : await ownFile(candidate);
       if (found && found.size >= WORTH_KEEPING && found.size > (best?.size ?? 0)) {
@@ -81,6 +84,7 @@ export class Partials {
     if (found && found.size >= WORTH_KEEPING && found.size > (older?.size ?? 0)) {
       try {
         await mkdir(this.#directory, { mode: 0o700, recursive: true });
+        if (!(await isDirectory(this.#directory))) throw new Error("a link");
         await rename(path, join(this.#directory, this.name(digest)));
         return true;
       } catch {
@@ -97,28 +101,53 @@ export class Partials {
     await rmdir(this.#directory).catch(() => {});
   }
 
+  /** The directories of processes, ours among them. */
+  async #sessions(): Promise<readonly string[]> {
+    const entries = await readdir(this.#tmp, { withFileTypes: true }).catch(() => []);
+    return entries
+      .filter((entry) => entry.isDirectory() && entry.name.startsWith(SESSION_PREFIX))
+      .map(({ name }) => name);
+  }
+
   /** Clears away what killed processes left, but for what can be gone on from, and what nobody came back for. */
   async clean(own: string): Promise<void> {
-    for (const name of await readdir(this.#tmp)) {
+    for (const name of await this.#sessions()) {
       const path = join(this.#tmp, name);
-      const found = await stat(path).catch(() => undefined);
-      if (!found || path === own || path === this.#directory || Date.now() - found.mtimeMs <= STALE_MS) continue;
+      const found = await lstat(path).catch(() => undefined);
+      if (!found || path === own || Date.now() - found.mtimeMs <= STALE_MS) continue;
       await this.#salvage(path);
       await rm(path, { recursive: true, force: true }).catch(() => {});
     }
+    if (!(await isDirectory(this.#directory))) return;
     for (const name of await readdir(this.#directory).catch(() => [])) {
       const path = join(this.#directory, name);
       const found = await lstat(path).catch(() => undefined);
-      if (found && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { recursive: true, force: true });
+      if (found && FILE_NAME.test(name) && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { force: true });
     }
   }
 
+  /**
+   * Keeps copies of what a session had under way. Its process may only have slept: what it has open must never become
+   * a file of somebody else.
+   */
   async #salvage(session: string): Promise<void> {
     for (const name of await readdir(session).catch(() => [])) {
-      const digest = name.replace("-", ":") as Digest;
-      if (/^sha(?:256|512)-[0-9a-f]+$/.test(name)) await this.keep(digest, join(session, name)).catch(() => {});
+      const found = FILE_NAME.test(name) ? await ownFile(join(session, name)) : undefined;
+      if (!found || found.size < WORTH_KEEPING) continue;
+      const copy = join(session, `${name}.copy`);
+      try {
+        await copyFile(join(session, name), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+        await this.keep(name.replace("-", ":") as Digest, copy);
+      } catch {
+        // It was only for later.
+      }
     }
   }
+}
+
+/** True for a directory, and not for a link to one. */
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 /** A regular file that nobody else has another name for. */

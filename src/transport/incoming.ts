@@ -7,6 +7,9 @@ import type { HttpResponse } from "./transport.ts";
 /** Bytes that a body must bring in each stretch of its idle time: a server that trickles must not hold us for ever. */
 const MIN_PROGRESS = 16 << 10;
 
+/** Stretches of idle time in which a body that is read whole must have come. */
+const DEADLINE_IDLES = 3;
+
 interface ResponseFacts {
   readonly url: URL;
   readonly isPrivate: boolean;
@@ -14,6 +17,8 @@ interface ResponseFacts {
   readonly asked: string;
   /** Milliseconds in which something must come. */
   readonly idle: number;
+  /** That of the request, which ends also what is read of the answer. */
+  readonly signal: AbortSignal | undefined;
   /** Gives the slot of the host back. */
   readonly release: () => void;
 }
@@ -28,6 +33,7 @@ export class Incoming implements HttpResponse, Body {
   readonly #message: IncomingMessage;
   readonly #asked: string;
   readonly #idle: number;
+  readonly #signal: AbortSignal | undefined;
   readonly #release: () => void;
 
   constructor(message: IncomingMessage, about: ResponseFacts) {
@@ -38,6 +44,7 @@ export class Incoming implements HttpResponse, Body {
     this.isPrivate = about.isPrivate;
     this.#asked = about.asked;
     this.#idle = about.idle;
+    this.#signal = about.signal;
     this.#release = about.release;
     message.on("error", () => {});
     message.once("end", about.release);
@@ -124,13 +131,23 @@ export class Incoming implements HttpResponse, Body {
   async bytes(limit: number, what: string): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let length = 0;
+    // What is read whole is short: beside its pace, all of it has an end.
+    const deadline = new AbortController();
+    const timer = setTimeout(() => {
+      const seconds = (DEADLINE_IDLES * this.#idle) / 1000;
+      deadline.abort(new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: it took longer than ${seconds} s`));
+    }, DEADLINE_IDLES * this.#idle);
     try {
-      await this.pump((chunk) => {
-        length += chunk.byteLength;
-        checkLimit({ ...defaultLimits, metadataBytes: limit }, "metadataBytes", length, what);
-        chunks.push(chunk as Buffer);
-      });
+      await this.pump(
+        (chunk) => {
+          length += chunk.byteLength;
+          checkLimit({ ...defaultLimits, metadataBytes: limit }, "metadataBytes", length, what);
+          chunks.push(chunk as Buffer);
+        },
+        this.#signal ? AbortSignal.any([this.#signal, deadline.signal]) : deadline.signal,
+      );
     } finally {
+      clearTimeout(timer);
       this.close();
     }
     return Buffer.concat(chunks, length);
@@ -142,7 +159,7 @@ export class Incoming implements HttpResponse, Body {
     await this.pump((chunk) => {
       length += chunk.byteLength;
       if (length > 64 << 10) throw new Error("too long");
-    }).catch(() => {});
+    }, this.#signal).catch(() => {});
     this.close();
   }
 

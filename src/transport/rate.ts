@@ -1,4 +1,4 @@
-import { sleep } from "../base/async.ts";
+import { abortable, sleep } from "../base/async.ts";
 
 /** Requests that may be made: `burst` at once, and then so many a minute. */
 export interface Rate {
@@ -41,6 +41,7 @@ export class RateLimiter {
   /** Resolves when a request may be made. @param onWait told in milliseconds where that takes time */
   take(onWait: (ms: number) => void, signal?: AbortSignal): Promise<void> {
     const turn = this.#queue.then(async () => {
+      signal?.throwIfAborted();
       for (let wait = this.wait; wait > 0; wait = this.wait) {
         onWait(wait);
         await sleep(Math.ceil(wait), signal);
@@ -48,7 +49,7 @@ export class RateLimiter {
       this.#permits -= 1;
     });
     this.#queue = turn.catch(() => {});
-    return turn;
+    return abortable(turn, signal);
   }
 
   /** Takes all permits: the server said that there are none, for so many milliseconds. */

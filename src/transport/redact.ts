@@ -5,13 +5,15 @@ export function redactUrl(url: URL | string): string {
   shown.password = "";
   shown.hash = "";
   for (const key of new Set(shown.searchParams.keys())) shown.searchParams.set(key, "***");
+  // Who knows where an upload goes on can go on with it.
+  shown.pathname = shown.pathname.replace(/(\/blobs\/uploads\/).+$/, "$1***");
   return shown.href;
 }
 
 const address = /\bhttps?:\/\/[^\s"'<>\\]+/gi;
 const scheme = /\b(bearer|basic|negotiate|aws4-hmac-sha256)\s+[^\s"',;]+/gi;
 const secretField =
-  /("?)\b((?:[a-z0-9]+[_-])*(?:token|password|passwd|secret|authorization|cookie|signature|credential|api[_-]?key|auth))\1(\s*[:=]\s*)("[^"]*"|[^\s"',;&}]+)/gi;
+  /("?)\b((?:[a-z0-9]{1,20}[_-]){0,4}(?:token|password|passwd|secret|authorization|cookie|signature|credential|api[_-]?key|auth))\1(\s*[:=]\s*)("[^"]*"|[^\s"',;&}]+)/gi;
 
 /**
  * Text of somebody else, as it may be shown: what looks like a secret is taken out, and so are those that we know.

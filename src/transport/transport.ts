@@ -43,7 +43,7 @@ export interface TransportOptions extends TlsOptions {
   readonly backoff?: number;
   /** The longest wait, in milliseconds, that a Retry-After may ask for. Default 120,000. */
   readonly maxRetryAfter?: number;
-  /** Requests to one host at once, bodies included. Default 8. */
+  /** Requests to one host at once, bodies included: so many that send, that fetch, and that do neither. Default 8. */
   readonly maxPerHost?: number;
   readonly progress?: Progress;
   /** Called with one redacted line for each response. */
@@ -64,6 +64,12 @@ export interface HttpRequest {
     | { readonly size?: number; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> };
   /** Which redirects of a GET or HEAD are followed: all that are safe, or only those that stay at the origin. */
   readonly redirects?: "all" | "own";
+  /** Whether its answer is a long body that is read while other requests go on. */
+  readonly streams?: boolean;
+  /** Leave out all that says who we are, configured headers and certificates too. */
+  readonly anonymous?: boolean;
+  /** Milliseconds that the answer may take beyond what others may: for what the server has to hash first. */
+  readonly patience?: number;
   /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
   readonly repeatable?: boolean;
   readonly signal?: AbortSignal;
@@ -98,8 +104,8 @@ export class Transport {
   readonly #slots = new Map<string, Semaphore>();
   readonly #connections: Connections;
   readonly #limiter: RateLimiter;
-  /** Hosts that were found to be at private addresses. */
-  readonly #private = new Set<string>();
+  /** Where hosts were found when they were first connected to. */
+  readonly #found = new Map<string, "private" | "public">();
   /** Secrets that were sent: nobody who says them back is quoted. The newest only, since tokens come and go. */
   readonly #secrets = new Set<string>();
 
@@ -135,7 +141,7 @@ export class Transport {
 
   /** Whether a host is at a private address, by what it is called or by where it was found. */
   isPrivate(hostname: string): boolean {
-    return isPrivateAddress(hostname) || this.#private.has(hostname);
+    return isPrivateAddress(hostname) || this.#found.get(hostname) === "private";
   }
 
   async send(request: HttpRequest): Promise<HttpResponse> {
@@ -202,8 +208,10 @@ export class Transport {
     let left = false;
     for (let hops = 0; ; hops += 1) {
       left ||= url.origin !== request.url.origin;
-      const own = !left && url.host === home;
-      const publicOnly = !own && url.host !== home && !this.isPrivate(hostnameOf(home));
+      const own = !left && url.host === home && !request.anonymous;
+      // A name that was found outside stays outside, whatever it resolves to later.
+      const publicOnly =
+        url.host === home ? this.#found.get(hostnameOf(home)) === "public" : !this.isPrivate(hostnameOf(home));
       const response = await this.#once({ ...request, url }, { own, publicOnly, left });
       if (own) this.rateLimit = readRateLimit(response.headers) ?? this.rateLimit;
       if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
@@ -217,7 +225,9 @@ export class Transport {
   }
 
   async #once(request: HttpRequest, route: RequestRoute): Promise<HttpResponse> {
-    const release = await this.#slot(request.url.host).acquire(request.signal);
+    // A copy within one registry reads and writes at the same time, and needs tokens meanwhile: none waits for the others.
+    const kind = request.body && "pump" in request.body ? "up" : request.streams ? "down" : "short";
+    const release = await this.#slot(`${kind} ${request.url.host}`).acquire(request.signal);
     try {
       return await this.#exchange(request, route, release);
     } catch (error) {
@@ -259,7 +269,7 @@ export class Transport {
     const started = performance.now();
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = start(request.url, options);
-      const timeout = this.#options.headerTimeout ?? 30_000;
+      const timeout = (this.#options.headerTimeout ?? 30_000) + (request.patience ?? 0);
       let timer: NodeJS.Timeout | undefined;
       let settled = false;
       // Runs only while the peer has to do something: a slow source of the body is not its fault.
@@ -331,9 +341,19 @@ export class Transport {
     }
     // Behind a proxy it is the proxy's address that we see.
     const { remoteAddress } = response.socket;
-    if (!proxy && remoteAddress && isPrivateAddress(remoteAddress)) this.#private.add(request.url.hostname);
+    const { hostname } = request.url;
+    if (!proxy && remoteAddress && !this.#found.has(hostname)) {
+      this.#found.set(hostname, isPrivateAddress(remoteAddress) ? "private" : "public");
+    }
     const isPrivate = this.isPrivate(hostnameOf(this.#options.home ?? request.url.host));
-    return new Incoming(response, { url: request.url, isPrivate, asked, idle: this.idleTimeout, release });
+    return new Incoming(response, {
+      url: request.url,
+      isPrivate,
+      asked,
+      idle: this.idleTimeout,
+      signal: request.signal,
+      release,
+    });
   }
 
   /** Closes idle connections. */

@@ -1,3 +1,4 @@
+import { abortable, SingleFlight } from "../../base/async.ts";
 import { GantryError } from "../../base/error.ts";
 import type { Credential, CredentialSource } from "../../config/credentials.ts";
 import { parseJsonObject } from "../../spec/json.ts";
@@ -25,6 +26,7 @@ export class Authenticator {
   readonly #name: string;
   readonly #options: AuthenticatorOptions;
   readonly #headers = new Map<string, { readonly header: string; readonly until: number }>();
+  readonly #tokens = new SingleFlight<boolean>();
   readonly #found = new Map<string, Promise<Credential | undefined>>();
   /** What a scope was last asked for, to ask again when a token has expired. */
   readonly #challenges = new Map<string, Challenge>();
@@ -48,7 +50,7 @@ export class Authenticator {
   async renew(scope: string, signal?: AbortSignal): Promise<void> {
     const challenge = this.#challenges.get(scope);
     if (!challenge || this.header(scope) !== undefined) return;
-    await this.#getToken(challenge, scope, await this.#credential(scope, signal), signal);
+    await this.#token(challenge, scope, await this.#credential(scope, signal), signal);
   }
 
   /**
@@ -68,7 +70,10 @@ export class Authenticator {
     const bearer = challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"]);
     if (bearer) {
       this.#challenges.set(scope, bearer);
-      return this.#getToken(bearer, scope, credential, signal);
+      // Somebody else may have got a new one since this request was sent.
+      const newer = this.header(scope);
+      if (newer !== undefined && newer !== sent) return true;
+      return this.#token(bearer, scope, credential, signal);
     }
     if (credential?.kind !== "password" || !challenges.some(({ scheme }) => scheme === "basic")) return false;
     return this.#settle(scope, basic(credential), sent);
@@ -84,20 +89,28 @@ export class Authenticator {
     const repository = repositoryOf(scope);
     let found = this.#found.get(repository);
     if (!found) {
-      const options = { ...(repository && { repository }), ...(signal && { signal }) };
-      found = Promise.resolve(this.#options.credentials?.find(this.#name, options));
+      // Shared by all who ask: nobody's signal ends it for the others.
+      found = Promise.resolve(this.#options.credentials?.find(this.#name, repository ? { repository } : {}));
       this.#found.set(repository, found);
       found.catch(() => this.#found.delete(repository));
     }
-    return found;
+    return abortable(found, signal);
   }
 
-  async #getToken(
-    { parameters }: Challenge,
+  /** One request for a token serves all who need it for a scope at the same time. */
+  #token(
+    challenge: Challenge,
     scope: string,
     credential: Credential | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
+    return abortable(
+      this.#tokens.run(scope, () => this.#getToken(challenge, scope, credential)),
+      signal,
+    );
+  }
+
+  async #getToken({ parameters }: Challenge, scope: string, credential: Credential | undefined): Promise<boolean> {
     const url = this.#realm(parameters["realm"]!);
     const service = parameters["service"] ?? "";
     const wanted = parameters["scope"] ?? scope;
@@ -105,7 +118,7 @@ export class Authenticator {
     let answer: HttpResponse | undefined;
     for (const request of tokenRequests(url, service, wanted, credential)) {
       await answer?.discard();
-      answer = await this.#transport.send({ ...request, ...(signal && { signal }) });
+      answer = await this.#transport.send(request);
       if (answer.status === 200) break;
     }
     if (!answer) return false;

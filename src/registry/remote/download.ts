@@ -46,11 +46,12 @@ export class ResumingBody implements Body {
     let stalled = 0;
     let restarts = 0;
     let skip = 0;
+    let ranges = true;
     for (;;) {
       const before = delivered;
       try {
         if (!this.#response) {
-          this.#response = await this.#request(delivered, linked);
+          this.#response = await this.#request(ranges ? delivered : 0, linked);
           skip = delivered > 0 && !startsAt(this.#response, delivered, this.#size, this.#what) ? delivered : 0;
           if (skip > 0) restarts += 1;
         }
@@ -70,6 +71,12 @@ export class ResumingBody implements Body {
         await this.#response?.body.close();
         this.#response = undefined;
         linked.throwIfAborted();
+        // Who is wrong about parts may be right about the whole.
+        if (ranges && delivered > 0 && isGantryError(error, "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR")) {
+          ranges = false;
+          this.#transport.warn(`${error.message}; asking for the whole`);
+          continue;
+        }
         if (!isGantryError(error, "TRANSFER_INTERRUPTED", "CONNECTION_FAILED", "TIMEOUT")) throw error;
         stalled = delivered - before >= MIN_PROGRESS ? 1 : stalled + 1;
         if (stalled >= MAX_STALLED || restarts >= MAX_RESTARTS) {

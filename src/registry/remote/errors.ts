@@ -25,33 +25,37 @@ const wireCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>(
 wireCodes satisfies ReadonlyMap<string, ErrorCode>;
 
 interface WireError {
-  readonly code?: unknown;
-  readonly message?: unknown;
-  readonly detail?: unknown;
+  readonly code: string;
+  readonly message: string;
 }
+
+/** What is worth showing of a message. */
+const MAX_MESSAGE = 2_000;
 
 /**
  * The error for a response that is not what was asked for. The body is read, at most 64 KiB of it: the codes of the
  * distribution specification decide, and where there are none, the status does.
  * @param missing what a 404 without a code means
+ * @param body of the response, where it has been read already
  */
 export async function responseError(
   response: HttpResponse,
   transport: Transport,
   asked: string,
   missing: ErrorCode,
+  body?: Buffer,
 ): Promise<GantryError> {
-  const errors = await readErrors(response, transport);
-  const first = errors.find((error) => wireCodes.has(String(error.code))) ?? errors[0];
+  const errors = parseErrors(body ?? (await readBody(response, transport)));
+  const first = errors.find(({ code }) => wireCodes.has(code)) ?? errors[0];
   const code = codeOf(response, first, missing);
   const said = errors
     .slice(0, 3)
-    .map((error) => `${error.code ?? "error"}: ${error.message ?? ""}`)
+    .map(({ code, message }) => transport.redact(`${code}: ${message}`))
     .join("; ");
   const url = redactUrl(response.url);
-  const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(transport.redact(said)).slice(0, 500)})` : ""}${advice(code)}`;
+  const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
   return new GantryError(code, message, {
-    details: { status: response.status, url, codes: errors.map((e) => String(e.code)) },
+    details: { status: response.status, url, codes: errors.map(({ code }) => code) },
   });
 }
 
@@ -60,7 +64,7 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
   if (status === 401) return "UNAUTHORIZED";
   if (status === 403) return "DENIED";
   if (status === 429) return "TOO_MANY_REQUESTS";
-  const known = wireCodes.get(String(first?.code));
+  const known = wireCodes.get(first?.code ?? "");
   // A digest that the registry found wrong is our DIGEST_MISMATCH.
   if (first?.code === "DIGEST_INVALID") return "DIGEST_MISMATCH";
   if (first?.code === "SIZE_INVALID") return "SIZE_MISMATCH";
@@ -80,13 +84,30 @@ function advice(code: ErrorCode): string {
   return "";
 }
 
-async function readErrors(response: HttpResponse, transport: Transport): Promise<readonly WireError[]> {
+async function readBody(response: HttpResponse, transport: Transport): Promise<Buffer> {
   try {
-    const body = await response.bytes(transport.limits.errorBytes, "the error response");
-    const errors = (JSON.parse(body.toString("utf8")) as { errors?: unknown }).errors;
-    return Array.isArray(errors) ? errors.filter((error) => typeof error === "object" && error !== null) : [];
+    return await response.bytes(transport.limits.errorBytes, "the error response");
   } catch {
     await response.discard();
+    return Buffer.alloc(0);
+  }
+}
+
+/** Whatever a registry writes as an error, only what is text is of use, and not too much of it. */
+function parseErrors(body: Buffer): readonly WireError[] {
+  let errors: unknown;
+  try {
+    errors = (JSON.parse(body.toString("utf8")) as { errors?: unknown } | null)?.errors;
+  } catch {
     return [];
   }
+  if (!Array.isArray(errors)) return [];
+  const text = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise);
+  return errors
+    .slice(0, 10)
+    .filter((error) => typeof error === "object" && error !== null)
+    .map(({ code, message }) => ({
+      code: text(code, "error").slice(0, 64),
+      message: text(message, "").slice(0, MAX_MESSAGE),
+    }));
 }

@@ -109,7 +109,8 @@ async function pushWhole(
     const sending = new Sending(descriptor.size, (write, signal) => content.pipe(write, signal ? { signal } : {}));
     try {
       const headers = { "content-type": mediaTypes.octetStream };
-      const put = { method: "PUT", url, headers, body: sending.body, ...options } as const;
+      const patience = patienceFor(descriptor);
+      const put = { method: "PUT", url, headers, body: sending.body, patience, ...options } as const;
       await (await target.exchange(put, [201, 204], what)).discard();
       return;
     } catch (error) {
@@ -131,6 +132,9 @@ function broken(error: GantryError, attempts: number, what: string): GantryError
     details: error.details,
   });
 }
+
+/** Registries hash, and some copy, a blob before they answer: 10 MB/s is slow for that. */
+const patienceFor = ({ size }: Descriptor): number => size / 10_000;
 
 /** Where an upload has got to. */
 interface Place {
@@ -182,6 +186,7 @@ class LargePush {
         try {
           if (before < this.#blob.size) await this.#send(this.#place);
           else await this.#commit(this.#place);
+          stalled = 0;
           if (before < this.#blob.size) continue;
           await this.#forget();
           return true;
@@ -193,18 +198,20 @@ class LargePush {
           const lost = isGantryError(error, "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID");
           const disagrees = isGantryError(error, "RANGE_INVALID", "DIGEST_MISMATCH", "SIZE_MISMATCH");
           if (!tooLarge && !lost && !disagrees && !passes(error)) throw error;
-          if (before >= this.#blob.size && (await this.#target.has(this.#blob, this.#options))) {
+          if (before >= this.#blob.size && (await this.#committed(error))) {
             await this.#forget();
             return true;
           }
           const forgotten = lost || (disagrees && before >= this.#blob.size);
-          const now = forgotten ? undefined : await this.#statusUnlessDown(this.#place);
+          const known = forgotten ? undefined : await this.#statusUnlessDown(this.#place);
+          // What is refused for its size changes nothing of what is there.
+          const now = known ?? (tooLarge ? this.#place : undefined);
           if (!now) {
             this.#restart(error);
             stalled += 1;
           } else {
             const progress = now.offset - before;
-            stalled = progress >= MIN_PROGRESS ? 0 : stalled + 1;
+            stalled = progress >= MIN_PROGRESS ? 0 : stalled + (tooLarge ? 0 : 1);
             // Nothing came through, or what did was refused for its size: less may.
             if (tooLarge || progress < MIN_PROGRESS) this.#shrink(tooLarge, error);
             this.#place = now;
@@ -226,7 +233,12 @@ class LargePush {
   async #resumed(): Promise<Place | undefined> {
     const saved = await this.#memory?.uploads.load(this.#memory.key);
     if (!saved) return undefined;
-    const found = await this.#status({ location: new URL(saved), offset: 0 });
+    const found = await this.#status({ location: new URL(saved), offset: 0 }).catch((error: unknown) => {
+      this.#options.signal?.throwIfAborted();
+      if (!isGantryError(error)) throw error;
+      return undefined;
+    });
+    if (!found) await this.#forget();
     const done = found ? `${formatBytes(found.offset)} of it are there` : "the registry has forgotten it";
     this.#target.transport.warn(`${this.#what}: an earlier upload was left unfinished; ${done}`);
     return found;
@@ -365,10 +377,27 @@ class LargePush {
     await chunks?.return?.().catch(() => {});
   }
 
+  /** Whether a commit that seems to have failed was only slow: the registry may still be at it. */
+  async #committed(error: unknown): Promise<boolean> {
+    const tries = isGantryError(error, "TIMEOUT", "CONNECTION_FAILED") || isServerTrouble(error) ? MAX_STALLED : 1;
+    for (let attempt = 1; ; attempt += 1) {
+      if (await this.#target.has(this.#blob, this.#options)) return true;
+      if (attempt >= tries) return false;
+      const asked = `committing ${this.#what} (${messageOf(error)}); looking whether it is there`;
+      await this.#target.transport.pauseBeforeRetry(attempt, asked, this.#options.signal);
+    }
+  }
+
   async #commit({ location }: Place): Promise<void> {
     const url = new URL(location);
     url.searchParams.set("digest", this.#blob.digest);
-    const request = { method: "PUT", url, body: Buffer.alloc(0), ...this.#options } as const;
+    const request = {
+      method: "PUT",
+      url,
+      body: Buffer.alloc(0),
+      patience: patienceFor(this.#blob),
+      ...this.#options,
+    } as const;
     await (await this.#target.exchange(request, [201, 204], `committing ${this.#what}`)).discard();
   }
 

@@ -101,7 +101,7 @@ export class RemoteRegistry implements Registry {
     const plain = new URL(https);
     plain.protocol = "http:";
     try {
-      const response = await this.#transport.send({ method: "GET", url: plain });
+      const response = await this.#transport.send({ method: "GET", url: plain, anonymous: true });
       await response.discard();
       return response.status === 400 || response.url.protocol === "https:" ? https : plain;
     } catch (error) {
@@ -154,13 +154,10 @@ export class RemoteRegistry implements Registry {
     let response = await send();
     const asks = own && response.status === 401 && response.url.origin === url.origin;
     if (asks && canRepeat) {
-      const refused = response;
-      const answered = auth.answer(refused, scope, sent, request.signal);
-      // Whether or not there is an answer to it: a response that nobody reads keeps its connection.
-      if (await answered.catch((error: unknown) => refused.discard().then(() => Promise.reject(error)))) {
-        await refused.discard();
-        response = await send();
-      }
+      // Read to its end first: it holds a place at the host, which may be the token server's too.
+      const refused = await response.bytes(this.#transport.limits.errorBytes, asked).catch(() => Buffer.alloc(0));
+      if (await auth.answer(response, scope, sent, request.signal)) response = await send();
+      else throw await responseError(response, this.#transport, asked, missing, refused);
     }
     if (expected.includes(response.status)) return response;
     throw await responseError(response, this.#transport, asked, missing);
@@ -217,7 +214,13 @@ export class RemoteRegistry implements Registry {
     const url = await this.#url(repo, `blobs/${expected.digest}`);
     const request = async (offset: number, signal?: AbortSignal): Promise<HttpResponse> => {
       const headers = offset > 0 ? { range: `bytes=${offset}-` } : undefined;
-      const get = { method: "GET", url, ...(headers && { headers }), ...(signal && { signal }) } as const;
+      const get = {
+        method: "GET",
+        url,
+        streams: true,
+        ...(headers && { headers }),
+        ...(signal && { signal }),
+      } as const;
       return this.#pull(repo, get, `getting ${what}`, "BLOB_UNKNOWN", offset > 0 ? [200, 206] : [200]);
     };
     const asked = options.from?.offset ?? 0;
@@ -254,7 +257,7 @@ export class RemoteRegistry implements Registry {
     const asked = `getting a range of ${what}`;
     const response = await this.#pull(
       repo,
-      { method: "GET", url, headers, ...signalOf(options) },
+      { method: "GET", url, headers, streams: true, ...signalOf(options) },
       asked,
       "BLOB_UNKNOWN",
       [200, 206],
