@@ -14,12 +14,9 @@ export function remote(host: string, options: RemoteOptions = {}): RemoteRegistr
   return new RemoteRegistry(parseHost(host), options);
 }
 
-/** Clients that are not used are closed after so many others. */
+/** So many are kept; one that is dropped still works for whoever has it. */
 const MAX_CLIENTS = 64;
-const clients = new LRUCache<string, Registry>({
-  max: MAX_CLIENTS,
-  dispose: (client) => void client.close(),
-});
+const clients = new LRUCache<string, Registry>({ max: MAX_CLIENTS });
 const identities = new WeakMap<object, number>();
 let lastIdentity = 0;
 

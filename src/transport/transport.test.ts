@@ -162,6 +162,16 @@ describe("the limiter", () => {
     await second;
   });
 
+  test("one who gives up in the queue is gone at once, and takes no permit", async () => {
+    const limiter = new RateLimiter({ perMinute: 60_000, burst: 1 });
+    limiter.drain(100_000);
+    void limiter.take(() => {}).catch(() => {});
+    const stop = new AbortController();
+    const waiting = limiter.take(() => {}, stop.signal);
+    stop.abort(new Error("enough"));
+    await expect(waiting).rejects.toThrow("enough");
+  });
+
   test("a 429 holds back the other requests of the registry, and says so", async () => {
     const said: string[] = [];
     const server = await script([429, { "retry-after": "2" }], 200);
@@ -198,6 +208,7 @@ describe("what is seen from outside", () => {
       ['{"access_token":"abc", "n":1}', '{"access_token":***, "n":1}'],
       ["see https://u:p@h/p?sig=1&x=2", "see https://h/p?sig=***&x=***"],
       ["password=hunter2; next", "password=***; next"],
+      ["http://h/v2/app/blobs/uploads/the-key?x=1", "http://h/v2/app/blobs/uploads/***?x=***"],
       ["x-api-key: abc", "x-api-key: ***"],
       ["the tag v1 of library/app is unknown", "the tag v1 of library/app is unknown"],
       ["authentication required", "authentication required"],

@@ -104,6 +104,7 @@ export class Transport {
   readonly #slots = new Map<string, Semaphore>();
   readonly #connections: Connections;
   readonly #limiter: RateLimiter;
+  #closing = new AbortController();
   /** Where hosts were found when they were first connected to. */
   readonly #found = new Map<string, "private" | "public">();
   /** Secrets that were sent: nobody who says them back is quoted. The newest only, since tokens come and go. */
@@ -144,7 +145,9 @@ export class Transport {
     return isPrivateAddress(hostname) || this.#found.get(hostname) === "private";
   }
 
-  async send(request: HttpRequest): Promise<HttpResponse> {
+  async send(asked: HttpRequest): Promise<HttpResponse> {
+    // What nobody else can stop ends when this is closed.
+    const request = asked.signal ? asked : { ...asked, signal: this.#closing.signal };
     const repeatable = request.repeatable ?? (request.method === "GET" || request.method === "HEAD");
     const tries = this.#options.attempts ?? 3;
     const { host } = request.url;
@@ -157,11 +160,11 @@ export class Transport {
         if (!RETRY_STATUS.has(response.status)) return response;
         // A refusal because of load was not acted upon: it may be repeated if the body can be sent again.
         const again = repeatable || (response.status === 429 && !(request.body && "pump" in request.body));
-        const asked = response.status === 429 || response.status === 503 ? retryAfter(response) : undefined;
-        if (response.status === 429) this.#limiter.drain(Math.min(asked ?? TELL_MS, this.#maxRetryAfter));
+        const wanted = response.status === 429 || response.status === 503 ? retryAfter(response) : undefined;
+        if (response.status === 429) this.#limiter.drain(Math.min(wanted ?? TELL_MS, this.#maxRetryAfter));
         if (!again || attempt >= tries) return response;
-        this.#requireBearable(asked, response);
-        const wait = asked === undefined ? this.#backoff(attempt) : Math.max(asked, this.#options.backoff ?? 1_000);
+        this.#requireBearable(wanted, response);
+        const wait = wanted === undefined ? this.#backoff(attempt) : Math.max(wanted, this.#options.backoff ?? 1_000);
         await response.discard();
         this.warn(`${host} answered ${response.status}; trying again in ${(wait / 1000).toFixed(1)} s`);
         await sleep(wait, request.signal);
@@ -356,8 +359,10 @@ export class Transport {
     });
   }
 
-  /** Closes idle connections. */
+  /** Closes connections, and ends what is asked without a signal of its own. It can be used again. */
   async close(): Promise<void> {
+    this.#closing.abort(new GantryError("CONNECTION_FAILED", "the client was closed"));
+    this.#closing = new AbortController();
     this.#connections.close();
   }
 }

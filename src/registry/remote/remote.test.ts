@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { answer, listening } from "../../../test/support/http.ts";
 import { bytesSource } from "../../content/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { registryHandler } from "../../server/index.ts";
@@ -15,6 +16,124 @@ const repo = parseRepoName("app");
 const v1 = parseTag("v1");
 
 describe("a remote registry", () => {
+  test("no request waits for a place that another holds while it waits: tokens, and a copy within one registry", async () => {
+    const memory = new MemoryRegistry();
+    const handler = registryHandler(memory);
+    const server = await listening((request, response) => {
+      const url = new URL(request.url!, "http://x");
+      if (url.pathname === "/token") return answer(response, 200, { token: "t" });
+      if (url.pathname === "/v2/") return answer(response, 200, {});
+      if (request.headers.authorization !== "Bearer t") {
+        request.resume();
+        const challenge = `Bearer realm="http://${request.headers.host}/token"`;
+        return answer(response, 401, Buffer.alloc(30_000), { "www-authenticate": challenge });
+      }
+      handler(request, response);
+    });
+    const remote = new RemoteRegistry(server.host, { backoff: 1 });
+    const names = Array.from({ length: 20 }, (_, at) => parseRepoName(`app-${at}`));
+    const asked = await Promise.allSettled(names.map((name) => remote.getManifest(name, v1)));
+    for (const result of asked) expect(result).toMatchObject({ reason: { code: "MANIFEST_UNKNOWN" } });
+    const blobs = Array.from({ length: 12 }, (_, at) => testBlob(seededBytes(300_000, at + 1)));
+    for (const { descriptor, bytes } of blobs) await memory.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
+    await Promise.all(
+      blobs.map(({ descriptor }) =>
+        remote.pushBlob(parseRepoName("copy"), descriptor, {
+          replayable: true,
+          open: (options) => remote.getBlob(repo, descriptor, options),
+        }),
+      ),
+    );
+    await remote.close();
+  });
+
+  test("callers who need a token at the same time share one, and one who gives up fails nobody else", async () => {
+    let tokens = 0;
+    const server = await listening((request, response) => {
+      const url = new URL(request.url!, "http://x");
+      if (url.pathname === "/token") {
+        tokens += 1;
+        return void setTimeout(() => answer(response, 200, { token: "t" }), 100);
+      }
+      if (url.pathname === "/v2/") return answer(response, 200, {});
+      if (request.headers.authorization) return answer(response, 404);
+      answer(response, 401, "", { "www-authenticate": `Bearer realm="http://${request.headers.host}/token"` });
+    });
+    let found = 0;
+    const remote = new RemoteRegistry(server.host, {
+      backoff: 1,
+      credentials: {
+        async find() {
+          found += 1;
+          await sleep(50);
+          return undefined;
+        },
+      },
+    });
+    const stop = new AbortController();
+    const first = remote.getManifest(repo, v1, { signal: stop.signal });
+    const others = Array.from({ length: 5 }, () => remote.getManifest(repo, v1));
+    await sleep(20);
+    stop.abort(new Error("A gave up"));
+    await expect(first).rejects.toThrow("A gave up");
+    for (const result of await Promise.allSettled(others))
+      expect(result).toMatchObject({ reason: { code: "MANIFEST_UNKNOWN" } });
+    expect([found, tokens]).toEqual([1, 1]);
+    await remote.close();
+  });
+
+  test("a signal ends also what is read whole; closing ends what nobody else can", async () => {
+    const server = await listening((request, response) => {
+      if (request.url === "/v2/") return answer(response, 200, {});
+      response.writeHead(200, { "content-length": "1000" });
+      response.write("x");
+    });
+    const remote = new RemoteRegistry(server.host);
+    const reason = new Error("enough");
+    const stop = new AbortController();
+    const asked = remote.getManifest(repo, v1, { signal: stop.signal });
+    setTimeout(() => stop.abort(reason), 100);
+    await expect(asked).rejects.toBe(reason);
+    const open = remote.getManifest(repo, v1);
+    setTimeout(() => void remote.close(), 100);
+    await expect(open).rejects.toMatchObject({ name: "GantryError" });
+  });
+
+  test("whatever a registry writes as an error, it is ours, short, and soon there", async () => {
+    const bodies: unknown[] = [
+      { errors: [{ code: { toString: 1 }, message: { toString: 1 } }] },
+      { errors: [{ code: 5, message: null }, null, "x", []] },
+      { errors: [{ code: "DENIED", message: "a-".repeat(30_000) }] },
+      { errors: Array.from({ length: 5_000 }, () => ({ code: "x".repeat(9), message: "y" })) },
+      null,
+      [],
+      { errors: "no" },
+    ];
+    for (const body of bodies) {
+      const server = await listening((request, response) => {
+        if (request.url === "/v2/") return answer(response, 200, {});
+        answer(response, 400, JSON.stringify(body));
+      });
+      const remote = new RemoteRegistry(server.host, { backoff: 1 });
+      const error = await remote.getManifest(repo, v1).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ name: "GantryError", message: expect.stringContaining("answered 400") });
+      expect((error as Error).message.length).toBeLessThan(900);
+      expect(JSON.stringify(error).length).toBeLessThan(3_000);
+      await remote.close();
+    }
+  });
+
+  test("the question which protocol is spoken tells nothing of us", async () => {
+    const server = await listening((_request, response) => answer(response, 404));
+    const remote = new RemoteRegistry(server.host, { backoff: 1, headers: { "x-secret": "s3cret" } });
+    await rejects(remote.getManifest(repo, v1), "MANIFEST_UNKNOWN");
+    expect(server.seen.map(({ url, headers }) => [url, headers["x-secret"]])).toEqual([
+      ["/v2/", undefined],
+      ["/v2/app/manifests/v1", "s3cret"],
+    ]);
+    await remote.close();
+  });
+
   test("answers a Bearer challenge with an anonymous token, once for each scope, and again when it has expired", async () => {
     const memory = new MemoryRegistry();
     await pushImage(memory, repo, randomImage(), "v1");

@@ -1,0 +1,191 @@
+import { existsSync, readdirSync, readFileSync, utimesSync } from "node:fs";
+import { mkdir, open, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { GantryError } from "../base/index.ts";
+import { type Digest, digestOf } from "../spec/index.ts";
+import { rejects, seededBytes, testBlob } from "../testing/index.ts";
+import { BlobDirectory } from "./blob-directory.ts";
+import { type Checkpoint, Content } from "./content.ts";
+import { GrowingFile } from "./growing-file.ts";
+import { bytesBody, type OpenContentOptions } from "./source.ts";
+
+const blob = testBlob(seededBytes(5_000_000, 3));
+const { digest } = blob.descriptor;
+const nameOf = (of: Digest): string => of.replace(":", "-");
+
+/** A source that breaks after so many bytes, and notes where it was asked to start. */
+function source(options: { breaksAfter?: number; bytes?: Buffer; ignores?: boolean } = {}) {
+  const asked: number[] = [];
+  const openIt = async ({ from }: OpenContentOptions): Promise<Content> => {
+    asked.push(from?.offset ?? 0);
+    const start = options.ignores ? undefined : from;
+    const bytes = (options.bytes ?? blob.bytes).subarray(start?.offset ?? 0);
+    const body = bytesBody(bytes.subarray(0, options.breaksAfter ?? bytes.length));
+    const broken = {
+      ...body,
+      async pump(...args: Parameters<typeof body.pump>) {
+        await body.pump(...args);
+        if (options.breaksAfter !== undefined) throw new GantryError("TRANSFER_INTERRUPTED", "broken");
+      },
+    };
+    return new Content(blob.descriptor, broken, { what: "a blob", ...(start && { from: start as Checkpoint }) });
+  };
+  return { asked, open: openIt };
+}
+
+/** A directory where a transfer has broken off after 3 MB. */
+async function broken(): Promise<string> {
+  const root = await temporary();
+  const directory = new BlobDirectory(root);
+  await rejects(directory.write(blob.descriptor, source({ breaksAfter: 3_000_000 }).open), "TRANSFER_INTERRUPTED");
+  await directory.close();
+  return root;
+}
+
+describe("what is kept of a transfer that broke off", () => {
+  test("the next one goes on from it, and leaves nothing", async () => {
+    const root = await broken();
+    expect(readdirSync(join(root, "tmp/partial"))).toEqual([nameOf(digest)]);
+    const directory = new BlobDirectory(root);
+    const rest = source();
+    expect(await directory.write(blob.descriptor, rest.open)).toBe(true);
+    expect(rest.asked).toEqual([3_000_000]);
+    expect(readFileSync(directory.path(digest)).equals(blob.bytes)).toBe(true);
+    await directory.close();
+    expect(existsSync(join(root, "tmp/partial"))).toBe(false);
+  });
+
+  test("a source that cannot go on starts at the first byte", async () => {
+    const directory = new BlobDirectory(await broken());
+    await directory.write(blob.descriptor, source({ ignores: true }).open);
+    expect(readFileSync(directory.path(digest)).equals(blob.bytes)).toBe(true);
+    await directory.close();
+  });
+
+  test("damaged, it costs one more try, and no wrong byte is published", async () => {
+    const root = await broken();
+    const file = await open(join(root, "tmp/partial", nameOf(digest)), "r+");
+    await file.write(Buffer.from("x"), 0, 1, 1_000_000);
+    await file.close();
+    const directory = new BlobDirectory(root);
+    const again = source();
+    await directory.write(blob.descriptor, again.open);
+    expect(again.asked).toEqual([3_000_000, 0]);
+    expect(digestOf(readFileSync(directory.path(digest)))).toBe(digest);
+    await directory.close();
+  });
+
+  test("a source that refuses to go on is asked for the whole", async () => {
+    const directory = new BlobDirectory(await broken());
+    const whole = source();
+    await directory.write(blob.descriptor, async (options) => {
+      if (options.from) throw new GantryError("RANGE_INVALID", "no ranges");
+      return whole.open(options);
+    });
+    expect(readFileSync(directory.path(digest)).equals(blob.bytes)).toBe(true);
+    await directory.close();
+  });
+
+  test("bytes that the source got wrong are not kept", async () => {
+    const root = await temporary();
+    const directory = new BlobDirectory(root);
+    const wrong = Buffer.from(blob.bytes);
+    wrong[0] = wrong[0]! ^ 1;
+    await rejects(directory.write(blob.descriptor, source({ bytes: wrong }).open), "DIGEST_MISMATCH");
+    await directory.close();
+    expect(existsSync(join(root, "tmp"))).toBe(false);
+  });
+
+  test("it is kept for a day, and small things are not", async () => {
+    const root = await broken();
+    const kept = join(root, "tmp/partial", nameOf(digest));
+    utimesSync(kept, Date.now() / 1000 - 90_000, Date.now() / 1000 - 90_000);
+    const directory = new BlobDirectory(root);
+    const anew = source({ breaksAfter: 1000 });
+    await rejects(directory.write(blob.descriptor, anew.open), "TRANSFER_INTERRUPTED");
+    expect(anew.asked).toEqual([0]);
+    await directory.close();
+    expect(existsSync(kept)).toBe(false);
+  });
+
+  test("a process that only slept keeps its file to itself", async () => {
+    const root = await temporary();
+    const sleeping = new BlobDirectory(root);
+    let wake = (): void => {};
+    const slept = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const wrong = Buffer.alloc(2_000_000, "w");
+    const half = sleeping.write(blob.descriptor, async () => {
+      const body = bytesBody(blob.bytes.subarray(0, 3_000_000));
+      return new Content(
+        blob.descriptor,
+        {
+          ...body,
+          async pump(write) {
+            await body.pump(write);
+            await slept;
+            await write(wrong);
+          },
+        },
+        { what: "slow" },
+      );
+    });
+    const failed = rejects(half, "DIGEST_MISMATCH", "SIZE_MISMATCH");
+    const session = await vitestWait(() => readdirSync(join(root, "tmp"))[0]!);
+    await vitestWait(() =>
+      readFileSync(join(root, "tmp", session, nameOf(digest))).length >= 2 << 20 ? true : undefined,
+    );
+    utimesSync(join(root, "tmp", session), 1, 1);
+    const other = new BlobDirectory(root);
+    await other.write(blob.descriptor, source().open);
+    wake();
+    await failed;
+    expect(digestOf(readFileSync(other.path(digest)))).toBe(digest);
+    await Promise.all([sleeping.close(), other.close()]);
+  });
+
+  test("what others keep below tmp/ is theirs, and a link is not followed", async () => {
+    const root = await temporary();
+    const victim = await temporary();
+    await writeFile(join(victim, "precious"), "x");
+    await mkdir(join(root, "tmp/notes"), { recursive: true });
+    await symlink(victim, join(root, "tmp/gantry-link"));
+    await symlink(victim, join(root, "tmp/partial"));
+    for (const name of ["notes"]) utimesSync(join(root, "tmp", name), 1, 1);
+    utimesSync(victim, 1, 1);
+    const directory = new BlobDirectory(root);
+    await rejects(directory.write(blob.descriptor, source({ breaksAfter: 3_000_000 }).open), "TRANSFER_INTERRUPTED");
+    await directory.close();
+    expect(readdirSync(victim)).toEqual(["precious"]);
+    expect(readdirSync(join(root, "tmp")).sort()).toEqual(["gantry-link", "notes", "partial"]);
+    const linked = await temporary();
+    await symlink(victim, join(linked, "tmp"));
+    await rejects(new BlobDirectory(linked).write(blob.descriptor, source().open), "NOT_REGULAR_FILE");
+    expect(readdirSync(victim)).toEqual(["precious"]);
+  });
+});
+
+async function vitestWait<T>(look: () => T | undefined): Promise<T> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    try {
+      const found = look();
+      if (found !== undefined) return found;
+    } catch {
+      // Not there yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("it did not come");
+}
+
+test("a growing file takes what overlaps in the order of asking", async () => {
+  const path = join(await temporary(), "file");
+  const file = await GrowingFile.create(path);
+  const pieces = Array.from({ length: 40 }, (_, at) => seededBytes(700_000 + at, at + 1));
+  await Promise.all(pieces.map((piece) => file.append(piece)));
+  await file.finish();
+  expect(readFileSync(path).equals(Buffer.concat(pieces))).toBe(true);
+});
