@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
 import type { CredentialSource } from "../config/credentials.ts";
 import type { RouteSource } from "../config/routes.ts";
@@ -8,6 +9,9 @@ export function lazyCredentials(file?: string): CredentialSource {
   return {
     async find(host, options) {
       const { userCredentials } = await import("../config/auth-file.ts");
+      if (file !== undefined && !existsSync(file)) {
+        throw new GantryError("CONFIG_INVALID", `--auth-file ${file}: there is no such file`);
+      }
       const env = file === undefined ? process.env : { ...process.env, REGISTRY_AUTH_FILE: file };
       return userCredentials(env).find(host, options);
     },

@@ -50,7 +50,7 @@ async function readConfig(path: string, options: { readonly toWrite?: boolean } 
   const invalid = (why: string): GantryError =>
     new GantryError(
       "CONFIG_INVALID",
-      `${path} cannot be used: ${why}; mend it, or name another directory with DOCKER_CONFIG`,
+      `${path} cannot be used: ${why}; mend it, or name another${path === dockerConfigFile() ? " directory with DOCKER_CONFIG" : ""}`,
     );
   if (text.length > MAX_CONFIG) throw invalid(`it is larger than ${MAX_CONFIG} bytes`);
   let value: unknown;

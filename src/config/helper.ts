@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { GantryError } from "../base/error.ts";
 import { printable } from "../base/text.ts";
 import { isObject } from "../spec/schema.ts";
+import { redactText } from "../transport/redact.ts";
 import type { Credential } from "./credentials.ts";
 
 /** A helper has this long; some ask a person. Milliseconds. */
@@ -20,16 +21,21 @@ async function runHelper(
   action: "get" | "store" | "erase",
   input: string,
   signal?: AbortSignal,
-): Promise<{ code: number; output: string }> {
+): Promise<{ code: number; output: string; said: string }> {
   const program = `docker-credential-${name}`;
   if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name)) throw failed(printable(program), "has a name that no program may have");
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [action], { stdio: ["pipe", "pipe", "ignore"], shell: false, windowsHide: true });
+    const child = spawn(program, [action], { stdio: ["pipe", "pipe", "pipe"], shell: false, windowsHide: true });
     const chunks: Buffer[] = [];
     let size = 0;
     const stop = (error: unknown): void => {
       child.kill("SIGKILL");
+      // What it started may live on, and hold these open: that must not hold us.
+      for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
+      child.unref();
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
       reject(error);
     };
     const timer = setTimeout(() => stop(failed(program, `did not answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
@@ -39,6 +45,11 @@ async function runHelper(
       size += chunk.length;
       if (size > MAX_OUTPUT) stop(failed(program, `said more than ${MAX_OUTPUT} bytes`));
       else chunks.push(chunk);
+    });
+    // The protocol has errors on stdout; what else is said is kept for people, the end of it.
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said = `${said}${chunk}`.slice(-500);
     });
     child.stdin.on("error", () => {});
     child.on("error", (error: NodeJS.ErrnoException) => {
@@ -52,11 +63,15 @@ async function runHelper(
     child.on("close", (code) => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
-      resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString("utf8") });
+      resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString("utf8"), said });
     });
     child.stdin.end(input);
   });
 }
+
+/** What a helper says about itself when it fails, for people. */
+const sayingOf = (output: string, said: string): string =>
+  printable(redactText(`${output.trim()} ${said.trim()}`.trim())).slice(0, 300) || "it said nothing";
 
 /** A server name that cannot be two lines to a helper. */
 function serverName(server: string): string {
@@ -66,11 +81,11 @@ function serverName(server: string): string {
 
 /** What a helper knows for a server; undefined where it knows nothing. @throws HELPER_FAILED */
 export async function askHelper(name: string, server: string, signal?: AbortSignal): Promise<Credential | undefined> {
-  const { code, output } = await runHelper(name, "get", serverName(server), signal);
+  const { code, output, said } = await runHelper(name, "get", serverName(server), signal);
   const from = `docker-credential-${name}`;
   if (code !== 0) {
     if (knowsNothing(output)) return undefined;
-    throw failed(from, `ended with ${code}: ${printable(output.trim()).slice(0, 200) || "it said nothing"}`);
+    throw failed(from, `ended with ${code}: ${sayingOf(output, said)}`);
   }
   let value: unknown;
   try {

@@ -6,6 +6,8 @@ import { Fields, invalidConfig, readToml, type Table } from "./file.ts";
 import { type Capability, directEndpoint, type Endpoint } from "./routes.ts";
 
 const capabilities: readonly Capability[] = ["pull", "resolve", "push", "referrers"];
+/** What a mirror is asked for where its capabilities are not said: it is never written to unless somebody says so. */
+const mirrorDefault: readonly Capability[] = ["pull", "resolve", "referrers"];
 
 /**
  * What containerd's `certs.d` says of a host: the first directory of its name (a port as `_5000_`, or as it is) or
@@ -43,18 +45,18 @@ function fromFile(file: Table, context: Context): readonly Endpoint[] {
   const hosts = Object.entries(root.table("host")).map(([url, table]) => {
     const where = `host.${JSON.stringify(url)}.`;
     if (typeof table !== "object" || table === null) throw invalidConfig(context.path, `${where} must be a table`);
-    return endpoint(url, new Fields(table as Table, context.path, where), context);
+    return endpoint(url, new Fields(table as Table, context.path, where), context, "mirror");
   });
   const server = root.text("server");
   // Without a server the registry itself is last, and may be asked for everything.
-  const last = endpoint(server ?? `https://${apiHost(context.host)}`, root, context);
+  const last = endpoint(server ?? `https://${apiHost(context.host)}`, root, context, "server");
   return [
     ...hosts,
     server === undefined ? { ...last, capabilities: directEndpoint(context.host, context.repo).capabilities } : last,
   ];
 }
 
-function endpoint(address: string, fields: Fields, context: Context): Endpoint {
+function endpoint(address: string, fields: Fields, context: Context, role: "mirror" | "server"): Endpoint {
   const text = /^https?:\/\//.test(address) ? address : `https://${address}`;
   if (!URL.canParse(text)) throw invalidConfig(context.path, `${JSON.stringify(address)} is no address of a host`);
   const url = new URL(text);
@@ -68,7 +70,7 @@ function endpoint(address: string, fields: Fields, context: Context): Endpoint {
   const named = fields.texts("capabilities").map((name) => name.toLowerCase());
   const unknown = named.find((name) => !(capabilities as readonly string[]).includes(name));
   if (unknown) throw invalidConfig(context.path, `there is no capability ${JSON.stringify(unknown)}`);
-  const able = named.length > 0 ? (named as Capability[]) : capabilities;
+  const able = named.length > 0 ? (named as Capability[]) : role === "server" || own ? capabilities : mirrorDefault;
   const caFiles = fields.texts("ca").map((name) => within(context.directory, name));
   const clientCertificate = client(fields.any("client"), context);
   const headers = Object.entries(fields.table("header")).map(([name, value]) => [
@@ -79,7 +81,7 @@ function endpoint(address: string, fields: Fields, context: Context): Endpoint {
     url,
     host: own ? context.host : url.host,
     repo: context.repo,
-    capabilities: own ? [...able, "list"] : able,
+    capabilities: own || role === "server" ? [...able, "list"] : able,
     mirror: !own,
     ...(fields.flag("skip_verify") && { skipVerify: true }),
     ...(caFiles.length > 0 && { caFiles }),

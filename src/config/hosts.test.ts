@@ -12,7 +12,8 @@ const repo = parseRepoName("team/app");
 /** A machine: files below a directory, and the environment that points there. */
 async function machine(files: Readonly<Record<string, string>>): Promise<{ root: string; env: NodeJS.ProcessEnv }> {
   const root = await temporary();
-  for (const [name, text] of Object.entries(files)) {
+  await mkdir(join(root, "hosts"));
+  for (const [name, text] of Object.entries({ "registries.conf": "", ...files })) {
     await mkdir(dirname(join(root, name)), { recursive: true });
     await writeFile(join(root, name), text);
   }
@@ -63,8 +64,8 @@ server = "https://reg.example:5000"
 `;
     expect(await lines({ "hosts/reg.example_5000_/hosts.toml": file })).toEqual([
       "mirror https://one.example/v2/ team/app pull+resolve  ",
-      "mirror http://two.example:81/prefix/v2/ team/app pull+resolve+push+referrers  skip",
-      "mirror https://three.example/api/v2/ team/app pull+resolve+push+referrers  ",
+      "mirror http://two.example:81/prefix/v2/ team/app pull+resolve+referrers  skip",
+      "mirror https://three.example/api/v2/ team/app pull+resolve+referrers  ",
       "mirror https://four.example/as/is/ team/app pull  ",
       `itself https://reg.example:5000/v2/ team/app ${all}  `,
     ]);
@@ -77,7 +78,7 @@ server = "https://reg.example:5000"
       `itself https://reg.example:5000/v2/ team/app ${all}  `,
     ]);
     expect(await lines({ "hosts/_default/hosts.toml": 'server = "https://only.example"' })).toEqual([
-      "mirror https://only.example/v2/ team/app pull+resolve+push+referrers  ",
+      "mirror https://only.example/v2/ team/app pull+resolve+push+referrers+list  ",
     ]);
     expect(await lines({ "hosts/docker.io/hosts.toml": mirror }, "docker.io")).toEqual([
       "mirror https://one.example/v2/ team/app pull  ",
@@ -206,7 +207,32 @@ blocked = true
     expect(await lines(files)).toEqual([`itself https://reg.example:5000/v2/ team/app ${all}  `]);
   });
 
+  test("a slash at the end means nothing; a later file may say it anew", async () => {
+    const text = '[[registry]]\nprefix = "reg.example:5000/"\nlocation = "moved.example/old/"\nblocked = true';
+    const { env } = await machine(conf(text));
+    const found = await userHosts(env).routes("reg.example:5000", repo);
+    expect([found.blockedBy, found.endpoints[0]!.repo]).toEqual([env["CONTAINERS_REGISTRIES_CONF"], "old/team/app"]);
+  });
+
+  test("what is named and not there is an error", async () => {
+    const { root, env } = await machine({});
+    for (const name of ["CONTAINERS_REGISTRIES_CONF", "GANTRY_HOSTS_DIR"]) {
+      const asked = userHosts({ ...env, [name]: join(root, "nope") }).routes("reg.example:5000", repo);
+      await rejects(asked, "CONFIG_INVALID");
+      await expect(asked).rejects.toThrow(name);
+    }
+  });
+
   test.each([
+    [
+      "two entries that differ",
+      '[[registry]]\nlocation = "reg.example:5000"\nblocked = true\n[[registry]]\nlocation = "reg.example:5000"',
+    ],
+    ["a location with a scheme", '[[registry]]\nlocation = "https://reg.example:5000"'],
+    [
+      "a mirror with a scheme",
+      '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\nlocation = "https://a"',
+    ],
     ["the format of version 1", '[registries.search]\nregistries = ["docker.io"]'],
     ["an entry without a name", "[[registry]]\ninsecure = true"],
     [
@@ -294,7 +320,15 @@ describe("the proxy of Docker Hub", () => {
   ])("%s: %s is an error", async (why, value) => {
     const asked = routes({ DOCKERHUB_PUBLIC_PROXY: value });
     await rejects(asked, "CONFIG_INVALID");
-    await expect(asked).rejects.toThrow(why);
+    await expect(asked).rejects.toThrow(`DOCKERHUB_PUBLIC_PROXY has ${why}`);
+  });
+
+  test.each(["me:secret@proxy.example", "proxy.example/x", ""])("a host that is more, or none: %s", async (value) => {
+    const asked = routes({ DOCKERHUB_PUBLIC_PROXY_HOST: value });
+    if (value === "") return expect(await asked).toEqual([`docker.io ${all} `]);
+    await rejects(asked, "CONFIG_INVALID");
+    await expect(asked).rejects.toThrow("DOCKERHUB_PUBLIC_PROXY_HOST");
+    await expect(asked).rejects.not.toThrow("secret");
   });
 
   test("is for docker.io alone", async () => {

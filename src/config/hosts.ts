@@ -1,6 +1,8 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { RepoName } from "../reference/reference.ts";
 import { certificateDirectories, certificatesFor } from "./certs-d.ts";
+import { invalidConfig } from "./file.ts";
 import { containerdEndpoints } from "./hosts-toml.ts";
 import { hubProxyEndpoints } from "./hub-proxy.ts";
 import { type RegistriesConf, readRegistriesConf } from "./registries-conf.ts";
@@ -15,8 +17,10 @@ export function userHosts(env: NodeJS.ProcessEnv = process.env): RouteSource {
   let conf: Promise<RegistriesConf> | undefined;
   return {
     async routes(host, repo) {
-      conf ??= readRegistriesConf(env);
-      const routes = await find(host, repo, env, conf);
+      const routes = await find(host, repo, env, () => {
+        conf ??= readRegistriesConf(env);
+        return conf;
+      });
       const endpoints = await Promise.all(routes.endpoints.map((endpoint) => withCertificates(endpoint, env)));
       return { ...routes, endpoints };
     },
@@ -27,14 +31,17 @@ async function find(
   host: string,
   repo: RepoName,
   env: NodeJS.ProcessEnv,
-  conf: Promise<RegistriesConf>,
+  conf: () => Promise<RegistriesConf>,
 ): Promise<Routes> {
   const proxied = host === "docker.io" ? hubProxyEndpoints(repo, env) : undefined;
   if (proxied) return { endpoints: proxied };
   const root = env["GANTRY_HOSTS_DIR"] || join("/etc/containerd", "certs.d");
+  if (env["GANTRY_HOSTS_DIR"] && !(await stat(root).catch(() => undefined))?.isDirectory()) {
+    throw invalidConfig(root, "GANTRY_HOSTS_DIR names it, but there is no such directory");
+  }
   const containerd = await containerdEndpoints(root, host, repo);
   if (containerd) return { endpoints: containerd };
-  return (await conf).routes(host, repo) ?? { endpoints: [directEndpoint(host, repo)] };
+  return (await conf()).routes(host, repo) ?? { endpoints: [directEndpoint(host, repo)] };
 }
 
 async function withCertificates(endpoint: Endpoint, env: NodeJS.ProcessEnv): Promise<Endpoint> {

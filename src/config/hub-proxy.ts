@@ -11,7 +11,7 @@ export function hubProxyEndpoints(repo: RepoName, env: NodeJS.ProcessEnv): reado
   const variable = env["DOCKERHUB_PUBLIC_PROXY"] ? "DOCKERHUB_PUBLIC_PROXY" : "DOCKERHUB_PUBLIC_PROXY_HOST";
   const value = env[variable];
   if (!value) return undefined;
-  const url = variable === "DOCKERHUB_PUBLIC_PROXY" ? proxyUrl(value) : addressOf(`https://${value}/`);
+  const url = proxyUrl(variable === "DOCKERHUB_PUBLIC_PROXY" ? value : `https://${value}`, variable);
   url.pathname = "/v2/";
   return [
     {
@@ -27,27 +27,21 @@ export function hubProxyEndpoints(repo: RepoName, env: NodeJS.ProcessEnv): reado
   ];
 }
 
-function refuse(why: string): never {
-  throw new GantryError(
-    "CONFIG_INVALID",
-    `DOCKERHUB_PUBLIC_PROXY ${why}; expected an address like https://proxy.example`,
-  );
-}
-
-function proxyUrl(value: string): URL {
+function proxyUrl(value: string, variable: string): URL {
+  const refuse = (why: string): never => {
+    const expected = variable.endsWith("_HOST") ? "proxy.example:5000" : "https://proxy.example";
+    throw new GantryError("CONFIG_INVALID", `${variable} ${why}; expected something like ${expected}`);
+  };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1]?.toLowerCase() ?? "";
   if (scheme !== "" && scheme !== "http" && scheme !== "https")
     refuse(`has the unknown scheme ${JSON.stringify(scheme)}`);
   const rest = scheme === "" ? value.replace(/^\/\//, "") : value.slice(scheme.length + 3);
   if (scheme === "" && !value.startsWith("//")) refuse("has no host");
   if (rest === "" || rest.startsWith("/")) refuse("has no host");
-  const url = addressOf(`${scheme || "https"}://${rest}`);
+  const text = `${scheme || "https"}://${rest}`;
+  if (!URL.canParse(text)) refuse("has no host");
+  const url = new URL(text);
   if (url.pathname !== "/") refuse("has a path");
   if (url.username || url.password || url.search || url.hash) refuse("has more than a scheme and a host");
   return url;
-}
-
-function addressOf(text: string): URL {
-  if (!URL.canParse(text)) refuse("has no host");
-  return new URL(text);
 }

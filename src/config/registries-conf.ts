@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { messageOf } from "../base/error.ts";
 import type { RepoName } from "../reference/reference.ts";
 import { Fields, invalidConfig, readToml, type Table } from "./file.ts";
 import { allCapabilities, type Endpoint, type Routes, rewritten } from "./routes.ts";
@@ -28,6 +29,9 @@ async function files(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const user = join(home, "registries.conf");
   const named = env["CONTAINERS_REGISTRIES_CONF"];
   const system = "/etc/containers/registries.conf";
+  if (named && (await readToml(named)) === undefined) {
+    throw invalidConfig(named, "CONTAINERS_REGISTRIES_CONF names it, but there is no such file");
+  }
   const main = named || ((await readToml(user)) ? user : system);
   const dropIns = main === user ? [] : await confFiles(`${system}.d`);
   return [main, ...dropIns, ...(await confFiles(`${user}.d`))];
@@ -81,11 +85,25 @@ export async function readRegistriesConf(env: NodeJS.ProcessEnv = process.env): 
 
 function addEntry(entries: Map<string, Entry>, table: Table, path: string): void {
   const fields = new Fields(table, path, "registry.");
-  const prefix = fields.text("prefix") ?? fields.text("location");
+  const prefix = place(fields.text("prefix") || fields.text("location"), path);
   if (!prefix) throw invalidConfig(path, "a [[registry]] needs a prefix or a location");
-  if (!prefix.startsWith("*.") && fields.text("location") === "")
-    throw invalidConfig(path, `${prefix}: an empty location`);
-  entries.set(prefix, { prefix, fields, from: path });
+  const entry: Entry = { prefix, fields, from: path };
+  const other = entries.get(prefix);
+  // A later file may say it anew; one that says it twice would leave open what counts.
+  if (other?.from === path && rules(other) !== rules(entry)) {
+    throw invalidConfig(path, `there are two [[registry]] for ${prefix} that say different things`);
+  }
+  entries.set(prefix, entry);
+}
+
+const rules = ({ fields }: Entry): string =>
+  JSON.stringify([fields.flag("blocked"), fields.flag("insecure"), fields.text("location")]);
+
+/** A host, or what lies below one, without a slash at its end. */
+function place(text: string | undefined, path: string): string {
+  if (text?.includes("://"))
+    throw invalidConfig(path, `${JSON.stringify(text)} must be a host or a name below one, without a scheme`);
+  return (text ?? "").replace(/\/+$/, "");
 }
 
 /** The part of a name that a prefix stands for: up to a `/`, or, for `*.host`, the whole host. */
@@ -94,13 +112,21 @@ function matchedPart(prefix: string, host: string, name: string): string | undef
   return name === prefix || name.startsWith(`${prefix}/`) ? prefix : undefined;
 }
 
+function at(location: string, rest: string, path: string): ReturnType<typeof rewritten> {
+  try {
+    return rewritten(location, rest);
+  } catch (error) {
+    throw invalidConfig(path, `${location}${rest} is no name of a repository (${messageOf(error)})`);
+  }
+}
+
 function routesOf(entry: Entry, matched: string, host: string, name: string, repo: RepoName): Routes {
   const { fields, from } = entry;
   const rest = name.slice(matched.length);
   const digestsOnly = fields.flag("mirror-by-digest-only");
   const mirrors = fields.tables("mirror").map((table): Endpoint => {
     const mirror = new Fields(table, from, "registry.mirror.");
-    const location = mirror.text("location");
+    const location = place(mirror.text("location"), from);
     if (!location) throw invalidConfig(from, `a mirror of ${entry.prefix} needs a location`);
     const which = mirror.text("pull-from-mirror") || "all";
     if (!["all", "digest-only", "tag-only"].includes(which)) {
@@ -108,7 +134,7 @@ function routesOf(entry: Entry, matched: string, host: string, name: string, rep
     }
     const only = digestsOnly || which === "digest-only" ? "digests" : which === "tag-only" ? "tags" : undefined;
     return {
-      ...rewritten(location, rest),
+      ...at(location, rest, from),
       capabilities: ["pull", "resolve"],
       mirror: true,
       ...(only && { only }),
@@ -116,10 +142,10 @@ function routesOf(entry: Entry, matched: string, host: string, name: string, rep
       from: [from],
     };
   });
-  const location = fields.text("location");
+  const location = place(fields.text("location"), from);
   const insecure = fields.flag("insecure") && { insecure: true };
   const itself = { host, repo, capabilities: allCapabilities, mirror: false, ...insecure, from: [from] };
-  const moved = location && location !== matched ? rewritten(location, rest) : undefined;
+  const moved = location && location !== matched ? at(location, rest, from) : undefined;
   // Reading one image goes where the location says; what is written or listed goes where its name says.
   const primary: Endpoint[] = moved
     ? [

@@ -1,7 +1,7 @@
 import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import { Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
 import type { SecureContext } from "node:tls";
-import { GantryError } from "../base/error.ts";
+import { GantryError, messageOf } from "../base/error.ts";
 import { isPrivateAddress } from "./addresses.ts";
 import { proxyFor } from "./proxy.ts";
 
@@ -100,7 +100,16 @@ export class Connections {
     const ca = await this.#options.ca?.();
     if (own) this.#certificate ??= this.#options.clientCertificate?.();
     const certificate = own ? await this.#certificate : undefined;
-    return createSecureContext({ minVersion: "TLSv1.2", ...(ca && { ca: [...ca] }), ...certificate });
+    const trusted = { minVersion: "TLSv1.2", ...(ca && { ca: [...ca] }) } as const;
+    if (!certificate) return createSecureContext(trusted);
+    try {
+      return createSecureContext({ ...trusted, ...certificate });
+    } catch (error) {
+      throw new GantryError(
+        "CONFIG_INVALID",
+        `the client certificate and its key cannot be used: ${messageOf(error)}; \`gantry explain\` tells which they are`,
+      );
+    }
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import { setMaxListeners } from "node:events";
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { Semaphore, sleep } from "../base/async.ts";
 import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
@@ -104,7 +105,7 @@ export class Transport {
   readonly #slots = new Map<string, Semaphore>();
   readonly #connections: Connections;
   readonly #limiter: RateLimiter;
-  #closing = new AbortController();
+  #closing = closing();
   /** Where hosts were found when they were first connected to. */
   readonly #found = new Map<string, "private" | "public">();
   /** Secrets that were sent: nobody who says them back is quoted. The newest only, since tokens come and go. */
@@ -362,7 +363,7 @@ export class Transport {
   /** Closes connections, and ends what is asked without a signal of its own. It can be used again. */
   async close(): Promise<void> {
     this.#closing.abort(new GantryError("CONNECTION_FAILED", "the client was closed"));
-    this.#closing = new AbortController();
+    this.#closing = closing();
     this.#connections.close();
   }
 }
@@ -379,6 +380,13 @@ async function hopAfter(response: HttpResponse, url: URL): Promise<URL> {
 interface RequestRoute extends Route {
   /** Whether a redirect led away from the origin that the request was for, at any time. */
   readonly left: boolean;
+}
+
+/** Ends what is asked for without a signal; as many may listen as there are requests. */
+function closing(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 const hostnameOf = (host: string): string => new URL(`http://${host}/`).hostname;

@@ -1,10 +1,12 @@
+import { GantryError, messageOf } from "../base/error.ts";
 import type { Credential } from "../config/credentials.ts";
 import { directEndpoint, type Endpoint, type Routes } from "../config/routes.ts";
 import { apiHost } from "../reference/reference.ts";
 import type { ConnectOptions } from "../registry/routed/routed.ts";
+import { isDigest } from "../spec/digest.ts";
 import { isLoopback } from "../transport/addresses.ts";
 import { proxyFor } from "../transport/proxy.ts";
-import { registryReference } from "./names.ts";
+import { isRegistryLocation, registryReference } from "./names.ts";
 
 /** One endpoint that would be asked, and all that is known of how. Secrets are left out. */
 export interface ExplainedEndpoint {
@@ -17,15 +19,20 @@ export interface ExplainedEndpoint {
   readonly only?: "digests" | "tags";
   /** What it says is the answer, also where it has nothing. */
   readonly final: boolean;
-  readonly tls: "verified" | "not verified" | "asked first" | "none";
+  readonly tls: "verified" | "not verified" | "none";
+  /** Whether it is asked first, without secrets, which of http and TLS it speaks. */
+  readonly asksProtocol: boolean;
   /** Files beside what the system trusts. */
   readonly caFiles: readonly string[];
   readonly clientCertificate?: string;
   /** Names of headers that are sent along. */
   readonly headers: readonly string[];
-  readonly proxy?: string;
+  /** Proxies by protocol, where one is gone through. */
+  readonly proxies: Readonly<Record<string, string>>;
   /** What would be answered if it asks who we are, and where that is kept. */
   readonly credentials?: { readonly kind: Credential["kind"]; readonly from: string };
+  /** Why that cannot be told: a helper that fails. */
+  readonly credentialsFault?: string;
   /** The files and variables that say so. */
   readonly because: readonly string[];
 }
@@ -43,22 +50,26 @@ export interface Explanation {
   readonly endpoints: readonly ExplainedEndpoint[];
 }
 
-/** Tells how an image would be reached, without asking anybody. @throws INVALID_REFERENCE, CONFIG_INVALID, HELPER_FAILED */
+/** Tells how an image would be reached, without asking anybody. @throws USAGE, INVALID_REFERENCE, CONFIG_INVALID */
 export async function explain(
   location: string,
   options: ConnectOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<Explanation> {
+  if (!isRegistryLocation(location))
+    throw new GantryError("USAGE", `${location}: only what is in a registry is reached by routes`);
   const reference = registryReference(location);
   const { host, repository } = reference;
+  const wanted = reference.wanted ?? "latest";
+  const isAsked = ({ only }: Endpoint): boolean => only === undefined || (only === "digests") === isDigest(wanted);
   const direct: Routes = { endpoints: [directEndpoint(host, repository)] };
   const { endpoints, blockedBy } = (await options.routes?.routes(host, repository)) ?? direct;
   return {
     name: reference.toFullString(),
     host,
     repository,
-    reference: reference.wanted ?? "latest",
+    reference: wanted,
     ...(blockedBy && { blockedBy }),
-    endpoints: await Promise.all(endpoints.map((endpoint) => explained(endpoint, options))),
+    endpoints: await Promise.all(endpoints.filter(isAsked).map((endpoint) => explained(endpoint, options))),
   };
 }
 
@@ -68,13 +79,14 @@ async function explained(
 ): Promise<ExplainedEndpoint> {
   const url = new URL(endpoint.url ?? `https://${apiHost(endpoint.host)}/v2/`);
   const insecure = endpoint.insecure || (!endpoint.mirror && options.insecure);
-  const asked = insecure || (isLoopback(url.hostname) && !endpoint.url);
-  const proxy = (options.proxy ?? proxyFor)(url);
-  const skips = endpoint.skipVerify || (!endpoint.mirror && options.skipVerify);
-  const credential = await options.credentials?.find(endpoint.host, {
-    repository: endpoint.repo,
-    ...(options.signal && { signal: options.signal }),
+  const asks = url.protocol === "https:" && (insecure || (isLoopback(url.hostname) && !endpoint.url));
+  const skips = insecure || endpoint.skipVerify || (!endpoint.mirror && options.skipVerify);
+  const protocols = asks ? ["http:", "https:"] : [url.protocol];
+  const proxies = protocols.flatMap((protocol) => {
+    const proxy = (options.proxy ?? proxyFor)(new URL(url.href.replace(/^https?:/, protocol)));
+    return proxy ? [[protocol.slice(0, -1), proxy.host] as const] : [];
   });
+  const certificate = endpoint.clientCertificate?.cert;
   return {
     url: url.href,
     repository: endpoint.repo,
@@ -82,12 +94,26 @@ async function explained(
     capabilities: endpoint.capabilities,
     ...(endpoint.only && { only: endpoint.only }),
     final: endpoint.final ?? false,
-    tls: url.protocol === "http:" ? "none" : asked ? "asked first" : skips ? "not verified" : "verified",
+    tls: url.protocol === "http:" ? "none" : skips ? "not verified" : "verified",
+    asksProtocol: asks,
     caFiles: [...(options.caFiles ?? []), ...(endpoint.caFiles ?? [])],
-    ...(endpoint.clientCertificate && { clientCertificate: endpoint.clientCertificate.cert }),
+    ...(certificate !== undefined && { clientCertificate: certificate }),
     headers: Object.keys(endpoint.headers ?? {}),
-    ...(proxy && { proxy: proxy.host }),
-    ...(credential && { credentials: { kind: credential.kind, from: credential.from } }),
+    proxies: Object.fromEntries(proxies),
+    ...(await credentialsFor(endpoint, options)),
     because: endpoint.from,
   };
+}
+
+async function credentialsFor(
+  { host, repo }: Endpoint,
+  { credentials, signal }: ConnectOptions & { readonly signal?: AbortSignal },
+): Promise<Pick<ExplainedEndpoint, "credentials" | "credentialsFault">> {
+  try {
+    const found = await credentials?.find(host, { repository: repo, ...(signal && { signal }) });
+    return found ? { credentials: { kind: found.kind, from: found.from } } : {};
+  } catch (error) {
+    signal?.throwIfAborted();
+    return { credentialsFault: messageOf(error) };
+  }
 }

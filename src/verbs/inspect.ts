@@ -1,4 +1,5 @@
 import { GantryError, isGantryError } from "../base/error.ts";
+import { checkLimit, defaultLimits } from "../base/limits.ts";
 import { readConfig, readDocument } from "../images/graph.ts";
 import { manifestForPlatform } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
@@ -98,7 +99,12 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
     const images: ImageSummary[] = [];
     const artifacts: Descriptor[] = [];
     const missing: Descriptor[] = [];
+    const seen = new Set<string>();
+    const limits = options.limits ?? defaultLimits;
     const visit = async (at: Descriptor, depth: number): Promise<void> => {
+      if (seen.has(at.digest)) return;
+      seen.add(at.digest);
+      checkLimit(limits, "graphNodes", seen.size, location);
       const read = await readDocument(provider, at, options).catch((error: unknown) => {
         if (depth > 0 && error instanceof GantryError && /_UNKNOWN$/.test(error.code)) return undefined;
         throw error;
@@ -106,7 +112,7 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
       if (!read) return void missing.push(at);
       const { document } = read;
       if (document.kind === "index") {
-        if (depth > 7) throw new GantryError("LIMIT_EXCEEDED", `${location}: indexes nest deeper than 8 levels`);
+        checkLimit(limits, "graphDepth", depth + 1, `${location}: the nesting of its indexes`);
         for (const entry of document.index.manifests) await visit(entry, depth + 1);
         return;
       }

@@ -39,7 +39,9 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   const from = "the command line";
   let checked = false;
   const credentials = {
-    async find() {
+    async find(asked: string) {
+      // A password is for the one that it was typed for.
+      if (asked !== host) return undefined;
       checked = true;
       return { kind: "password" as const, username, password, from };
     },

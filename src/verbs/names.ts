@@ -1,3 +1,4 @@
+import { GantryError, isGantryError } from "../base/error.ts";
 import { parseRef, parseTag, Reference } from "../reference/reference.ts";
 
 export const layoutPrefix = "oci:";
@@ -19,7 +20,13 @@ export function isRegistryLocation(location: string): boolean {
 
 /** The reference of a location in a registry. @throws INVALID_REFERENCE */
 export function registryReference(location: string): Reference {
-  return parseRef(location.startsWith(dockerPrefix) ? location.slice(dockerPrefix.length) : location);
+  try {
+    return parseRef(location.startsWith(dockerPrefix) ? location.slice(dockerPrefix.length) : location);
+  } catch (error) {
+    // A digest that somebody typed wrong is not content that is wrong.
+    if (isGantryError(error, "INVALID_DIGEST")) throw new GantryError("INVALID_REFERENCE", error.message);
+    throw error;
+  }
 }
 
 /** The name that a reference gets in a store: with its host, and with `latest` where it says nothing. */

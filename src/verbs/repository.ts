@@ -123,7 +123,12 @@ export async function rateLimit(location: string, options: LookOptions = {}): Pr
   const reference = registryReference(location);
   const registry = connect(reference.host, options);
   try {
-    return await registry.rateLimit(reference.repository, reference.wanted ?? parseTag("latest"), options);
+    const { repository, wanted } = reference;
+    return await registry.rateLimit(repository, wanted ?? parseTag("latest"), options).catch(async (error: unknown) => {
+      if (wanted !== undefined || !isGantryError(error, "MANIFEST_UNKNOWN")) throw error;
+      for await (const tag of registry.tags(repository, options)) return registry.rateLimit(repository, tag, options);
+      throw error;
+    });
   } finally {
     await registry.close();
   }

@@ -35,7 +35,6 @@ function describe({ name, reference, blockedBy, endpoints }: Explanation): strin
 const tlsWords: Readonly<Record<ExplainedEndpoint["tls"], string>> = {
   verified: "verified",
   "not verified": "whatever certificate it shows",
-  "asked first": "a request without secrets tells whether it speaks TLS",
   none: "none, plain http",
 };
 
@@ -50,12 +49,22 @@ function describeEndpoint(at: number, endpoint: ExplainedEndpoint): string[] {
       "for",
       `${endpoint.capabilities.join(", ")}${only ? `; only ${only}` : ""}${endpoint.final ? "; its answer is final" : ""}`,
     ),
-    ...row("TLS", tlsWords[endpoint.tls]),
+    ...row(
+      "TLS",
+      `${tlsWords[endpoint.tls]}${endpoint.asksProtocol ? "; a request without secrets asks first whether it speaks plain http" : ""}`,
+    ),
     ...row("also trusts", endpoint.caFiles.join(", ")),
     ...row("certificate", endpoint.clientCertificate),
     ...row("headers", endpoint.headers.join(", ")),
-    ...row("proxy", endpoint.proxy),
-    ...row("credentials", credentials ? `a ${credentials.kind}, from ${credentials.from}` : "none, anonymous"),
+    ...Object.entries(endpoint.proxies).flatMap(([protocol, proxy]) => row("proxy", `${proxy} for ${protocol}`)),
+    ...row(
+      "credentials",
+      credentials
+        ? `a ${credentials.kind}, from ${credentials.from}`
+        : endpoint.credentialsFault
+          ? `cannot be told: ${endpoint.credentialsFault}`
+          : "none, anonymous",
+    ),
     ...row("because of", endpoint.because.join(", ")),
   ];
 }

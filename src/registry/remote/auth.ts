@@ -14,6 +14,13 @@ export interface AuthenticatorOptions {
   readonly trustedRealms?: readonly string[];
 }
 
+/** A search for credentials that several requests may wait for. */
+interface Lookup {
+  readonly found: Promise<Credential | undefined>;
+  readonly stop: AbortController;
+  waiting: number;
+}
+
 /**
  * Answers the challenges of one registry: Basic with a password, Bearer with tokens, one for each scope, which are
  * kept until shortly before they expire.
@@ -27,7 +34,7 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #headers = new Map<string, { readonly header: string; readonly until: number }>();
   readonly #tokens = new SingleFlight<boolean>();
-  readonly #found = new Map<string, Promise<Credential | undefined>>();
+  readonly #found = new Map<string, Lookup>();
   /** What a scope was last asked for, to ask again when a token has expired. */
   readonly #challenges = new Map<string, Challenge>();
   /** Answers that do not depend on the scope, Basic or a token that was given to us, by repository. */
@@ -84,17 +91,28 @@ export class Authenticator {
     return header !== sent;
   }
 
-  /** What is known for this registry, asked for once for each repository. */
-  #credential(scope: string, signal?: AbortSignal): Promise<Credential | undefined> {
+  /** What is known for this registry, asked for once for each repository; the lookup ends when nobody waits for it. */
+  async #credential(scope: string, signal?: AbortSignal): Promise<Credential | undefined> {
     const repository = repositoryOf(scope);
-    let found = this.#found.get(repository);
-    if (!found) {
-      // Shared by all who ask: nobody's signal ends it for the others.
-      found = Promise.resolve(this.#options.credentials?.find(this.#name, repository ? { repository } : {}));
-      this.#found.set(repository, found);
+    let lookup = this.#found.get(repository);
+    if (!lookup) {
+      const stop = new AbortController();
+      const options = { ...(repository && { repository }), signal: stop.signal };
+      const found = Promise.resolve(this.#options.credentials?.find(this.#name, options));
+      lookup = { found, stop, waiting: 0 };
+      this.#found.set(repository, lookup);
       found.catch(() => this.#found.delete(repository));
     }
-    return abortable(found, signal);
+    lookup.waiting += 1;
+    try {
+      return await abortable(lookup.found, signal);
+    } finally {
+      lookup.waiting -= 1;
+      if (lookup.waiting === 0 && signal?.aborted) {
+        lookup.stop.abort(signal.reason);
+        this.#found.delete(repository);
+      }
+    }
   }
 
   /** One request for a token serves all who need it for a scope at the same time. */

@@ -4,8 +4,9 @@ import { directEndpoint, type Endpoint, type RouteSource } from "../../config/ro
 import { bytesSource } from "../../content/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { digestOf } from "../../spec/index.ts";
-import { pushImage, randomImage, rejects, startTestRegistry, testBlob } from "../../testing/index.ts";
+import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
 import { RateLimiter } from "../../transport/index.ts";
+import { login } from "../../verbs/login.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
 import { RoutedRegistry } from "./routed.ts";
 
@@ -62,7 +63,7 @@ describe("a registry that is reached by routes", () => {
     }
     const absent = registry.getManifest(app, digestOf("nothing"));
     await rejects(absent, "MANIFEST_UNKNOWN");
-    await expect(absent).rejects.toThrow(/before it: .*127\.0\.0\.1:1/);
+    await expect(absent).rejects.toThrow(new RegExp(`before it: .*${empty.host}`));
     await registry.close();
   });
 
@@ -169,5 +170,73 @@ describe("a registry that is reached by routes", () => {
     await rejects(registry.deleteTag(app, v1), "MANIFEST_UNKNOWN");
     expect(taken).toBe(proxy.requests.length + hub.requests.length);
     await registry.close();
+  });
+
+  test("a blob that breaks off at a mirror goes on at the next, from there; wrong bytes are never made right", async () => {
+    const blob = testBlob(seededBytes(24_000_000, 4));
+    const memory = new MemoryRegistry();
+    await memory.pushBlob(app, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
+    let asks = 0;
+    const cut = await listening((request, response) => {
+      if (request.url === "/v2/") return answer(response, 200, {});
+      asks += 1;
+      if (asks > 1) return answer(response, 500);
+      response.writeHead(200, { "content-length": blob.bytes.length });
+      response.write(blob.bytes.subarray(0, 20_000_000), () => response.destroy());
+    });
+    await using itself = await startTestRegistry({ registry: memory });
+    const registry = new RoutedRegistry("reg.example", {
+      routes: routes(mirror(cut.host), { host: itself.host }),
+      backoff: 1,
+    });
+    const content = await registry.getBlob(app, blob.descriptor);
+    expect((await content.bytes({ limit: 30_000_000 })).equals(blob.bytes)).toBe(true);
+    const [asked] = itself.requests.filter(({ path }) => path.includes("/blobs/"));
+    expect(asked!.headers.range).toMatch(/^bytes=\d{7,8}-$/);
+    await registry.close();
+    await using lying = await startTestRegistry({
+      registry: memory,
+      faults: [{ on: { kind: "corrupt" }, method: "GET", path: /blobs/ }],
+    });
+    const lied = new RoutedRegistry("reg.example", {
+      routes: routes(mirror(lying.host), { host: itself.host }),
+      backoff: 1,
+    });
+    const wrong = await lied.getBlob(app, blob.descriptor);
+    await rejects(wrong.bytes({ limit: 30_000_000 }), "DIGEST_MISMATCH");
+    await lied.close();
+  });
+
+  test("a mirror that cannot be reached is asked once, and then passed over", async () => {
+    await using itself = await startTestRegistry();
+    const image = randomImage();
+    await pushImage(itself.registry, "app", image, "v1");
+    const said: string[] = [];
+    const registry = new RoutedRegistry("reg.example", {
+      routes: routes(mirror("127.0.0.1:1"), { host: itself.host }),
+      progress: (event) => void (event.type === "message" && said.push(event.text)),
+    });
+    for (let times = 0; times < 5; times += 1) await registry.getManifest(app, v1);
+    expect(said.filter((text) => text.startsWith("mirror 127.0.0.1:1")).length).toBe(1);
+    await registry.close();
+  });
+
+  test("a password that was typed for a registry is for it, whatever its mirrors are asked for", async () => {
+    const nosy = await listening((request, response) =>
+      request.headers.authorization
+        ? answer(response, 200, {})
+        : answer(response, 401, "", { "www-authenticate": 'Basic realm="x"' }),
+    );
+    const options = {
+      username: "me",
+      password: "typed-secret",
+      file: "/nowhere/auth.json",
+      routes: routes(mirror(nosy.host, { capabilities: ["pull", "resolve", "push", "list"] }), { host: "127.0.0.1:1" }),
+      attempts: 1,
+      backoff: 1,
+    };
+    await rejects(login("127.0.0.1:1", options), "CONNECTION_FAILED");
+    await rejects(login("reg.example", options), "UNSUPPORTED");
+    expect(nosy.seen).toEqual([]);
   });
 });

@@ -1,20 +1,21 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Capability, Endpoint, RouteSource } from "../../config/routes.ts";
-import type { Content, Expected } from "../../content/content.ts";
+import { type Body, type ChunkWriter, Content, type Expected } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
 import { parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { hubRate, type RateLimit, RateLimiter } from "../../transport/rate.ts";
-import type {
-  BlobUpload,
-  CallOptions,
-  GetBlobOptions,
-  PushManifestOptions,
-  RangeContent,
-  Registry,
-  StoredManifest,
-  UploadSession,
+import {
+  type BlobUpload,
+  type CallOptions,
+  expectedOf,
+  type GetBlobOptions,
+  type PushManifestOptions,
+  type RangeContent,
+  type Registry,
+  type StoredManifest,
+  type UploadSession,
 } from "../registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "../remote/remote.ts";
 
@@ -36,6 +37,9 @@ interface Target {
   readonly registry: RemoteRegistry;
 }
 
+/** How long an endpoint that could not be reached is passed over, in milliseconds. */
+const DOWN_MS = 60_000;
+
 /** Asks about a registry as a whole are routed by this name. */
 const anyRepo = parseRepoName("any/repository");
 
@@ -48,6 +52,8 @@ export class RoutedRegistry implements Registry {
   readonly #options: RoutedOptions;
   readonly #registries = new Map<string, RemoteRegistry>();
   readonly #limiter: RateLimiter | undefined;
+  /** When an endpoint could not be reached. */
+  readonly #down = new WeakMap<RemoteRegistry, number>();
 
   constructor(host: string, options: RoutedOptions) {
     this.name = host;
@@ -57,13 +63,16 @@ export class RoutedRegistry implements Registry {
     this.#limiter = options.limiter ?? (rate && new RateLimiter(rate));
   }
 
-  async #targets(repo: RepoName, capability: Capability, reference?: Tag | Digest): Promise<readonly Target[]> {
+  async #endpoints(repo: RepoName): Promise<readonly Endpoint[]> {
     const { endpoints, blockedBy } = await this.#options.routes.routes(this.name, repo);
-    if (blockedBy) {
-      throw new GantryError("DENIED", `${this.name}/${repo} is blocked on this machine, by ${blockedBy}`, {
-        details: { blockedBy },
-      });
-    }
+    if (!blockedBy) return endpoints;
+    throw new GantryError("DENIED", `${this.name}/${repo} is blocked on this machine, by ${blockedBy}`, {
+      details: { blockedBy },
+    });
+  }
+
+  async #targets(repo: RepoName, capability: Capability, reference?: Tag | Digest): Promise<readonly Target[]> {
+    const endpoints = await this.#endpoints(repo);
     const fits = ({ capabilities, only }: Endpoint): boolean =>
       capabilities.includes(capability) &&
       (only === undefined || reference === undefined || (only === "digests") === isDigest(reference));
@@ -92,7 +101,10 @@ export class RoutedRegistry implements Registry {
     ask: (registry: RemoteRegistry, repo: RepoName) => Promise<T>,
     reference?: Tag | Digest,
   ): Promise<T> {
-    const targets = await this.#targets(repo, capability, reference);
+    const all = await this.#targets(repo, capability, reference);
+    // Who could not be reached a moment ago is passed over, unless nobody else is left.
+    const reachable = all.filter(({ registry }, at) => at === all.length - 1 || !this.#isDown(registry));
+    const targets = reachable.length > 0 ? reachable : all;
     const failures: string[] = [];
     for (const [at, { endpoint, registry }] of targets.entries()) {
       try {
@@ -105,6 +117,7 @@ export class RoutedRegistry implements Registry {
           throw isGantryError(error) && failures.length > 0 ? withFailures(error, failures) : error;
         }
         failures.push(messageOf(error));
+        if (isGantryError(error, "CONNECTION_FAILED", "TIMEOUT", "TLS_FAILED")) this.#down.set(registry, Date.now());
         const progress = this.#options.progress;
         const absent = isGantryError(error, "MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "NAME_UNKNOWN");
         const text = `mirror ${registry.name} of ${this.name}: ${messageOf(error)}; asking the next`;
@@ -112,6 +125,11 @@ export class RoutedRegistry implements Registry {
       }
     }
     throw new GantryError("INTERNAL", "no endpoint was asked");
+  }
+
+  #isDown(registry: RemoteRegistry): boolean {
+    const since = this.#down.get(registry);
+    return since !== undefined && Date.now() - since < DOWN_MS;
   }
 
   /** The endpoint that takes what is written. */
@@ -124,9 +142,27 @@ export class RoutedRegistry implements Registry {
     return this.#read(repo, capability, options, (to, name) => to.getManifest(name, reference, options), reference);
   }
 
-  getBlob(repo: RepoName, blob: Digest | Expected, options?: GetBlobOptions): Promise<Content> {
-    const { digest } = typeof blob === "string" ? { digest: blob } : blob;
-    return this.#read(repo, "pull", options, (to, name) => to.getBlob(name, blob, options), digest);
+  async getBlob(repo: RepoName, blob: Digest | Expected, options: GetBlobOptions = {}): Promise<Content> {
+    const { digest } = expectedOf(blob);
+    const targets = await this.#targets(repo, "pull", digest);
+    const first = await this.#read(
+      repo,
+      "pull",
+      options,
+      async (to, name) => ({ to, content: await to.getBlob(name, blob, options) }),
+      digest,
+    );
+    const at = targets.findIndex(({ registry }) => registry === first.to);
+    const rest = targets[at]?.endpoint.final ? [] : targets.slice(at + 1);
+    if (rest.length === 0) return first.content;
+    const { content } = first;
+    const from = content.start > 0 ? options.from : undefined;
+    const body = new FailoverBody(content, rest, blob, (text) => this.#warn(text));
+    return new Content(content.descriptor, body, { what: content.what, ...(from && { from }) });
+  }
+
+  #warn(text: string): void {
+    this.#options.progress?.({ type: "message", level: "warning", text });
   }
 
   getBlobRange(
@@ -149,7 +185,14 @@ export class RoutedRegistry implements Registry {
 
   /** Asks whether the registry itself is there, and accepts who we are. @throws UNAUTHORIZED, DENIED */
   async ping(options?: CallOptions): Promise<void> {
-    await (await this.#writer(anyRepo)).registry.ping(options);
+    const itself = (await this.#endpoints(anyRepo)).find(({ host }) => host === this.name);
+    if (!itself) {
+      throw new GantryError(
+        "UNSUPPORTED",
+        `${this.name} itself is never asked on this machine; \`gantry explain\` tells who is`,
+      );
+    }
+    await this.#registry(itself).ping(options);
   }
 
   /** What the registry, or the first mirror, says of its quota. */
@@ -240,6 +283,8 @@ export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limi
   const pair = endpoint.clientCertificate;
   return {
     ...rest,
+    // Where there is somebody else to ask, nobody is asked three times.
+    ...(endpoint.mirror && !endpoint.final && { attempts: 1 }),
     ...((endpoint.insecure || own.insecure) && { insecure: true }),
     ...((endpoint.skipVerify || own.skipVerify) && { skipVerify: true }),
     ...(trusted.length > 0 && { caFiles: trusted }),
@@ -253,6 +298,60 @@ export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limi
     ...(endpoint.namespace && { namespace: endpoint.namespace }),
     ...(limiter && { limiter }),
   };
+}
+
+/** The bytes of a blob from one endpoint, and from the next where it breaks off for good. */
+class FailoverBody implements Body {
+  #content: Content;
+  readonly #rest: Target[];
+  readonly #blob: Digest | Expected;
+  readonly #warn: (text: string) => void;
+
+  constructor(first: Content, rest: readonly Target[], blob: Digest | Expected, warn: (text: string) => void) {
+    this.#content = first;
+    this.#rest = [...rest];
+    this.#blob = blob;
+    this.#warn = warn;
+  }
+
+  async pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> {
+    const call = signal ? { signal } : {};
+    let delivered = this.#content.start;
+    for (;;) {
+      let skip = delivered - this.#content.start;
+      let writerFailed = false;
+      const passOn: ChunkWriter = (chunk) => {
+        const fresh = skip >= chunk.byteLength ? undefined : chunk.subarray(skip);
+        skip = Math.max(0, skip - chunk.byteLength);
+        if (!fresh) return;
+        delivered += fresh.byteLength;
+        const failed = (error: unknown): never => {
+          writerFailed = true;
+          throw error;
+        };
+        try {
+          return write(fresh)?.catch(failed);
+        } catch (error) {
+          failed(error);
+        }
+      };
+      try {
+        return await this.#content.keepCheckpoints().pipe(passOn, call);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const next = this.#rest.shift();
+        // What was wrong is known only at the end, when it has been passed on: that cannot be taken back.
+        if (writerFailed || !next || !isGantryError(error) || isGantryError(error, "DIGEST_MISMATCH")) throw error;
+        this.#warn(`${messageOf(error)}; going on at ${next.registry.name}`);
+        const from = this.#content.checkpoint(delivered);
+        this.#content = await next.registry.getBlob(next.endpoint.repo, this.#blob, { ...call, ...(from && { from }) });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#content.cancel();
+  }
 }
 
 function withFailures(error: GantryError, failures: readonly string[]): GantryError {
