@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -188,6 +189,28 @@ describe("the command", () => {
     expect(readdirSync(join(store, "blobs/sha256"))).toEqual([]);
     expect(readdirSync(join(store, "leases"))).toEqual([]);
     expect(existsSync(join(store, "tmp")) ? readdirSync(join(store, "tmp")) : []).toEqual([]);
+  });
+
+  test("a signal ends it although what a credential helper started lives on", async () => {
+    const work = await temporary();
+    const pidFile = join(work, "pid");
+    await writeFile(
+      join(work, "docker-credential-slow"),
+      `#!/bin/sh\nsleep 60 &\necho $! > ${pidFile}.new && mv ${pidFile}.new ${pidFile}\nwait\n`,
+      { mode: 0o755 },
+    );
+    await writeFile(join(work, "config.json"), '{"credsStore":"slow"}');
+    await using server = await startTestRegistry({ faults: [{ on: { kind: "status", status: 401 }, path: /tags/ }] });
+    const env = { ...process.env, PATH: `${work}:${process.env["PATH"]}`, DOCKER_CONFIG: work };
+    const child = spawn(process.execPath, [main, "ls", `${server.host}/app`], { env, stdio: "ignore" });
+    while (!existsSync(pidFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+    const exited = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+    child.kill("SIGTERM");
+    expect(await exited).toBe(143);
+    const pid = Number(readFileSync(pidFile, "utf8"));
+    // It would have been over by itself only when this is.
+    expect(process.kill(pid, 0)).toBe(true);
+    process.kill(pid, "SIGKILL");
   });
 
   test("waits as long as a 429 asks, says so, and gives up on a wait that is too long", async () => {
