@@ -55,7 +55,7 @@ export class BlobDirectory implements Provider {
     this.root = root;
     this.name = options.name ?? root;
     this.#limits = options.limits ?? defaultLimits;
-    this.#partials = new Partials(join(root, "tmp"));
+    this.#partials = new Partials(join(root, "tmp"), (digest) => this.has({ digest }));
     this.#recover = options.recover ?? (async () => false);
     this.#modes = options.shared ? { file: 0o666, directory: 0o777 } : { file: 0o600, directory: 0o700 };
   }

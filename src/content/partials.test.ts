@@ -110,6 +110,24 @@ describe("what is kept of a transfer that broke off", () => {
     expect(existsSync(kept)).toBe(false);
   });
 
+  test("of what a killed process left only what is still wanted is kept", async () => {
+    const root = await temporary();
+    const directory = new BlobDirectory(root);
+    await directory.write(blob.descriptor, source().open);
+    await directory.close();
+    const session = join(root, "tmp/gantry-killed");
+    await mkdir(session, { recursive: true });
+    const other = testBlob(seededBytes(3_000_000, 8)).descriptor.digest;
+    for (const name of [nameOf(digest), nameOf(other), "sha256-00"])
+      await writeFile(join(session, name), Buffer.alloc(2_000_000));
+    utimesSync(session, 1, 1);
+    const next = new BlobDirectory(root);
+    await (await next.upload()).cancel();
+    await next.close();
+    expect(readdirSync(join(root, "tmp"))).toEqual(["partial"]);
+    expect(readdirSync(join(root, "tmp/partial"))).toEqual([nameOf(other)]);
+  });
+
   test("a process that only slept keeps its file to itself", async () => {
     const root = await temporary();
     const sleeping = new BlobDirectory(root);

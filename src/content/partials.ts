@@ -1,6 +1,6 @@
 import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { algorithmOf, type Digest, Hasher, hexOf } from "../spec/digest.ts";
+import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { STALE_MS } from "../sys/lock.ts";
 import type { Checkpoint } from "./content.ts";
 import { CHUNK_SIZE } from "./source.ts";
@@ -19,9 +19,12 @@ const KEEP_MS = 24 * 60 * 60 * 1000;
 export class Partials {
   readonly #tmp: string;
   readonly #directory: string;
+  readonly #isWhole: (digest: Digest) => Promise<boolean>;
 
-  constructor(tmp: string) {
+  /** @param isWhole whether a blob is there by now, so that nothing of it needs to be kept */
+  constructor(tmp: string, isWhole: (digest: Digest) => Promise<boolean>) {
     this.#tmp = tmp;
+    this.#isWhole = isWhole;
     this.#directory = join(tmp, "partial");
   }
 
@@ -133,11 +136,12 @@ export class Partials {
   async #salvage(session: string): Promise<void> {
     for (const name of await readdir(session).catch(() => [])) {
       const found = FILE_NAME.test(name) ? await ownFile(join(session, name)) : undefined;
-      if (!found || found.size < WORTH_KEEPING) continue;
+      const digest = name.replace("-", ":");
+      if (!found || found.size < WORTH_KEEPING || !isDigest(digest) || (await this.#isWhole(digest))) continue;
       const copy = join(session, `${name}.copy`);
       try {
         await copyFile(join(session, name), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-        await this.keep(name.replace("-", ":") as Digest, copy);
+        await this.keep(digest, copy);
       } catch {
         // It was only for later.
       }
