@@ -91,6 +91,7 @@ export interface RemoteFlags {
   readonly trustRealm?: readonly string[];
   readonly authFile?: string;
   readonly certDir?: string;
+  readonly rate?: number;
 }
 
 export const authFileFlag: TypedFlagParameter<string | undefined> = text(
@@ -103,12 +104,23 @@ export const remoteFlags = {
   caFile: caFileFlag,
   trustRealm: trustRealmFlag,
   authFile: authFileFlag,
+  rate: {
+    kind: "parsed",
+    parse: (input: string): number => {
+      const value = Number(input);
+      if (Number.isFinite(value) && value > 0) return value;
+      throw new GantryError("USAGE", `${input} is no number of requests a minute`);
+    },
+    brief: "Requests a minute to the registry at the most (default: 300 for docker.io, else no bound)",
+    placeholder: "N",
+    optional: true,
+  },
   certDir: text("A directory as in certs.d: *.crt to trust, NAME.cert and NAME.key to show to the registry", "DIR"),
 } as const;
 
 /** What those flags mean, as options; credentials are the user's own. */
 export function remoteOptions(
-  { insecure, caFile, trustRealm, authFile, certDir }: RemoteFlags,
+  { insecure, caFile, trustRealm, authFile, certDir, rate }: RemoteFlags,
   debug: ((line: string) => void) | undefined,
 ): ConnectOptions {
   return {
@@ -118,6 +130,7 @@ export function remoteOptions(
     uploads: userUploads(),
     ...(caFile && { caFiles: caFile }),
     ...(trustRealm && { trustedRealms: trustRealm }),
+    ...(rate !== undefined && { rate: { perMinute: rate, burst: Math.max(1, rate) } }),
     ...(certDir !== undefined && lazyCertificates(certDir)),
     ...(debug && { debug }),
   };

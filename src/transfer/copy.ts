@@ -216,7 +216,9 @@ async function copyBlob(
       await withOrigin("destination", () => registry.mountBlob(source.repo, repo, blob.digest, call));
       return "mounted";
     } catch (error) {
-      if (!isGantryError(error, "BLOB_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED", "DENIED")) throw error;
+      if (!isGantryError(error, "BLOB_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED", "DENIED", "UNAUTHORIZED")) {
+        throw error;
+      }
     }
   }
   let done = 0;

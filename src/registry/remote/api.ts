@@ -137,9 +137,10 @@ export class Api {
     return this.send(`repository:${repo}:pull`, request, expected, asked, missing);
   }
 
-  /** How requests are made that change a repository. */
-  push(repo: RepoName, missing: MissingCode): Exchange {
-    return (request, expected, asked) => this.send(`repository:${repo}:pull,push`, request, expected, asked, missing);
+  /** How requests are made that change a repository, and read another where blobs are mounted from there. */
+  push(repo: RepoName, missing: MissingCode, from?: RepoName): Exchange {
+    const scope = `repository:${repo}:pull,push${from === undefined ? "" : ` repository:${from}:pull`}`;
+    return (request, expected, asked) => this.send(scope, request, expected, asked, missing);
   }
 }
 

@@ -131,7 +131,7 @@ export class Authenticator {
   async #getToken({ parameters }: Challenge, scope: string, credential: Credential | undefined): Promise<boolean> {
     const url = this.#realm(parameters["realm"]!);
     const service = parameters["service"] ?? "";
-    const wanted = parameters["scope"] ?? scope;
+    const wanted = mergeScopes(parameters["scope"], scope);
     if (credential) await this.#requireTrust(url, credential);
     let answer: HttpResponse | undefined;
     for (const request of tokenRequests(url, service, wanted, credential)) {
@@ -242,3 +242,24 @@ function readToken(bytes: Buffer, what: string): { header: string; expiresIn: nu
 
 /** The repository that a scope is about; the empty string for the registry as a whole. */
 const repositoryOf = (scope: string): string => /^repository:([^:]+):/.exec(scope)?.[1] ?? "";
+
+/**
+ * The scopes to ask a token for: what the registry wants for this request, and, of the same repositories, what we want
+ * it for; a mount needs a second repository, which registries may not name. Other names are the registry's to choose.
+ */
+export function mergeScopes(challenged: string | undefined, wanted: string): string {
+  const scopes = new Map<string, Set<string>>();
+  const [first, ...others] = wanted.split(" ").filter(Boolean);
+  const add = (scope: string, known: boolean): void => {
+    const end = scope.lastIndexOf(":");
+    const resource = scope.slice(0, end);
+    const actions = scopes.get(resource) ?? new Set();
+    if (known && actions.size === 0) return;
+    for (const action of scope.slice(end + 1).split(",")) actions.add(action);
+    scopes.set(resource, actions);
+  };
+  for (const scope of (challenged ?? "").split(" ").filter(Boolean)) add(scope, false);
+  if (first !== undefined) add(first, scopes.size > 0);
+  for (const scope of others) add(scope, false);
+  return [...scopes].map(([resource, actions]) => `${resource}:${[...actions].join(",")}`).join(" ");
+}

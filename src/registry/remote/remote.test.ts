@@ -9,6 +9,7 @@ import { registryHandler } from "../../server/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
 import { isPrivateAddress, nextHop, redactUrl } from "../../transport/index.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
+import { mergeScopes } from "./auth.ts";
 import { parseChallenges } from "./challenge.ts";
 import { RemoteRegistry } from "./remote.ts";
 
@@ -331,4 +332,18 @@ describe("the pieces", () => {
     }
     expect(redactUrl("https://user:pass@h/p?sig=secret&n=1#x")).toBe("https://h/p?sig=***&n=***");
   });
+});
+
+test("scopes are merged: what the registry wants with what we want, and the repository that a mount reads", () => {
+  const rows: [string | undefined, string, string][] = [
+    [undefined, "repository:a:pull", "repository:a:pull"],
+    ["repository:a:pull", "repository:a:pull,push", "repository:a:pull,push"],
+    ["repository:a:pull,push repository:b:pull", "repository:a:pull", "repository:a:pull,push repository:b:pull"],
+    ["repository:prefix/a:pull", "repository:a:pull", "repository:prefix/a:pull"],
+    ["repository:a:pull,push", "repository:a:pull,push repository:b:pull", "repository:a:pull,push repository:b:pull"],
+    ["registry:catalog:*", "registry:catalog:*", "registry:catalog:*"],
+    ["", "", ""],
+    ["repository:a:pull", "", "repository:a:pull"],
+  ];
+  for (const [challenged, wanted, merged] of rows) expect(mergeScopes(challenged, wanted)).toBe(merged);
 });

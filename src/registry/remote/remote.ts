@@ -170,16 +170,15 @@ export class RemoteRegistry implements Registry {
 
   async #startUpload(
     repo: RepoName,
-    query: Record<string, string>,
+    mount: { readonly mount: Digest; readonly from: RepoName } | undefined,
     asked: string,
     options: CallOptions,
   ): Promise<HttpResponse> {
     const url = await this.#api.url(repo, "blobs/uploads/");
-    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+    for (const [key, value] of Object.entries(mount ?? {})) url.searchParams.set(key, value);
     // Two uploads that were started do no more harm than one.
     const post = { method: "POST", url, body: Buffer.alloc(0), repeatable: true, ...signalOf(options) } as const;
-    const expected = query["mount"] ? [201, 202] : [202];
-    return this.#api.push(repo, "NAME_UNKNOWN")(post, expected, asked);
+    return this.#api.push(repo, "NAME_UNKNOWN", mount?.from)(post, mount ? [201, 202] : [202], asked);
   }
 
   async pushBlob(
@@ -197,7 +196,7 @@ export class RemoteRegistry implements Registry {
       transport: this.#api.transport,
       exchange: this.#api.push(repo, "BLOB_UPLOAD_UNKNOWN"),
       ...(uploads && { memory: { uploads, key: `${url.origin} ${repo} ${descriptor.digest}` } }),
-      start: (call) => this.#startUpload(repo, {}, asked, call),
+      start: (call) => this.#startUpload(repo, undefined, asked, call),
       has: async ({ digest, size }, call) => {
         const found = await this.resolveBlob(repo, digest, call).catch(() => undefined);
         return found?.size === size;
@@ -228,7 +227,7 @@ export class RemoteRegistry implements Registry {
       const next = response.headers["location"] ? uploadLocation(response) : location;
       return new RemoteUpload(repo, next, uploadedBytes(response) ?? 0, exchange, what);
     }
-    const response = await this.#startUpload(repo, {}, `starting ${what}`, call);
+    const response = await this.#startUpload(repo, undefined, `starting ${what}`, call);
     await response.discard();
     return new RemoteUpload(repo, uploadLocation(response), 0, exchange, what);
   }
