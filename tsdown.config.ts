@@ -37,6 +37,11 @@ const config: UserConfig = defineConfig({
           priority: 2,
           test: /src\/(?:content|images|registry(?!\/(?:remote|memory|cache|routed)\/|\/client)|store)\/(?!index\.ts|derived\.|directory\.|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
         },
+        {
+          name: "routes",
+          priority: 4,
+          test: /src\/config\/(?:hosts|hosts-toml|registries-conf|certs-d|file|hub-proxy|short-names)\.ts$|\/smol-toml\//,
+        },
         { name: "cli", test: /src\/cli\/(?!commands\/|main).*(?<!\.d)\.ts$/ },
       ],
     },
