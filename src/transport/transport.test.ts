@@ -267,6 +267,18 @@ describe("proxies", () => {
     await expect(asked).rejects.toThrow("401 to CONNECT");
   });
 
+  test("the home host is itself also where the port that goes without saying is said", async () => {
+    const proxy = await listening((_request, response) => answer(response, 200));
+    const options = { headers: { "x-own": "1" }, proxy: () => new URL(`http://${proxy.host}`) };
+    const asks: [string, string][] = [
+      ["reg.example:80", "http://reg.example/x"],
+      ["reg.example", "http://reg.example:80/x"],
+      ["reg.example:81", "http://reg.example/x"],
+    ];
+    for (const [home, url] of asks) await send("x", { ...options, home }, { url: new URL(url) });
+    expect(proxy.seen.map(({ headers }) => headers["x-own"])).toEqual(["1", "1", undefined]);
+  });
+
   test("a name and a password for the proxy go to the proxy alone", async () => {
     const proxy = await tunnels();
     await rejects(

@@ -212,10 +212,11 @@ export class Transport {
     let left = false;
     for (let hops = 0; ; hops += 1) {
       left ||= url.origin !== request.url.origin;
-      const own = !left && url.host === home && !request.anonymous;
+      // A port that is written may be the one that goes without saying.
+      const isHome = new URL(`${url.protocol}//${home}/`).host === url.host;
+      const own = !left && isHome && !request.anonymous;
       // A name that was found outside stays outside, whatever it resolves to later.
-      const publicOnly =
-        url.host === home ? this.#found.get(hostnameOf(home)) === "public" : !this.isPrivate(hostnameOf(home));
+      const publicOnly = isHome ? this.#found.get(hostnameOf(home)) === "public" : !this.isPrivate(hostnameOf(home));
       const response = await this.#once({ ...request, url }, { own, publicOnly, left });
       if (own) this.rateLimit = readRateLimit(response.headers) ?? this.rateLimit;
       if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
