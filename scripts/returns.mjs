@@ -1,0 +1,30 @@
+// In a function with `await using`, a returned call is awaited: else what it works with is closed before it is done.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+
+const faults = [];
+let files = 0;
+for (const name of readdirSync("src", { recursive: true }).filter((path) => path.endsWith(".ts"))) {
+  files += 1;
+  const path = join("src", name);
+  const source = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true);
+  const declares = (block) =>
+    block.statements.some(
+      (statement) =>
+        ts.isVariableStatement(statement) &&
+        (statement.declarationList.flags & ts.NodeFlags.BlockScoped) === ts.NodeFlags.AwaitUsing,
+    );
+  const visit = (node, disposes) => {
+    if (ts.isFunctionLike(node)) return ts.forEachChild(node, (child) => visit(child, false));
+    if (disposes && ts.isReturnStatement(node) && node.expression && ts.isCallExpression(node.expression)) {
+      const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+      faults.push(`${path}:${line + 1}: return await, since \`await using\` closes what this call works with`);
+    }
+    ts.forEachChild(node, (child) => visit(child, disposes || (ts.isBlock(node) && declares(node))));
+  };
+  visit(source, false);
+}
+for (const fault of faults) console.error(fault);
+console.log(`returns: ${files} files, ${faults.length} faults`);
+process.exitCode = faults.length > 0 ? 1 : 0;
