@@ -109,6 +109,8 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /** Settles as `promise` does, or rejects with the signal's reason if that comes first. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
+  // Nobody waits for it any more where the signal was first; that it fails is then nobody's business.
+  promise.catch(() => {});
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);

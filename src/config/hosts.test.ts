@@ -180,7 +180,7 @@ blocked = true
     const text = '[[registry]]\nprefix = "reg.example:5000"\nlocation = "moved.example/old"\ninsecure = true';
     expect(await lines(conf(text))).toEqual([
       "mirror default of moved.example old/team/app pull+resolve+referrers  insecure+final",
-      "itself default of reg.example:5000 team/app push+list  insecure",
+      "itself default of reg.example:5000 team/app push+list  ",
     ]);
   });
 
@@ -205,6 +205,9 @@ blocked = true
       "hosts/reg.example_5000_/hosts.toml": 'server = "https://reg.example:5000"',
     };
     expect(await lines(files)).toEqual([`itself https://reg.example:5000/v2/ team/app ${all}  `]);
+    // What is blocked stays so, whoever speaks of it.
+    const { env } = await machine(files);
+    expect((await userHosts(env).routes("reg.example:5000", repo)).blockedBy).toBe(env["CONTAINERS_REGISTRIES_CONF"]);
   });
 
   test("a slash at the end means nothing; a later file may say it anew", async () => {

@@ -11,16 +11,14 @@ import { directEndpoint, type Endpoint, type RouteSource, type Routes } from "./
 /**
  * How this machine reaches registries. The first that speaks of a host decides: for Docker Hub the proxy that the
  * environment names; containerd's `hosts.toml`, below GANTRY_HOSTS_DIR or /etc/containerd/certs.d; podman's
- * `registries.conf`. To each endpoint the certificates are added that Docker's and podman's `certs.d` have for it.
+ * `registries.conf`, whose `blocked` holds in any case. To each endpoint the certificates are added that Docker's and podman's `certs.d` have for it.
  */
 export function userHosts(env: NodeJS.ProcessEnv = process.env): RouteSource {
   let conf: Promise<RegistriesConf> | undefined;
   return {
     async routes(host, repo) {
-      const routes = await find(host, repo, env, () => {
-        conf ??= readRegistriesConf(env);
-        return conf;
-      });
+      conf ??= readRegistriesConf(env);
+      const routes = await find(host, repo, env, conf);
       const endpoints = await Promise.all(routes.endpoints.map((endpoint) => withCertificates(endpoint, env)));
       return { ...routes, endpoints };
     },
@@ -31,17 +29,20 @@ async function find(
   host: string,
   repo: RepoName,
   env: NodeJS.ProcessEnv,
-  conf: () => Promise<RegistriesConf>,
+  conf: Promise<RegistriesConf>,
 ): Promise<Routes> {
+  const said = (await conf).routes(host, repo);
+  // What is forbidden stays so, whoever else speaks of the host.
+  const blocked = said?.blockedBy ? { blockedBy: said.blockedBy } : {};
   const proxied = host === "docker.io" ? hubProxyEndpoints(repo, env) : undefined;
-  if (proxied) return { endpoints: proxied };
+  if (proxied) return { endpoints: proxied, ...blocked };
   const root = env["GANTRY_HOSTS_DIR"] || join("/etc/containerd", "certs.d");
   if (env["GANTRY_HOSTS_DIR"] && !(await stat(root).catch(() => undefined))?.isDirectory()) {
     throw invalidConfig(root, "GANTRY_HOSTS_DIR names it, but there is no such directory");
   }
   const containerd = await containerdEndpoints(root, host, repo);
-  if (containerd) return { endpoints: containerd };
-  return (await conf()).routes(host, repo) ?? { endpoints: [directEndpoint(host, repo)] };
+  if (containerd) return { endpoints: containerd, ...blocked };
+  return said ?? { endpoints: [directEndpoint(host, repo)] };
 }
 
 async function withCertificates(endpoint: Endpoint, env: NodeJS.ProcessEnv): Promise<Endpoint> {

@@ -144,14 +144,15 @@ function routesOf(entry: Entry, matched: string, host: string, name: string, rep
   });
   const location = place(fields.text("location"), from);
   const insecure = fields.flag("insecure") && { insecure: true };
-  const itself = { host, repo, capabilities: allCapabilities, mirror: false, ...insecure, from: [from] };
+  const itself = { host, repo, capabilities: allCapabilities, mirror: false, from: [from] };
   const moved = location && location !== matched ? at(location, rest, from) : undefined;
   // Reading one image goes where the location says; what is written or listed goes where its name says.
   const primary: Endpoint[] = moved
     ? [
-        { ...itself, ...moved, mirror: true, final: true, capabilities: ["pull", "resolve", "referrers"] },
+        // What is said of the location is not said of the registry that it stands in for.
+        { ...itself, ...moved, ...insecure, mirror: true, final: true, capabilities: ["pull", "resolve", "referrers"] },
         { ...itself, capabilities: ["push", "list"] },
       ]
-    : [itself];
+    : [{ ...itself, ...insecure }];
   return { endpoints: [...mirrors, ...primary], ...(fields.flag("blocked") && { blockedBy: from }) };
 }

@@ -12,6 +12,9 @@ import { GrowingFile, type GrowingFileHandle } from "./growing-file.ts";
 import { Partials, SESSION_PREFIX } from "./partials.ts";
 import { fileBody, fileContent, type OpenContentOptions, openRegularFile, type Provider } from "./source.ts";
 
+/** What may come of asking for a part of a blob, or of having had a wrong one. */
+const doubtful = ["DIGEST_MISMATCH", "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR"] as const;
+
 export interface BlobDirectoryOptions {
   readonly limits?: Limits;
   /** Names the directory in messages: `oci:./image`. */
@@ -202,9 +205,7 @@ export class BlobDirectory implements Provider {
         else await rm(path, { force: true });
         // What an earlier process left may have been damaged since, or its source may not know of parts: it gets a
         // chance to be right on its own.
-        if (!from || !isGantryError(error, "DIGEST_MISMATCH", "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR")) {
-          throw error;
-        }
+        if (!from || !isGantryError(error, ...doubtful) || Number(error.details["status"]) >= 500) throw error;
         from = undefined;
         await this.#partials.forget(digest);
         await rm(path, { force: true });

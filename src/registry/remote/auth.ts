@@ -99,9 +99,12 @@ export class Authenticator {
       const stop = new AbortController();
       const options = { ...(repository && { repository }), signal: stop.signal };
       const found = Promise.resolve(this.#options.credentials?.find(this.#name, options));
-      lookup = { found, stop, waiting: 0 };
-      this.#found.set(repository, lookup);
-      found.catch(() => this.#found.delete(repository));
+      const made: Lookup = { found, stop, waiting: 0 };
+      lookup = made;
+      this.#found.set(repository, made);
+      found.catch(() => {
+        if (this.#found.get(repository) === made) this.#found.delete(repository);
+      });
     }
     lookup.waiting += 1;
     try {
@@ -252,14 +255,17 @@ export function mergeScopes(challenged: string | undefined, wanted: string): str
   const [first, ...others] = wanted.split(" ").filter(Boolean);
   const add = (scope: string, known: boolean): void => {
     const end = scope.lastIndexOf(":");
-    const resource = scope.slice(0, end);
+    // Some registries have scopes of their own, without actions.
+    const resource = end < 0 ? scope : scope.slice(0, end);
+    if (known && !scopes.has(resource)) return;
     const actions = scopes.get(resource) ?? new Set();
-    if (known && actions.size === 0) return;
-    for (const action of scope.slice(end + 1).split(",")) actions.add(action);
+    if (end >= 0) for (const action of scope.slice(end + 1).split(",")) actions.add(action);
     scopes.set(resource, actions);
   };
   for (const scope of (challenged ?? "").split(" ").filter(Boolean)) add(scope, false);
   if (first !== undefined) add(first, scopes.size > 0);
   for (const scope of others) add(scope, false);
-  return [...scopes].map(([resource, actions]) => `${resource}:${[...actions].join(",")}`).join(" ");
+  return [...scopes]
+    .map(([resource, actions]) => (actions.size === 0 ? resource : `${resource}:${[...actions].join(",")}`))
+    .join(" ");
 }

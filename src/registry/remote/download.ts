@@ -7,6 +7,8 @@ export type BlobRequest = (offset: number, signal?: AbortSignal) => Promise<Http
 
 /** Bytes that a connection must bring to count as progress: a server that trickles must not hold us for ever. */
 const MIN_PROGRESS = 64 << 10;
+/** Bytes that an answer must have that is only a part of what was asked for. */
+const MIN_RANGE = 16 << 10;
 /** Breaks in a row, without progress between them, before giving up. */
 const MAX_STALLED = 3;
 /** Times that a server may answer a Range request with the whole blob: each costs all bytes so far once more. */
@@ -65,14 +67,17 @@ export class ResumingBody implements Body {
         const more = this.#response?.status === 206 && this.#size !== undefined && delivered < this.#size;
         if (!more) return;
         // A server may give less than was asked for, and is asked for the rest, as long as it gives something.
-        if (delivered === before) throw new GantryError("TRANSFER_INTERRUPTED", `${this.#what}: an empty range came`);
+        if (delivered - before < MIN_RANGE) {
+          throw new GantryError("TRANSFER_INTERRUPTED", `${this.#what}: a part of ${delivered - before} bytes came`);
+        }
         this.#response = undefined;
       } catch (error) {
         await this.#response?.body.close();
         this.#response = undefined;
         linked.throwIfAborted();
         // Who is wrong about parts may be right about the whole.
-        if (ranges && delivered > 0 && isGantryError(error, "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR")) {
+        const refused = isGantryError(error, "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR");
+        if (ranges && delivered > 0 && refused && !(Number(error.details["status"]) >= 500)) {
           ranges = false;
           this.#transport.warn(`${error.message}; asking for the whole`);
           continue;

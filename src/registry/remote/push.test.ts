@@ -185,6 +185,33 @@ describe("pushing a long blob", () => {
     expect([troubled.posts, troubled.patches.length]).toEqual([1, 1]);
   });
 
+  test("a registry that goes back again and again is given up", async () => {
+    let turns = 0;
+    const backwards = await uploads({
+      commit: () => 500,
+      status: (upload) => {
+        // It has a little less than it said, each time.
+        upload.chunks.splice(0, upload.chunks.length, Buffer.concat(upload.chunks).subarray(0, -1_000_000));
+        return 204;
+      },
+    });
+    await rejects(push(backwards, { attempts: 1 }), "TRANSFER_INTERRUPTED");
+    expect(backwards.patches.length).toBeLessThan(8);
+    const replicas = await uploads({
+      patch: (_at, size) => {
+        if (size > 17_000_000) return 413;
+        turns += 1;
+        return turns % 2 === 1 ? "take" : 416;
+      },
+      status: (upload) => {
+        if (turns % 2 === 0) upload.chunks.length = 0;
+        return 204;
+      },
+    });
+    await rejects(push(replicas, { attempts: 1 }), "TRANSFER_INTERRUPTED");
+    expect(replicas.patches.length).toBeLessThan(12);
+  });
+
   test("registries that take no PATCH get the whole", async () => {
     const server = await uploads({ patch: () => 405 });
     const said = await push(server);

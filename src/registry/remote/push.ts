@@ -155,6 +155,8 @@ class LargePush {
   /** The least that the registry takes in one, but for the last (`OCI-Chunk-Min-Length`). */
   #minChunk = 0;
   #restarted = false;
+  /** The furthest that the upload has ever got. */
+  #furthest = 0;
   #content: Content | undefined;
   /** The content before, which knows where it could be taken up. */
   #last: Content | undefined;
@@ -186,7 +188,10 @@ class LargePush {
         try {
           if (before < this.#blob.size) await this.#send(this.#place);
           else await this.#commit(this.#place);
-          stalled = 0;
+          if (this.#place.offset > this.#furthest) {
+            this.#furthest = this.#place.offset;
+            stalled = 0;
+          }
           if (before < this.#blob.size) continue;
           await this.#forget();
           return true;
@@ -210,7 +215,9 @@ class LargePush {
             this.#restart(error);
             stalled += 1;
           } else {
-            const progress = now.offset - before;
+            // What was there before, and has to be sent again, is no progress.
+            const progress = now.offset - this.#furthest;
+            this.#furthest = Math.max(this.#furthest, now.offset);
             stalled = progress >= MIN_PROGRESS ? 0 : stalled + (tooLarge ? 0 : 1);
             // Nothing came through, or what did was refused for its size: less may.
             if (tooLarge || progress < MIN_PROGRESS) this.#shrink(tooLarge, error);
@@ -405,6 +412,7 @@ class LargePush {
   #restart(error: unknown): void {
     if (this.#restarted) throw isGantryError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH") ? error : this.#gaveUp(error);
     this.#restarted = true;
+    this.#furthest = 0;
     this.#place = undefined;
     this.#chunk = RESTART_CHUNK;
     this.#target.transport.warn(

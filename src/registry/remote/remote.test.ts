@@ -124,6 +124,31 @@ describe("a remote registry", () => {
     }
   });
 
+  test("parts that are tiny end in an error, and not in a request for each byte", async () => {
+    const blob = testBlob(seededBytes(3_000_000, 2));
+    let asked = 0;
+    const server = await listening((request, response) => {
+      if (request.url === "/v2/") return answer(response, 200, {});
+      asked += 1;
+      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+      if (from === 0) {
+        response.writeHead(200, { "content-length": blob.bytes.length });
+        return void response.write(blob.bytes.subarray(0, 1_000_000), () => setTimeout(() => response.destroy(), 20));
+      }
+      answer(response, 206, blob.bytes.subarray(from, from + 1), {
+        "content-range": `bytes ${from}-${from}/${blob.bytes.length}`,
+      });
+    });
+    const remote = new RemoteRegistry(server.host, { backoff: 1 });
+    const content = await remote.getBlob(repo, blob.descriptor);
+    await rejects(
+      content.pipe(() => {}),
+      "TRANSFER_INTERRUPTED",
+    );
+    expect(asked).toBeLessThan(10);
+    await remote.close();
+  });
+
   test("the question which protocol is spoken tells nothing of us", async () => {
     const server = await listening((_request, response) => answer(response, 404));
     const remote = new RemoteRegistry(server.host, { backoff: 1, headers: { "x-secret": "s3cret" } });
@@ -343,6 +368,7 @@ test("scopes are merged: what the registry wants with what we want, and the repo
     ["repository:a:pull,push", "repository:a:pull,push repository:b:pull", "repository:a:pull,push repository:b:pull"],
     ["registry:catalog:*", "registry:catalog:*", "registry:catalog:*"],
     ["", "", ""],
+    ["aws", "repository:docker/library/alpine:pull", "aws"],
     ["repository:a:pull", "", "repository:a:pull"],
   ];
   for (const [challenged, wanted, merged] of rows) expect(mergeScopes(challenged, wanted)).toBe(merged);

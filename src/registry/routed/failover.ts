@@ -1,4 +1,4 @@
-import { isGantryError, messageOf } from "../../base/error.ts";
+import { type GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter, Content, Expected } from "../../content/content.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Target } from "./routed.ts";
@@ -42,14 +42,28 @@ export class FailoverBody implements Body {
         return await this.#content.keepCheckpoints().pipe(passOn, call);
       } catch (error) {
         signal?.throwIfAborted();
-        const next = this.#rest.shift();
         // What was wrong is known only at the end, when it has been passed on: that cannot be taken back.
-        if (writerFailed || !next || !isGantryError(error) || isGantryError(error, "DIGEST_MISMATCH")) throw error;
-        this.#warn(`${messageOf(error)}; going on at ${next.registry.name}`);
-        const from = this.#content.checkpoint(delivered);
-        this.#content = await next.registry.getBlob(next.endpoint.repo, this.#blob, { ...call, ...(from && { from }) });
+        if (writerFailed || !isGantryError(error) || isGantryError(error, "DIGEST_MISMATCH")) throw error;
+        this.#content = await this.#next(error, delivered, call);
       }
     }
+  }
+
+  /** The blob from the next endpoint that has it, and from where it broke off if that is possible. */
+  async #next(error: GantryError, delivered: number, call: { readonly signal?: AbortSignal }): Promise<Content> {
+    const from = this.#content.checkpoint(delivered);
+    for (let next = this.#rest.shift(); next; next = this.#rest.shift()) {
+      const { registry, endpoint } = next;
+      this.#warn(`${messageOf(error)}; going on at ${registry.name}`);
+      if (endpoint.final) this.#rest.length = 0;
+      try {
+        return await registry.getBlob(endpoint.repo, this.#blob, { ...call, ...(from && { from }) });
+      } catch (refused) {
+        call.signal?.throwIfAborted();
+        if (!isGantryError(refused)) throw refused;
+      }
+    }
+    throw error;
   }
 
   async close(): Promise<void> {

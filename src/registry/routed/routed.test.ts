@@ -194,6 +194,16 @@ describe("a registry that is reached by routes", () => {
     const [asked] = itself.requests.filter(({ path }) => path.includes("/blobs/"));
     expect(asked!.headers.range).toMatch(/^bytes=\d{7,8}-$/);
     await registry.close();
+    // Who has it not is passed over, too.
+    asks = 0;
+    await using without = await startTestRegistry();
+    const three = new RoutedRegistry("reg.example", {
+      routes: routes(mirror(cut.host), mirror(without.host), { host: itself.host }),
+      backoff: 1,
+    });
+    const again = await three.getBlob(app, blob.descriptor);
+    expect((await again.bytes({ limit: 30_000_000 })).equals(blob.bytes)).toBe(true);
+    await three.close();
     await using lying = await startTestRegistry({
       registry: memory,
       faults: [{ on: { kind: "corrupt" }, method: "GET", path: /blobs/ }],
@@ -218,6 +228,23 @@ describe("a registry that is reached by routes", () => {
     });
     for (let times = 0; times < 5; times += 1) await registry.getManifest(app, v1);
     expect(said.filter((text) => text.startsWith("mirror 127.0.0.1:1")).length).toBe(1);
+    await registry.close();
+  });
+
+  test("where nobody else answers, the one that could not be reached is asked again", async () => {
+    let up = false;
+    const wakes = await listening((request, response) => {
+      if (!up) return void request.socket.destroy();
+      answer(response, 404);
+    });
+    const registry = new RoutedRegistry("reg.example", {
+      routes: routes(mirror(wakes.host, { url: new URL(`http://${wakes.host}/v2/`) }), { host: "127.0.0.1:1" }),
+      backoff: 1,
+      attempts: 1,
+    });
+    await rejects(registry.getManifest(app, v1), "CONNECTION_FAILED");
+    up = true;
+    await rejects(registry.getManifest(app, v1), "MANIFEST_UNKNOWN");
     await registry.close();
   });
 

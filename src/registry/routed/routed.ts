@@ -104,22 +104,26 @@ export class RoutedRegistry implements Registry {
     reference?: Tag | Digest,
   ): Promise<T> {
     const all = await this.#targets(repo, capability, reference);
-    // Who could not be reached a moment ago is passed over, unless nobody else is left.
-    const reachable = all.filter(({ registry }, at) => at === all.length - 1 || !this.#isDown(registry));
-    const targets = reachable.length > 0 ? reachable : all;
+    // Who could not be reached a moment ago is passed over, and asked again only where nobody else can be reached.
+    const passed = all.filter(({ registry }, at) => at < all.length - 1 && this.#isDown(registry));
+    const targets = [...all.filter((target) => !passed.includes(target)), ...passed];
     const failures: string[] = [];
     for (const [at, { endpoint, registry }] of targets.entries()) {
       try {
-        return await ask(registry, endpoint.repo);
+        const answer = await ask(registry, endpoint.repo);
+        this.#down.delete(registry);
+        return answer;
       } catch (error) {
         options?.signal?.throwIfAborted();
-        const last = endpoint.final || at === targets.length - 1;
+        const unreachable = isGantryError(error, "CONNECTION_FAILED", "TIMEOUT", "TLS_FAILED");
+        if (unreachable) this.#down.set(registry, Date.now());
+        const decides = at === targets.length - passed.length - 1 && !unreachable;
+        const last = endpoint.final || decides || at === targets.length - 1;
         // What is wrong with how we were called is wrong everywhere.
         if (last || !isGantryError(error) || isGantryError(error, "USAGE", "RANGE_INVALID", "CONFIG_INVALID")) {
           throw isGantryError(error) && failures.length > 0 ? withFailures(error, failures) : error;
         }
         failures.push(messageOf(error));
-        if (isGantryError(error, "CONNECTION_FAILED", "TIMEOUT", "TLS_FAILED")) this.#down.set(registry, Date.now());
         const progress = this.#options.progress;
         const absent = isGantryError(error, "MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "NAME_UNKNOWN");
         const text = `mirror ${registry.name} of ${this.name}: ${messageOf(error)}; asking the next`;
@@ -155,7 +159,7 @@ export class RoutedRegistry implements Registry {
       digest,
     );
     const at = targets.findIndex(({ registry }) => registry === first.to);
-    const rest = targets[at]?.endpoint.final ? [] : targets.slice(at + 1);
+    const rest = targets[at]?.endpoint.final ? [] : targets.filter(({ registry }) => registry !== first.to);
     if (rest.length === 0) return first.content;
     const { content } = first;
     const from = content.start > 0 ? options.from : undefined;
