@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { answer, listening } from "../../test/support/http.ts";
 import { known } from "../../test/support/tokens.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
@@ -79,5 +79,38 @@ describe("client", () => {
       expect.arrayContaining(["/token", "/elsewhere"]),
     );
     for (const { headers } of server.seen) expect(headers["user-agent"]).toMatch(/^gantry\/\d+\.\d+\.\d+ mytool\/2$/);
+  });
+
+  test("the Hub's proxy is asked for reads, without the Hub's password, and its 404 is final; a bad one is an error each time", async () => {
+    await using proxy = await startTestRegistry();
+    const image = randomImage();
+    await pushImage(proxy.registry, "library/app", image, "v1");
+    const asked: string[] = [];
+    const credentials = {
+      async find(host: string) {
+        asked.push(host);
+        return undefined;
+      },
+    };
+    vi.stubEnv("DOCKERHUB_PUBLIC_PROXY", `http://${proxy.host}`);
+    const hub = client("docker.io", { credentials, backoff: 1 });
+    expect(client("index.docker.io", { credentials, backoff: 1 })).toBe(hub);
+    const repo = parseRepoName("library/app");
+    expect((await hub.getManifest(repo, v1)).descriptor.digest).toBe(image.descriptor.digest);
+    const tags: string[] = [];
+    for await (const tag of hub.tags(repo)) tags.push(tag);
+    expect(tags).toEqual(["v1"]);
+    await rejects(hub.getManifest(repo, parseTag("absent")), "MANIFEST_UNKNOWN");
+    expect(asked.filter((host) => host === "docker.io")).toEqual([]);
+    await hub.close();
+    for (const value of ["proxy.example", "ftp://proxy.example", "https://proxy.example/path"]) {
+      vi.stubEnv("DOCKERHUB_PUBLIC_PROXY", value);
+      for (let times = 0; times < 2; times += 1) {
+        expect(() => client("docker.io")).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
+      }
+      expect(client("ghcr.io")).toBeDefined();
+    }
+    vi.unstubAllEnvs();
+    expect(client("docker.io", { credentials, backoff: 1 })).not.toBe(hub);
   });
 });

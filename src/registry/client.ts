@@ -1,5 +1,7 @@
 import { LRUCache } from "lru-cache";
-import { parseHost } from "../reference/reference.ts";
+import { hubProxyEndpoints } from "../config/hub-proxy.ts";
+import type { Endpoint, RouteSource } from "../config/routes.ts";
+import { parseHost, parseRepoName, type RepoName } from "../reference/reference.ts";
 import { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
 import type { Registry } from "./registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";
@@ -23,18 +25,30 @@ let lastIdentity = 0;
 /**
  * The client of a registry that this process shares: what was seen is remembered, requests are bounded and repeated,
  * and whoever asks with the same options gets the same one. The names of Docker Hub are one host. Closing it closes
- * what is idle and forgets; it can be used again.
- * @throws INVALID_REFERENCE, in which case nothing is kept
+ * what is idle and forgets; it can be used again. Without `routes` the Hub is still asked by way of the proxy that
+ * DOCKERHUB_PUBLIC_PROXY or DOCKERHUB_PUBLIC_PROXY_HOST names.
+ * @throws INVALID_REFERENCE, CONFIG_INVALID, in which case nothing is kept
  */
 export function client(host: string, options: ClientOptions = {}): Registry {
   const name = parseHost(host);
-  const key = `${name} ${optionsKey(options)}`;
+  const proxy = options.routes ? undefined : hubProxy(name);
+  const key = `${name} ${proxy?.url ?? ""} ${optionsKey(options)}`;
   const known = clients.get(key);
   if (known) return known;
   const { cache, ...rest } = options;
-  const made = registryCache(connect(name, rest), cache);
+  const made = registryCache(connect(name, { ...rest, ...(proxy && { routes: proxy.routes }) }), cache);
   clients.set(key, made);
   return made;
+}
+
+/** The proxy of the Hub that the environment names at this moment. @throws CONFIG_INVALID */
+function hubProxy(host: string): { readonly url: string; readonly routes: RouteSource } | undefined {
+  const env = { ...process.env };
+  const endpoints = (repo: RepoName): readonly Endpoint[] | undefined =>
+    host === "docker.io" ? hubProxyEndpoints(repo, env) : undefined;
+  const [first] = endpoints(parseRepoName("library/any")) ?? [];
+  if (!first?.url) return undefined;
+  return { url: first.url.href, routes: { routes: async (_host, repo) => ({ endpoints: endpoints(repo) ?? [] }) } };
 }
 
 /** Options are the same where their values are, and their functions and objects with behaviour are the same ones. */
