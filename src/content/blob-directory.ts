@@ -175,7 +175,7 @@ export class BlobDirectory implements Provider {
   ): Promise<void> {
     const { digest } = expected;
     const path = await this.#temporary(this.#partials.name(digest));
-    let from = await this.#partials.take(digest, path, expected.size);
+    let from = await this.#partials.take(digest, path, expected.size, options.signal);
     for (;;) {
       const file = await (from ? GrowingFile.resume(path, from.offset) : this.#create(path));
       try {

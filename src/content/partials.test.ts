@@ -57,6 +57,18 @@ describe("what is kept of a transfer that broke off", () => {
     expect(existsSync(join(root, "tmp/partial"))).toBe(false);
   });
 
+  test("who stops while it is hashed again loses nothing of it", async () => {
+    const root = await broken();
+    const directory = new BlobDirectory(root);
+    const stop = new AbortController();
+    const stopped = directory.write(blob.descriptor, source().open, { signal: stop.signal });
+    stop.abort(new Error("enough"));
+    await expect(stopped).rejects.toThrow("enough");
+    await directory.close();
+    expect(readdirSync(join(root, "tmp/partial"))).toEqual([nameOf(digest)]);
+    expect(readFileSync(join(root, "tmp/partial", nameOf(digest))).length).toBe(3_000_000);
+  });
+
   test("a source that cannot go on starts at the first byte", async () => {
     const directory = new BlobDirectory(await broken());
     await directory.write(blob.descriptor, source({ ignores: true }).open);

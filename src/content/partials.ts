@@ -38,10 +38,19 @@ export class Partials {
    * computed from them does not.
    * @returns undefined where there is nothing of use; then there is no file at `path` either
    */
-  async take(digest: Digest, path: string, size: number | undefined): Promise<Checkpoint | undefined> {
+  async take(
+    digest: Digest,
+    path: string,
+    size: number | undefined,
+    signal?: AbortSignal,
+  ): Promise<Checkpoint | undefined> {
     if (size === undefined || size <= WORTH_KEEPING) return undefined;
     if (!((await this.#takeKept(digest, path)) || (await this.#takeFromSession(digest, path)))) return undefined;
-    const checkpoint = await hashOf(path, digest).catch(() => undefined);
+    const checkpoint = await hashOf(path, digest, signal).catch(() => undefined);
+    if (signal?.aborted) {
+      await this.keep(digest, path);
+      throw signal.reason;
+    }
     // As long as the whole, or longer, it would have been published if it were right.
     const useful = checkpoint && checkpoint.offset > 0 && checkpoint.offset < size;
     if (useful) return checkpoint;
@@ -160,13 +169,14 @@ async function ownFile(path: string): Promise<{ readonly size: number; readonly 
   return found?.isFile() && found.nlink === 1 ? found : undefined;
 }
 
-async function hashOf(path: string, digest: Digest): Promise<Checkpoint> {
+async function hashOf(path: string, digest: Digest, signal?: AbortSignal): Promise<Checkpoint> {
   const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   try {
     const hasher = new Hasher(algorithmOf(digest));
     const buffer = Buffer.allocUnsafe(CHUNK_SIZE);
     let offset = 0;
     for (;;) {
+      signal?.throwIfAborted();
       const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
       if (bytesRead === 0) return { offset, hasher };
       hasher.update(buffer.subarray(0, bytesRead));

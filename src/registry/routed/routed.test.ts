@@ -147,6 +147,7 @@ describe("a registry that is reached by routes", () => {
     const before = tags.requests.length;
     await rejects(blocked.getManifest(app, v1), "DENIED");
     await expect(blocked.resolveManifest(app, v1)).rejects.toThrow("/etc/x.conf");
+    await rejects(blocked.mountBlob(app, parseRepoName("other"), digestOf("x")), "DENIED");
     expect(tags.requests.length).toBe(before);
     await blocked.close();
   });

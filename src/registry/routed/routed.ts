@@ -222,6 +222,8 @@ export class RoutedRegistry implements Registry {
   }
 
   async mountBlob(from: RepoName, to: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor> {
+    // Also what is only mounted is read, and may be forbidden.
+    await this.#endpoints(from);
     const { registry, endpoint } = await this.#writer(to);
     return registry.mountBlob(from, endpoint.repo, digest, options);
   }
