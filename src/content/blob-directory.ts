@@ -7,10 +7,11 @@ import { defaultLimits, type Limits } from "../base/limits.ts";
 import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { STALE_MS } from "../sys/lock.ts";
+import { openRegularFile } from "../sys/regular-file.ts";
 import { Content, type Expected, requireDigest, requireSize } from "./content.ts";
 import { GrowingFile, type GrowingFileHandle } from "./growing-file.ts";
 import { Partials, SESSION_PREFIX } from "./partials.ts";
-import { fileBody, fileContent, type OpenContentOptions, openRegularFile, type Provider } from "./source.ts";
+import { fileBody, fileContent, type OpenContentOptions, type Provider } from "./source.ts";
 
 /** What may come of asking for a part of a blob, or of having had a wrong one. */
 const doubtful = ["DIGEST_MISMATCH", "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR"] as const;

@@ -19,6 +19,5 @@ export {
   fileBody,
   fileContent,
   iterableBody,
-  openRegularFile,
   type Provider,
 } from "./source.ts";

@@ -1,7 +1,6 @@
-import { constants, type FileHandle, open } from "node:fs/promises";
-import { errnoOf, GantryError } from "../base/error.ts";
+import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../base/limits.ts";
-import { fileSystemError } from "../sys/fs-error.ts";
+import { openRegularFile } from "../sys/regular-file.ts";
 import { type Body, type Checkpoint, type ChunkWriter, Content, type Expected } from "./content.ts";
 
 export interface OpenContentOptions {
@@ -57,35 +56,6 @@ export function iterableBody(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8A
     },
     close() {},
   };
-}
-
-/**
- * Opens a file of ours or of a layout that somebody else wrote: links are not followed, fifos and devices do not
- * block, and only a regular file is accepted.
- * @throws NOT_REGULAR_FILE, FILE_SYSTEM; undefined where there is no file
- */
-export async function openRegularFile(path: string): Promise<{ handle: FileHandle; size: number } | undefined> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    if (errnoOf(error) === "ELOOP") throw notRegular(path, "a symbolic link");
-    if (errnoOf(error) === "ENXIO") throw notRegular(path, "a special file");
-    throw await fileSystemError(error, "opening", path);
-  }
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    await handle.close();
-    throw notRegular(path, stat.isDirectory() ? "a directory" : "a special file");
-  }
-  return { handle, size: stat.size };
-}
-
-function notRegular(path: string, what: string): GantryError<"NOT_REGULAR_FILE"> {
-  return new GantryError("NOT_REGULAR_FILE", `${path} is ${what}; a blob must be a regular file`, {
-    details: { path },
-  });
 }
 
 /** The bytes of an open file; the handle is closed with the body. */

@@ -3,12 +3,12 @@ import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../../base/error.ts";
 import { defaultLimits, type Limits } from "../../base/limits.ts";
-import { fileBody, openRegularFile } from "../../content/source.ts";
 import { decodeImageLayout, decodeLayoutIndex } from "../../spec/decode.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor, Index } from "../../spec/types.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
 import { withLock } from "../../sys/lock.ts";
+import { readSmallFile } from "../../sys/regular-file.ts";
 
 const LAYOUT_HEADER = '{"imageLayoutVersion":"1.0.0"}';
 
@@ -99,14 +99,9 @@ export class IndexFile {
   }
 
   async #readFile(name: string): Promise<Buffer> {
-    const path = join(this.root, name);
-    const file = await openRegularFile(path);
-    if (!file) throw new GantryError("NAME_UNKNOWN", `${this.root} is not an image layout: it has no ${name}`);
-    const body = fileBody(file.handle, path, { start: 0, end: Math.min(file.size, this.#limits.layoutIndexBytes + 1) });
-    const chunks: Buffer[] = [];
-    await body.pump((chunk) => void chunks.push(Buffer.from(chunk)));
-    await body.close();
-    return Buffer.concat(chunks);
+    const bytes = await readSmallFile(join(this.root, name), { limit: this.#limits.layoutIndexBytes });
+    if (!bytes) throw new GantryError("NAME_UNKNOWN", `${this.root} is not an image layout: it has no ${name}`);
+    return bytes;
   }
 
   /** Replaces the entries by what `change` makes of them; nothing is written where it returns the same list. */

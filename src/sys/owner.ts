@@ -1,0 +1,118 @@
+import { createHash, randomBytes } from "node:crypto";
+import { lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
+
+/**
+ * Names of temporary files and directories say which process made them, so that the next process can remove what a
+ * killed one left, and only that. A process is known by the host, its boot, the namespace of its pid, the pid and the
+ * time it started: a pid alone means nothing across containers, and is given out again.
+ */
+
+/** What stands between the name that a temporary thing is for and its owner. */
+const MARK = ".gantry-";
+const TOKEN = /^([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-([0-9a-z]+)-[0-9a-f]{12}$/;
+/** Where nothing tells whether the owner lives (another host, another container), it is taken for dead after this. */
+const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
+
+interface Process {
+  readonly host: string;
+  readonly boot: string;
+  readonly namespace: string;
+  readonly pid: string;
+  readonly start: string;
+}
+
+const short = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8);
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
+/** When a process started, in ticks since the boot; empty where there is no such process, undefined without /proc. */
+function startOf(pid: string): string | undefined {
+  if (process.platform !== "linux") return alive(Number(pid)) ? "0" : "";
+  const stat = read(`/proc/${pid}/stat`);
+  if (stat === "") return read("/proc/self/stat") === "" ? undefined : "";
+  // Field 22, counted behind the name, which may hold spaces and parentheses; Z and X are processes that have ended.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? "" : Number(fields[19]).toString(36);
+}
+
+function alive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+let self: Process | undefined;
+
+function own(): Process {
+  self ??= {
+    host: short(`${read("/etc/machine-id")} ${hostname()}`),
+    boot: short(read("/proc/sys/kernel/random/boot_id")),
+    namespace: /\d+/.exec(link("/proc/self/ns/pid"))?.[0] ?? "0",
+    pid: String(process.pid),
+    start: startOf(String(process.pid)) || "0",
+  };
+  return self;
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** Bytes of a name that are kept, so that the owner always fits behind them: names have at most 255 bytes. */
+const STEM = 140;
+
+interface NameOptions {
+  /** The name begins with a dot. */
+  readonly hidden?: boolean | undefined;
+}
+
+function stem(name: string, { hidden }: NameOptions): string {
+  const bytes = Buffer.from(name);
+  // Cut between characters: half of one is no name.
+  const base = bytes.length <= STEM ? name : bytes.toString("utf8", 0, STEM).replace(/\ufffd+$/, "");
+  return `${hidden ? "." : ""}${base}${MARK}`;
+}
+
+/** A name that is not used yet, for something temporary that is to become `name`. */
+export function temporaryName(name: string, options: NameOptions = {}): string {
+  const { host, boot, namespace, pid, start } = own();
+  return stem(name, options) + [host, boot, namespace, pid, start, randomBytes(6).toString("hex")].join("-");
+}
+
+/** Whether an entry of a directory has a name that {@link temporaryName} gives for `name`. */
+export function isTemporaryName(entry: string, name: string, options: NameOptions = {}): boolean {
+  const prefix = stem(name, options);
+  return entry.startsWith(prefix) && TOKEN.test(entry.slice(prefix.length));
+}
+
+/**
+ * Whether the process that made something of this temporary name is gone. False where it may live.
+ * @param path where the thing is: its time decides where nothing else can
+ */
+export function isAbandoned(path: string): boolean {
+  const match = TOKEN.exec(path.slice(path.lastIndexOf(MARK) + MARK.length));
+  if (!match) return false;
+  const [, host, boot, namespace, pid, start] = match;
+  const me = own();
+  if (host === me.host && boot === me.boot && namespace === me.namespace) {
+    const found = startOf(pid!);
+    if (found !== undefined) return found !== start && !(found !== "" && start === "0");
+  }
+  // This host was started again since: nothing of then lives.
+  if (host === me.host && boot !== me.boot && me.boot !== short("")) return true;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && Date.now() - stat.mtimeMs > FORGOTTEN_MS;
+}
