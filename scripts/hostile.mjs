@@ -8,8 +8,9 @@ import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
 const ids = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14, 15]
   .map((number) => `M${number}`)
-  .concat(Array.from({ length: 14 }, (_, at) => `T${at + 1}`))
-  .concat(Array.from({ length: 14 }, (_, at) => `N${at + 1}`));
+  .concat(Array.from({ length: 23 }, (_, at) => `T${at + 1}`).filter((id) => id !== "T15"))
+  .concat(Array.from({ length: 14 }, (_, at) => `N${at + 1}`))
+  .concat("S2");
 
 ensureInstalled();
 ensureBuilt();

@@ -27,8 +27,10 @@ export interface Limits {
   readonly unsizedBlobBytes: number;
   /** All layers of one image, inflated. */
   readonly unpackedBytes: number;
-  /** Archive entries of one image. */
+  /** Archive entries of one image, and directories that are made though no entry describes them. */
   readonly entries: number;
+  /** Directories that the tree of one image has at any moment: each is kept in memory. */
+  readonly directories: number;
   /** Inflated bytes per compressed byte of one layer, counted once it is past `ratioFloorBytes`. */
   readonly ratio: number;
   readonly ratioFloorBytes: number;
@@ -36,6 +38,8 @@ export interface Limits {
   readonly pathDepth: number;
   /** One extended header of an archive (pax record block, GNU long name). */
   readonly tarHeaderBytes: number;
+  /** Records of global pax headers that are in force at once: each acts on every entry. */
+  readonly tarGlobalRecords: number;
   /** Symbolic links followed while one path is resolved. */
   readonly symlinks: number;
 }
@@ -53,10 +57,12 @@ export const defaultLimits: Limits = {
   unsizedBlobBytes: 64 * GiB,
   unpackedBytes: 64 * GiB,
   entries: 5_000_000,
+  directories: 1_000_000,
   ratio: 200,
   ratioFloorBytes: 64 * MiB,
   pathDepth: 256,
   tarHeaderBytes: 1 * MiB,
+  tarGlobalRecords: 32,
   symlinks: 40,
 };
 

@@ -53,6 +53,9 @@ describe("gzip", () => {
         Buffer.alloc(0),
         Buffer.from("not gzip at all"),
         Buffer.concat([members, Buffer.from("garbage")]),
+        Buffer.concat([members, Buffer.alloc(300), Buffer.from("garbage")]),
+        Buffer.concat([members, Buffer.alloc(1), gzipSync(Buffer.from("another member"))]),
+        Buffer.concat([members, Buffer.alloc(40_000), Buffer.from([1])]),
       ];
       for (const input of bad)
         for (const step of [1 << 20, 100]) await rejects(inflate(decompress, input, step), "INVALID_COMPRESSION");

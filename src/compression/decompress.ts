@@ -1,7 +1,7 @@
 import { createGunzip } from "node:zlib";
 import { GantryError, messageOf } from "../base/error.ts";
 import type { Compression } from "../spec/media-types.ts";
-import { HandleInflater, handleWorks, type InflateSink, invalidGzip } from "./zlib-handle.ts";
+import { dataBehindPadding, HandleInflater, handleWorks, type InflateSink, invalidGzip } from "./zlib-handle.ts";
 
 /** Hands over every compressed chunk, which is lent until `write` has returned: `content.pipe`. */
 export type ChunkSource = (write: (chunk: Uint8Array) => void | Promise<void>) => Promise<void>;
@@ -25,13 +25,14 @@ export function decompressor(compression: Compression): Decompress {
 }
 
 /** Copies bytes into the sink's buffers. */
-function fill(chunk: Uint8Array, sink: InflateSink): void {
+async function fill(chunk: Uint8Array, sink: InflateSink): Promise<void> {
   for (let at = 0; at < chunk.byteLength; ) {
     const buffer = sink.next();
     const count = Math.min(buffer.length, chunk.byteLength - at);
     buffer.set(chunk.subarray(at, at + count));
-    sink.commit(count);
     at += count;
+    const wait = sink.commit(count);
+    if (wait) await wait;
   }
 }
 
@@ -40,8 +41,10 @@ const passThrough: Decompress = (source, sink) => source((chunk) => fill(chunk, 
 const gunzipByHandle: Decompress = async (source, sink) => {
   const inflater = new HandleInflater(sink);
   try {
-    await source((chunk) => inflater.write(chunk));
-    inflater.finish();
+    await source(async (chunk) => {
+      for (const wait of inflater.write(chunk)) await wait;
+    });
+    for (const wait of inflater.finish()) await wait;
   } finally {
     inflater.close();
   }
@@ -51,10 +54,18 @@ const gunzipByHandle: Decompress = async (source, sink) => {
 export const gunzipByStream: Decompress = async (source, sink) => {
   const gunzip = createGunzip({ chunkSize: 1 << 20 });
   let taken = 0;
+  /** One past the last byte of the input that is no zero. */
+  let filled = 0;
   let sourceError: { readonly error: unknown } | undefined;
   const feeding = source((chunk) => {
+    for (let at = chunk.byteLength; at > 0; at -= 1) {
+      if (chunk[at - 1] === 0) continue;
+      filled = taken + at;
+      break;
+    }
     taken += chunk.byteLength;
-    if (gunzip.destroyed) throw invalidGzip("it goes on after an error");
+    // Of what follows the last member the stream takes no more; it is looked at below.
+    if (gunzip.readableEnded || gunzip.destroyed) return;
     // The chunk is only lent; the stream keeps it until it gets to it.
     if (gunzip.write(Buffer.from(chunk))) return;
     return new Promise((resolve) => gunzip.once("drain", resolve).once("close", resolve));
@@ -66,7 +77,7 @@ export const gunzipByStream: Decompress = async (source, sink) => {
     },
   );
   try {
-    for await (const chunk of gunzip) fill(chunk as Buffer, sink);
+    for await (const chunk of gunzip) await fill(chunk as Buffer, sink);
     await feeding;
   } catch (error) {
     gunzip.destroy();
@@ -74,5 +85,7 @@ export const gunzipByStream: Decompress = async (source, sink) => {
     if (String((error as { code?: unknown }).code).startsWith("Z_")) throw invalidGzip(messageOf(error), error);
     throw sourceError ? sourceError.error : error;
   }
+  if (sourceError) throw sourceError.error;
   if (taken === 0) throw invalidGzip("it is empty");
+  if (filled > gunzip.bytesWritten) throw dataBehindPadding();
 };

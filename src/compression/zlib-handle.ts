@@ -27,11 +27,16 @@ interface ZlibHandle {
 export interface InflateSink {
   /** A buffer to fill, not empty. */
   next(): Buffer;
-  /** The first `length` bytes of the newest buffer are filled. */
-  commit(length: number): void;
+  /** The first `length` bytes of the newest buffer are filled. A promise asks to wait before the next one. */
+  commit(length: number): void | Promise<void>;
 }
 
-/** Inflates a gzip stream of any number of members. Synchronous. */
+export type Waits = Generator<Promise<void>, void>;
+
+/**
+ * Inflates a gzip stream of any number of members. `write` and `finish` run as far as they are iterated, and yield what
+ * the sink wants to be waited for.
+ */
 export class HandleInflater {
   readonly #handle: ZlibHandle;
   readonly #state: Uint32Array;
@@ -50,13 +55,13 @@ export class HandleInflater {
     };
   }
 
-  write(input: Uint8Array): void {
+  *write(input: Uint8Array): Waits {
     if (this.#padding) return this.#requireZeros(input);
     this.#taken += input.byteLength;
-    this.#run(Z_NO_FLUSH, input);
+    yield* this.#run(Z_NO_FLUSH, input);
   }
 
-  #run(flush: number, input: Uint8Array | null): void {
+  *#run(flush: number, input: Uint8Array | null): Waits {
     let at = 0;
     let left = input?.byteLength ?? 0;
     for (;;) {
@@ -64,10 +69,11 @@ export class HandleInflater {
       this.#handle.writeSync(flush, input, at, left, output, 0, output.length);
       if (this.#failure !== undefined) throw invalidGzip(this.#failure);
       const [outputLeft, inputLeft] = this.#state as unknown as [number, number];
-      if (output.length > outputLeft) this.#sink.commit(output.length - outputLeft);
       const progressed = inputLeft < left || outputLeft < output.length;
       at += left - inputLeft;
       left = inputLeft;
+      const wait = output.length > outputLeft ? this.#sink.commit(output.length - outputLeft) : undefined;
+      if (wait) yield wait;
       if (outputLeft === 0) continue;
       if (left === 0) return;
       // Zeros after a member are padding, which zlib leaves alone; everything after them must be zeros too.
@@ -79,19 +85,21 @@ export class HandleInflater {
   }
 
   #requireZeros(rest: Uint8Array): void {
-    for (const byte of rest) if (byte !== 0) throw invalidGzip("data follows the padding after the last member");
+    for (const byte of rest) if (byte !== 0) throw dataBehindPadding();
   }
 
   /** @throws INVALID_COMPRESSION where the stream ends early */
-  finish(): void {
+  *finish(): Waits {
     if (this.#taken === 0) throw invalidGzip("it is empty");
-    if (!this.#padding) this.#run(Z_FINISH, null);
+    if (!this.#padding) yield* this.#run(Z_FINISH, null);
   }
 
   close(): void {
     this.#handle.close();
   }
 }
+
+export const dataBehindPadding = (): GantryError => invalidGzip("data follows the padding after the last member");
 
 export function invalidGzip(why: string, cause?: unknown): GantryError<"INVALID_COMPRESSION"> {
   return new GantryError(
@@ -139,8 +147,8 @@ function tryOut(inputs: readonly Uint8Array[]): Buffer | undefined {
     commit: (length) => void parts.push(Buffer.from(buffer.subarray(0, length))),
   });
   try {
-    for (const input of inputs) inflater.write(input);
-    inflater.finish();
+    for (const input of inputs) for (const _ of inflater.write(input));
+    for (const _ of inflater.finish());
     return Buffer.concat(parts);
   } catch (error) {
     if (error instanceof GantryError) return undefined;

@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { GantryError, messageOf } from "../base/error.ts";
+import { GantryError, isGantryError, messageOf } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import { decompressor } from "../compression/decompress.ts";
 import type { Content } from "../content/content.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { type RootMetadata, TreeApplier } from "./apply.ts";
+import { TreeApplier } from "./apply.ts";
 import { LayerConsumer, type LayerJob } from "./job.ts";
-import { Ring, SLOT_SIZE } from "./ring.ts";
+import { Ring } from "./ring.ts";
+import type { DirectoryMetadata } from "./tree.ts";
 import type { WorkerData, WorkerResult } from "./worker.ts";
 
 /** What applying an image came to. */
@@ -21,14 +22,17 @@ export interface ApplyReport {
 
 /** A tree that lacks only what its root is to have, which is set when it is in its place. */
 export interface AppliedTree extends ApplyReport {
-  readonly root: RootMetadata;
+  readonly root: DirectoryMetadata;
 }
 
 export interface PipelineOptions {
   readonly limits: Limits;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  readonly strict?: boolean | undefined;
+  /** The directory that the tree is to become, for messages. */
+  readonly name: string;
   /** Told the inflated bytes so far, a few times a second. */
-  readonly onBytes?: (bytes: number) => void;
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /** How long a worker may go on after it was told to stop. Milliseconds. */
@@ -37,37 +41,65 @@ const PROGRESS_MS = 100;
 /** Deep enough that runs of small files and runs of large ones overlap; 32 MiB. */
 const RING_SLOTS = 32;
 
-/** In this thread, layer after layer; between two chunks of a blob others get their turn. */
+/** How long this thread is kept from everything else. Milliseconds. */
+const TURN_MS = 20;
+/** Inflated bytes between two looks at the clock: as entries without data they are a hundred files. */
+const PIECE_SIZE = 64 << 10;
+
+/** In this thread, layer after layer; others get their turn often, however many files a few bytes make. */
 export async function applyInThread(
   root: string,
   jobs: readonly LayerJob[],
   open: (job: LayerJob) => Promise<Content>,
   options: PipelineOptions,
 ): Promise<AppliedTree> {
-  const { limits, signal } = options;
-  const applier = new TreeApplier(root, { limits, check: () => signal?.throwIfAborted() });
+  const { limits, signal, strict } = options;
+  const check = (): void => signal?.throwIfAborted();
+  const applier = new TreeApplier(root, { limits, strict, check });
   const consumer = new LayerConsumer(applier, jobs, limits);
-  const buffer = Buffer.allocUnsafe(SLOT_SIZE);
+  const buffer = Buffer.allocUnsafe(PIECE_SIZE);
+  let turn = performance.now();
+  const pause = (): Promise<void> | undefined => {
+    if (performance.now() - turn < TURN_MS) return undefined;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        turn = performance.now();
+        resolve();
+      });
+    });
+  };
   const sink = {
     next: () => buffer,
     commit(length: number) {
       consumer.push(buffer.subarray(0, length));
       options.onBytes?.(consumer.bytes);
+      return pause();
     },
   };
   try {
     for (const job of jobs) {
       const content = await open(job);
-      await decompressor(job.compression)((write) => content.pipe(write, signal ? { signal } : {}), sink);
+      await decompressor(job.compression)((write) => content.pipe(write, { signal }), sink);
       consumer.endLayer();
     }
-    applier.finish();
+    for (const _ of applier.finish()) await pause();
   } catch (error) {
-    throw await fileSystemError(error, "unpacking to", root);
+    throw await unpackError(error, root, options.name);
   } finally {
     applier.abandon();
   }
   return { entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings, root: applier.root };
+}
+
+/** What the file system said, about the directory as its user knows it. */
+export async function unpackError(thrown: unknown, root: string, name: string): Promise<unknown> {
+  const error = await fileSystemError(thrown, "unpacking to", root);
+  if (!isGantryError(error, "FILE_SYSTEM", "NO_SPACE")) return error;
+  const { path: _, ...details } = error.details;
+  return new GantryError(error.code, error.message.replaceAll(root, name), {
+    cause: error.cause,
+    details: { ...details, path: name },
+  });
 }
 
 /**
@@ -80,12 +112,12 @@ export async function applyInWorkers(
   options: PipelineOptions,
 ): Promise<AppliedTree> {
   const { Worker } = await import("node:worker_threads");
-  const { limits, signal } = options;
+  const { limits, signal, strict, name } = options;
   const ring = new Ring({ slots: RING_SLOTS });
   const counter = new SharedArrayBuffer(8);
   const script = workerScript();
   const start = (role: WorkerData["role"]): { result: Promise<WorkerResult>; terminate: () => Promise<unknown> } => {
-    const workerData: WorkerData = { role, ring: ring.handle, jobs, limits, root, counter };
+    const workerData: WorkerData = { role, ring: ring.handle, jobs, limits, root, name, strict, counter };
     const worker = new Worker(script, { workerData });
     const result = new Promise<WorkerResult>((resolve) => {
       const fail = (why: string): void => {

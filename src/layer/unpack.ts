@@ -1,22 +1,21 @@
-import { randomUUID } from "node:crypto";
-import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
-import { errnoOf, GantryError } from "../base/error.ts";
+import { resolve } from "node:path";
+import { GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { Provider } from "../content/source.ts";
 import { layerCompression } from "../spec/media-types.ts";
 import type { Image, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { hasNative, native } from "../sys/native.ts";
-import { type RootMetadata, setDirectoryMetadata } from "./apply.ts";
 import type { LayerJob } from "./job.ts";
-import { type AppliedTree, type ApplyReport, applyInThread, applyInWorkers } from "./pipeline.ts";
+import { type AppliedTree, type ApplyReport, applyInThread, applyInWorkers, type PipelineOptions } from "./pipeline.ts";
+import { Staging } from "./staging.ts";
 
 export interface UnpackOptions extends OperationOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** 0 does everything in this thread. Default: two workers, none for small images. */
-  readonly workers?: 0 | 2;
+  readonly workers?: 0 | 2 | undefined;
+  /** Fail where something cannot be kept (a device without root, an attribute), instead of leaving it out. */
+  readonly strict?: boolean | undefined;
 }
 
 /** Below this, starting workers costs more than they save. Compressed bytes. */
@@ -43,106 +42,18 @@ export async function unpackImage(
   const limits = options.limits ?? defaultLimits;
   const target = resolve(rootfs);
   const jobs = layerJobs(image);
-  const place = await examine(target);
-  const staging = join(place === "mount" ? target : dirname(target), `.${basename(target)}.gantry-${randomUUID()}`);
-  const tree = join(staging, "rootfs");
+  const staging = await Staging.create(target);
   try {
-    await mkdir(dirname(staging), { recursive: true });
-    await mkdir(staging, { mode: 0o700 });
-    await mkdir(tree, { mode: 0o700 });
-  } catch (error) {
-    await rm(staging, { recursive: true, force: true }).catch(() => {});
-    throw await fileSystemError(error, "creating", staging);
-  }
-  try {
-    const { root, ...report } = await applyLayers(image.provider, tree, jobs, { ...options, limits });
+    const pipeline = { limits, signal: options.signal, strict: options.strict, name: target };
+    const { root, ...report } = await applyLayers(image.provider, staging.tree, jobs, options, pipeline);
     options.signal?.throwIfAborted();
-    if (place === "mount") await fillMountPoint(tree, staging, target, root);
-    else await moveTree(tree, target, root);
+    await staging.publish(root);
     return report;
   } catch (error) {
     throw await fileSystemError(error, "unpacking to", target);
   } finally {
-    await removeTree(staging);
-  }
-}
-
-/** The root gets its mode last: a directory that cannot be written to cannot be moved either, unless by root. */
-async function moveTree(tree: string, target: string, root: RootMetadata): Promise<void> {
-  await rename(tree, target);
-  try {
-    setDirectoryMetadata(target, root);
-  } catch (error) {
-    await removeTree(target);
-    throw error;
-  }
-}
-
-/** Removes a tree of ours. Its directories may have modes by now that keep us out; a failure must not hide another. */
-async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true }).catch(async () => {
-    const open = async (directory: string): Promise<void> => {
-      await chmod(directory, 0o700);
-      for (const entry of await readdir(directory, { withFileTypes: true })) {
-        if (entry.isDirectory()) await open(join(directory, entry.name));
-      }
-    };
-    await open(path)
-      .then(() => rm(path, { recursive: true, force: true }))
-      .catch(() => {});
-  });
-}
-
-/** Moves the entries of a tree to a mount point, or none: what was moved before a failure goes again. */
-async function fillMountPoint(tree: string, staging: string, target: string, root: RootMetadata): Promise<void> {
-  const moved: Buffer[] = [];
-  try {
-    for (const name of await readdir(tree, { encoding: "buffer" })) {
-      await rename(under(tree, name), under(target, name));
-      moved.push(name);
-    }
-    // Taking the staging directory away changes the times of the one it is in, which are set last.
-    if (hasNative()) copyXattrs(tree, target);
-    await removeTree(staging);
-    setDirectoryMetadata(target, root);
-  } catch (error) {
-    for (const name of moved) await rm(join(target, name.toString()), { recursive: true, force: true });
-    throw error;
-  }
-}
-
-/** What the file system of the mount point does not know is left out. */
-function copyXattrs(from: string, to: string): void {
-  const system = native("");
-  for (const name of system.llistxattr(from)) {
-    try {
-      system.lsetxattr(to, name, system.lgetxattr(from, name) ?? Buffer.alloc(0));
-    } catch (error) {
-      if (!["ENOTSUP", "EPERM"].includes(errnoOf(error) ?? "")) throw error;
-    }
-  }
-}
-
-const under = (directory: string, name: Buffer): Buffer => Buffer.concat([Buffer.from(`${directory}/`), name]);
-
-/** What stands where the tree is to be. A mount point cannot be replaced, only filled. */
-async function examine(target: string): Promise<"absent" | "empty" | "mount"> {
-  try {
-    const stat = await lstat(target);
-    const names = stat.isDirectory() ? await readdir(target) : undefined;
-    if (!names || names.some((name) => name !== "lost+found")) {
-      throw new GantryError(
-        "TARGET_NOT_EMPTY",
-        `${target} ${names ? "is not empty" : "is not a directory"}; name a directory that is absent or empty`,
-        { details: { path: target } },
-      );
-    }
-    const parent = await lstat(dirname(target));
-    if (parent.dev !== stat.dev) return "mount";
-    return "empty";
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return "absent";
-    throw await fileSystemError(error, "looking at", target);
+    await staging.remove();
+    await staging.close();
   }
 }
 
@@ -172,18 +83,14 @@ async function applyLayers(
   provider: Provider,
   tree: string,
   jobs: readonly LayerJob[],
-  options: UnpackOptions & { readonly limits: Limits },
+  { progress, workers }: UnpackOptions,
+  options: PipelineOptions,
 ): Promise<AppliedTree> {
-  const { signal, progress, limits } = options;
   const id = "unpack";
   progress?.({ type: "start", id, label: "unpacking" });
-  const pipeline = {
-    limits,
-    ...(signal && { signal }),
-    onBytes: (done: number) => progress?.({ type: "advance", id, done }),
-  };
+  const pipeline = { ...options, onBytes: (done: number) => progress?.({ type: "advance", id, done }) };
   try {
-    const report = await run(provider, tree, jobs, options, pipeline);
+    const report = await run(provider, tree, jobs, workers, pipeline);
     progress?.({ type: "end", id, result: "done" });
     return report;
   } catch (error) {
@@ -196,24 +103,33 @@ async function run(
   provider: Provider,
   tree: string,
   jobs: readonly LayerJob[],
-  { workers, signal }: UnpackOptions,
-  pipeline: Parameters<typeof applyInWorkers>[2],
+  workers: 0 | 2 | undefined,
+  pipeline: PipelineOptions,
 ): Promise<AppliedTree> {
   const total = jobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
-  const call = signal ? { signal } : {};
+  const { signal } = pipeline;
   if (workers !== 0 && total >= SMALL_IMAGE) {
-    const placed = await Promise.all(jobs.map((job) => withFile(provider, job, call)));
-    if (placed.every((job) => job.file !== undefined)) return applyInWorkers(tree, placed, pipeline);
+    const placed = await inFiles(provider, jobs, signal);
+    if (placed) return applyInWorkers(tree, placed, pipeline);
   }
-  return applyInThread(tree, jobs, (job) => provider.read(job.descriptor, call), pipeline);
+  return applyInThread(tree, jobs, (job) => provider.read(job.descriptor, { signal }), pipeline);
 }
 
-/** Workers read files themselves: bytes never travel as messages. */
-async function withFile(
+/**
+ * The jobs with the files of their blobs, which workers read themselves: bytes never travel as messages. One blob is
+ * open at a time, however many layers there are.
+ * @returns undefined where a blob is in no file
+ */
+async function inFiles(
   provider: Provider,
-  job: LayerJob,
-  options: { readonly signal?: AbortSignal },
-): Promise<LayerJob> {
-  await using content = await provider.read(job.descriptor, options);
-  return content.file === undefined ? job : { ...job, file: content.file };
+  jobs: readonly LayerJob[],
+  signal: AbortSignal | undefined,
+): Promise<LayerJob[] | undefined> {
+  const placed: LayerJob[] = [];
+  for (const job of jobs) {
+    await using content = await provider.read(job.descriptor, { signal });
+    if (content.file === undefined) return undefined;
+    placed.push({ ...job, file: content.file });
+  }
+  return placed;
 }

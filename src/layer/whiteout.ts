@@ -8,6 +8,9 @@ export type Whiteout =
 
 const PREFIX = ".wh.";
 
+/** Names of AUFS's own bookkeeping, which mean nothing in an image. `.wh..wh..opq` is one of them but for its meaning. */
+export const isBookkeeping = (name: string): boolean => name.startsWith(".wh..wh.");
+
 /**
  * `.wh..wh..opq` is opaque; other names that start with `.wh..wh.` are the bookkeeping of AUFS and mean nothing.
  * @throws INVALID_LAYER where what remains is empty, `.` or `..`: removing it would remove its directory or parent
@@ -15,7 +18,7 @@ const PREFIX = ".wh.";
 export function parseWhiteout(base: string): Whiteout {
   if (!base.startsWith(PREFIX)) return { kind: "none" };
   if (base === ".wh..wh..opq") return { kind: "opaque" };
-  if (base.startsWith(".wh..wh.")) return { kind: "skip" };
+  if (isBookkeeping(base)) return { kind: "skip" };
   const name = base.slice(PREFIX.length);
   if (name === "" || name === "." || name === "..") {
     throw new GantryError("INVALID_LAYER", `the layer holds the whiteout ${JSON.stringify(base)}, which names no file`);

@@ -3,10 +3,9 @@ import { type ErrorRecord, GantryError, isGantryError, messageOf } from "../base
 import type { Limits } from "../base/limits.ts";
 import { decompressor } from "../compression/decompress.ts";
 import { fileContent } from "../content/source.ts";
-import { fileSystemError } from "../sys/fs-error.ts";
 import { TreeApplier } from "./apply.ts";
 import { LayerConsumer, type LayerJob } from "./job.ts";
-import type { AppliedTree } from "./pipeline.ts";
+import { type AppliedTree, unpackError } from "./pipeline.ts";
 import { Ring, type RingHandle, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
 
 /** What a worker is started with. */
@@ -17,6 +16,9 @@ export interface WorkerData {
   readonly limits: Limits;
   /** The directory to apply to. */
   readonly root: string;
+  /** What it is to become, for messages. */
+  readonly name: string;
+  readonly strict: boolean | undefined;
   /** Inflated bytes so far, for progress. */
   readonly counter: SharedArrayBuffer;
 }
@@ -43,12 +45,12 @@ async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<Worker
 }
 
 /** Hashes, parses and writes what comes through the ring. */
-function apply({ jobs, limits, root, counter }: WorkerData, ring: Ring): WorkerResult {
+function apply({ jobs, limits, root, strict, counter }: WorkerData, ring: Ring): WorkerResult {
   const progress = new BigInt64Array(counter);
   const check = (): void => {
     if (ring.stopped) throw new RingStopped();
   };
-  const applier = new TreeApplier(root, { limits, check });
+  const applier = new TreeApplier(root, { limits, strict, check });
   const consumer = new LayerConsumer(applier, jobs, limits);
   try {
     for (let ended = false; !ended; ) {
@@ -59,7 +61,7 @@ function apply({ jobs, limits, root, counter }: WorkerData, ring: Ring): WorkerR
         Atomics.store(progress, 0, BigInt(consumer.bytes));
       });
     }
-    applier.finish();
+    for (const _ of applier.finish());
   } finally {
     applier.abandon();
   }
@@ -79,7 +81,7 @@ async function main(data: WorkerData): Promise<WorkerResult> {
   } catch (thrown) {
     ring.stop();
     if (thrown instanceof RingStopped) return { type: "stopped" };
-    const error = await fileSystemError(thrown, "unpacking to", data.root);
+    const error = await unpackError(thrown, data.root, data.name);
     if (isGantryError(error)) return { type: "failed", error: error.toRecord() };
     const message = `the ${data.role} worker failed: ${messageOf(error)}`;
     return { type: "failed", error: { code: "WORKER_FAILED", message } };

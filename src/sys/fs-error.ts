@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { formatBytes } from "../base/text.ts";
 
@@ -17,15 +18,33 @@ export async function fileSystemError(error: unknown, action: string, path: stri
       details: { path, errno },
     });
   }
-  const free = await statfs(path).then(
-    (stat) => stat.bavail * stat.bsize,
-    () => undefined,
-  );
-  const needed = need === undefined ? "" : `, ${formatBytes(need)} needed`;
-  const left = free === undefined ? "" : `, ${formatBytes(free)} free`;
-  const reason = errno === "EROFS" ? "the file system is read-only" : `no space left${needed}${left}`;
-  return new GantryError("NO_SPACE", `${action} ${path}: ${reason}; free some space or choose another directory`, {
+  const { why, free } = errno === "EROFS" ? readOnly : await room(errno, path, need);
+  return new GantryError("NO_SPACE", `${action} ${path}: ${why}`, {
     cause: error,
     details: { path, errno, need, free },
   });
+}
+
+interface Room {
+  readonly why: string;
+  /** Bytes. */
+  readonly free?: number | undefined;
+}
+
+const readOnly: Room = { why: "the file system is read-only; choose another directory" };
+
+/** What is short on the file system of a path, or of the nearest directory above it that is there. */
+async function room(errno: string, path: string, need?: number): Promise<Room> {
+  const found = await statfs(path).catch(() => undefined);
+  if (!found && dirname(path) !== path) return room(errno, dirname(path), need);
+  const free = found && found.bavail * found.bsize;
+  const needed = need === undefined ? "" : `, ${formatBytes(need)} needed`;
+  const left = free === undefined ? "" : `, ${formatBytes(free)} free`;
+  if (errno === "EDQUOT") {
+    return { why: `the disk quota is used up${needed}; free some space or choose another directory`, free };
+  }
+  if (found && found.files > 0 && found.ffree === 0) {
+    return { why: `no inodes left${left}; remove some files or choose another directory`, free };
+  }
+  return { why: `no space left${needed}${left}; free some space or choose another directory`, free };
 }

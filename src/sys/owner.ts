@@ -98,6 +98,11 @@ export function isTemporaryName(entry: string, name: string, options: NameOption
   return entry.startsWith(prefix) && TOKEN.test(entry.slice(prefix.length));
 }
 
+/** Whether an entry of a directory has a temporary name, whatever it is for. */
+export function isTemporary(entry: string): boolean {
+  return TOKEN.test(entry.slice(entry.lastIndexOf(MARK) + MARK.length)) && entry.includes(MARK);
+}
+
 /**
  * Whether the process that made something of this temporary name is gone. False where it may live.
  * @param path where the thing is: its time decides where nothing else can

@@ -7,6 +7,30 @@ export type PathNode =
   | { readonly kind: "directory" | "missing" | "other" }
   | { readonly kind: "symlink"; readonly target: string };
 
+/** What stands at a name in a directory. */
+export type Found<D> =
+  | { readonly kind: "directory"; readonly directory: D }
+  | { readonly kind: "missing" | "other" }
+  | { readonly kind: "symlink"; readonly target: string };
+
+/** A tree of directories that paths are resolved in; `D` is how it knows a directory. */
+export interface Tree<D> {
+  readonly root: D;
+  /** The directory above; of the root, the root. */
+  parent(directory: D): D;
+  /** Must not follow links. */
+  look(directory: D, name: string): Found<D>;
+}
+
+/** A resolved path: the last directory on the way that is there, and the names below it that are not. */
+export interface Resolved<D> {
+  readonly directory: D;
+  readonly rest: readonly string[];
+}
+
+/** Names that are looked up for one path at most, those of link targets included. */
+const MAX_STEPS = 1024;
+
 /** Splits a path from an archive or an image into components; `.`, empty ones and `..` past the root vanish. */
 export function pathComponents(path: string): string[] {
   const components: string[] = [];
@@ -18,45 +42,70 @@ export function pathComponents(path: string): string[] {
 }
 
 /**
- * Resolves `path` inside a root that it cannot leave: absolute links start at the root, `..` stops there. Every
- * component is looked up by `look`, which must not follow links. What is missing, or is no directory, ends the
- * lookups: the rest is appended as it is. The result is relative, without links in all but (unless `followLast`)
- * its last component.
- * @throws LINK_LOOP past `hops` links
+ * Resolves names inside a root that they cannot leave: absolute links start at the root, `..` stops there. What is
+ * missing, or is no directory, ends the lookups: the names from there on are the rest. All links are followed, also a
+ * last one.
+ * @throws LINK_LOOP past `hops` links, or where links make the path too long
+ */
+export function resolveIn<D>(
+  tree: Tree<D>,
+  names: readonly string[],
+  hops: number = defaultLimits.symlinks,
+): Resolved<D> {
+  const pending = [...names].reverse();
+  const rest: string[] = [];
+  let directory = tree.root;
+  let links = 0;
+  let steps = -names.length;
+  const shown = (): string => JSON.stringify(names.join("/"));
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    steps += 1;
+    if (steps > MAX_STEPS) {
+      throw new GantryError("LINK_LOOP", `${shown()}: the links on the way lead through more than ${MAX_STEPS} names`);
+    }
+    if (name === "..") {
+      if (rest.length > 0) rest.pop();
+      else directory = tree.parent(directory);
+      continue;
+    }
+    const found = rest.length > 0 ? undefined : tree.look(directory, name);
+    if (found?.kind === "directory") {
+      directory = found.directory;
+    } else if (found?.kind === "symlink") {
+      links += 1;
+      if (links > hops) throw new GantryError("LINK_LOOP", `${shown()}: more than ${hops} symbolic links on the way`);
+      if (found.target.startsWith("/")) directory = tree.root;
+      for (const part of found.target.split("/").reverse()) if (part !== "" && part !== ".") pending.push(part);
+    } else rest.push(name);
+  }
+  return { directory, rest };
+}
+
+/**
+ * Resolves `path` inside a root as {@link resolveIn} does, where every path is looked up by `look`, which must not
+ * follow links. The result is relative, without links in all but (unless `followLast`) its last component.
+ * @throws LINK_LOOP
  */
 export function resolveInRoot(
   path: string,
   look: (path: string) => PathNode,
   options: { readonly followLast?: boolean; readonly hops?: number } = {},
 ): string {
-  const maxHops = options.hops ?? defaultLimits.symlinks;
-  const pending = pathComponents(path).reverse();
-  const resolved: string[] = [];
-  let hops = 0;
-  let real = true;
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (next === "..") {
-      // Only link targets bring these. Going up leaves what may be missing for a directory that was seen.
-      resolved.pop();
-      real = true;
-      continue;
-    }
-    resolved.push(next);
-    if (!real || (pending.length === 0 && !options.followLast)) continue;
-    const node = look(resolved.join("/"));
-    if (node.kind === "symlink") {
-      hops += 1;
-      if (hops > maxHops) {
-        throw new GantryError("LINK_LOOP", `${JSON.stringify(path)}: more than ${maxHops} symbolic links on the way`);
-      }
-      if (node.target.startsWith("/")) resolved.length = 0;
-      else resolved.pop();
-      for (const part of node.target.split("/").reverse()) if (part !== "" && part !== ".") pending.push(part);
-    } else if (node.kind !== "directory") {
-      real = false;
-    }
-  }
-  return resolved.join("/");
+  const names = pathComponents(path);
+  const last = options.followLast ? undefined : names.pop();
+  const below = (directory: string, name: string): string => (directory === "" ? name : `${directory}/${name}`);
+  const tree: Tree<string> = {
+    root: "",
+    parent: (directory) => directory.slice(0, Math.max(0, directory.lastIndexOf("/"))),
+    look(directory, name) {
+      const path = below(directory, name);
+      const node = look(path);
+      if (node.kind === "symlink") return node;
+      return node.kind === "directory" ? { kind: node.kind, directory: path } : { kind: node.kind };
+    },
+  };
+  const { directory, rest } = resolveIn(tree, names, options.hops);
+  return [directory, ...rest, ...(last === undefined ? [] : [last])].filter((part) => part !== "").join("/");
 }
 
 /** A `look` for {@link resolveInRoot} over a directory on disk. Paths are as Node decodes them. */

@@ -145,4 +145,23 @@ describe("hostile archives", () => {
     const long = "n".repeat(900_000);
     expect(read(encodeTar([{ name: long }]))).toEqual([long]);
   });
+
+  test("T16 global pax headers are bounded in number and size, and an entry costs what it declares", () => {
+    const many = (from: number, count: number): Buffer =>
+      pax(Object.fromEntries(Array.from({ length: count }, (_, at) => [`SCHILY.xattr.user.k${from + at}`, "v"])), "g");
+    const entry = encodeEntry({ name: "a" });
+    // One after the other, and all in one header.
+    const headers = Array.from({ length: 100 }, (_, at) => many(at * 10, 10));
+    expect(read(Buffer.concat([...headers, entry, end]))).toBe("LIMIT_EXCEEDED");
+    expect(read(Buffer.concat([many(0, 10_000), entry, end]))).toBe("LIMIT_EXCEEDED");
+    const large = (key: string): Buffer => pax({ [`SCHILY.xattr.user.${key}`]: "v".repeat(600_000) }, "g");
+    expect(read(Buffer.concat([large("a"), entry, end]))).toEqual(["a"]);
+    expect(read(Buffer.concat([large("a"), large("b"), entry, end]))).toBe("LIMIT_EXCEEDED");
+    // A record that replaces or ends another one, and what no entry has a use for, is not counted twice.
+    expect(read(Buffer.concat([...Array.from({ length: 50 }, () => large("a")), entry, end]))).toEqual(["a"]);
+    const ended = Array.from({ length: 100 }, (_, at) => [many(at, 1), pax({ [`SCHILY.xattr.user.k${at}`]: "" }, "g")]);
+    expect(read(Buffer.concat([...ended.flat(), entry, end]))).toEqual(["a"]);
+    const comments = Object.fromEntries(Array.from({ length: 5_000 }, (_, at) => [`comment.${at}`, "text"]));
+    expect(read(Buffer.concat([pax(comments, "g"), entry, end]))).toEqual(["a"]);
+  });
 });

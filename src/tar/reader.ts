@@ -46,7 +46,9 @@ export class TarReader {
   #zeroBlocks = 0;
   #extendedType = "";
   #extended: Buffer[] = [];
-  #global = new Map<string, Buffer>();
+  /** Records of global pax headers that act on entries; others are not kept. */
+  readonly #global = new Map<string, Buffer>();
+  #globalBytes = 0;
   #pax: Map<string, Buffer> | undefined;
   #longName: Buffer | undefined;
   #longLink: Buffer | undefined;
@@ -151,13 +153,7 @@ export class TarReader {
     const data = Buffer.concat(this.#extended);
     this.#extended = [];
     this.#skipPadding();
-    if (this.#extendedType === "g") {
-      for (const [key, value] of paxRecords(data)) {
-        if (value.length === 0) this.#global.delete(key);
-        else this.#global.set(key, value);
-      }
-      return;
-    }
+    if (this.#extendedType === "g") return this.#keepGlobal(paxRecords(data));
     if (this.#extendedType === "x") {
       if (this.#pax) throw invalidTar("two pax headers precede one entry");
       this.#pax = paxRecords(data);
@@ -173,13 +169,28 @@ export class TarReader {
     }
   }
 
+  /** @throws LIMIT_EXCEEDED: what is in force costs every entry that follows */
+  #keepGlobal(records: ReadonlyMap<string, Buffer>): void {
+    for (const [key, value] of records) {
+      if (!acts(key)) continue;
+      const old = this.#global.get(key);
+      if (old) this.#globalBytes -= key.length + old.length;
+      if (value.length > 0) this.#globalBytes += key.length + value.length;
+      if (value.length > 0) this.#global.set(key, value);
+      else this.#global.delete(key);
+      const what = "the global pax headers of an archive: the number of records";
+      checkLimit(this.#limits, "tarGlobalRecords", this.#global.size, what);
+      checkLimit(this.#limits, "tarHeaderBytes", this.#globalBytes, "the size of the global pax headers of an archive");
+    }
+  }
+
   #entry(block: Buffer, flag: string, blockSize: number): void {
     const pax = this.#pax;
     const records = (key: string): Buffer | undefined => {
       const value = pax?.get(key) ?? this.#global.get(key);
       return value && value.length > 0 ? value : undefined;
     };
-    if (flag === "S" || [...(pax?.keys() ?? []), ...this.#global.keys()].some((key) => key.startsWith("GNU.sparse."))) {
+    if (flag === "S" || [...(pax?.keys() ?? []), ...this.#global.keys()].some((key) => key.startsWith(SPARSE))) {
       throw new GantryError(
         "UNSUPPORTED_TAR",
         "the archive holds a sparse file in a GNU format, which layers must not; pack it without --sparse",
@@ -272,6 +283,12 @@ export class TarReader {
     this.#state = this.#padding > 0 ? "padding" : "header";
   }
 }
+
+/** The keys of pax records that change an entry. */
+const ENTRY_KEYS: ReadonlySet<string> = new Set(["path", "linkpath", "size", "uid", "gid", "mtime"]);
+const SPARSE = "GNU.sparse.";
+
+const acts = (key: string): boolean => ENTRY_KEYS.has(key) || key.startsWith(XATTR) || key.startsWith(SPARSE);
 
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 
