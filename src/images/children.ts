@@ -1,6 +1,6 @@
 import type { Limits } from "../base/limits.ts";
 import type { Provider } from "../content/source.ts";
-import type { Digest } from "../spec/digest.ts";
+import { type Digest, isDigest } from "../spec/digest.ts";
 import { isCheckpointType, isConfigType, isLayerType, mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { childrenOf, isDocument, readDocument } from "./graph.ts";
@@ -17,14 +17,15 @@ export interface ChildrenOptions {
     subject: Digest,
     options: { readonly signal?: AbortSignal },
   ) => AsyncIterable<Descriptor> | Iterable<Descriptor>;
-  /** Told of media types that are not known, whose content is taken for childless. */
+  /** Told of media types and of digest algorithms that are not known; such content is taken for childless. */
   readonly onWarning?: (message: string) => void;
   readonly limits?: Limits;
 }
 
 /**
  * A handler that returns what a descriptor leads to: of an index its manifests; of a manifest its config, then its
- * layers. Documents are read whole and verified. Layers, configs, checkpoints, and whatever else has `urls`, have no children.
+ * layers. Documents are read whole and verified. Layers, configs, checkpoints, and whatever else has `urls`, have no
+ * children, and neither has what cannot be verified.
  * @throws what the provider and the decoders throw; PLATFORM_NOT_FOUND
  */
 export function childrenHandler(provider: Provider, options: ChildrenOptions = {}): Handler {
@@ -36,6 +37,12 @@ export function childrenHandler(provider: Provider, options: ChildrenOptions = {
           `${descriptor.digest} is a ${descriptor.mediaType}, which is not known; what it may lead to is left out`,
         );
       }
+      return [];
+    }
+    if (!isDigest(descriptor.digest)) {
+      options.onWarning?.(
+        `${descriptor.digest} has an algorithm that is not known, so it cannot be verified; what it may lead to is left out`,
+      );
       return [];
     }
     const call = { ...(signal && { signal }), ...(options.limits && { limits: options.limits }) };

@@ -45,10 +45,12 @@ export async function readDocument(
 /**
  * A small blob or document, whole and verified whatever the provider did about it; from the descriptor itself where
  * that embeds it.
+ * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, what the provider throws
  */
 export async function readBlob(provider: Provider, descriptor: Descriptor, options: GraphOptions): Promise<Buffer> {
   const what = `${descriptor.mediaType} ${descriptor.digest}`;
   const limits = options.limits ?? defaultLimits;
+  const algorithm = algorithmOf(descriptor.digest);
   checkLimit(limits, "metadataBytes", descriptor.size, `${what} of ${descriptor.size} bytes`);
   const embedded = embeddedData(descriptor, limits);
   if (embedded) return embedded;
@@ -58,7 +60,7 @@ export async function readBlob(provider: Provider, descriptor: Descriptor, optio
     limit: limits.metadataBytes,
   });
   requireSize(bytes.length, descriptor.size, what);
-  requireDigest(digestOf(bytes, algorithmOf(descriptor.digest)), descriptor.digest, what);
+  requireDigest(digestOf(bytes, algorithm), descriptor.digest, what);
   return bytes;
 }
 

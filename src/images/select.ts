@@ -1,7 +1,7 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits } from "../base/limits.ts";
 import type { Provider } from "../content/source.ts";
-import type { Digest } from "../spec/digest.ts";
+import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types.ts";
 import { type GraphOptions, isDocument, type ReadDocument, readConfig, readDocument } from "./graph.ts";
 import { formatFullPlatform, formatPlatform, hostPlatform, platformRank } from "./platform.ts";
@@ -10,16 +10,16 @@ import { formatFullPlatform, formatPlatform, hostPlatform, platformRank } from "
 export type PlatformChoice = "all" | readonly Platform[];
 
 /**
- * The best entry of an index for a platform: the closest variant, the first among equals. Attestations, whose
- * platform is unknown/unknown, are never chosen.
+ * The best entry of an index for a platform: the closest variant; the first among equals. Attestations are never chosen, and what cannot be verified only where nothing else fits.
  */
 export function selectManifest(index: Index, wanted: Platform): Descriptor | undefined {
-  let best: { readonly entry: Descriptor; readonly rank: number } | undefined;
-  for (const entry of index.manifests) {
-    const rank =
-      entry.platform && isDocument(entry) && !isAttestation(entry) ? platformRank(wanted, entry.platform) : undefined;
-    if (rank !== undefined && (!best || rank < best.rank)) best = { entry, rank };
-  }
+  const fitting = index.manifests.flatMap((entry) => {
+    const { platform } = entry;
+    const rank = platform && isDocument(entry) && !isAttestation(entry) ? platformRank(wanted, platform) : undefined;
+    return platform && rank !== undefined ? [{ entry, platform, rank }] : [];
+  });
+  const readable = fitting.filter(({ entry }) => isDigest(entry.digest));
+  const [best] = (readable.length > 0 ? readable : fitting).sort((a, b) => a.rank - b.rank);
   return best?.entry;
 }
 
@@ -57,7 +57,7 @@ export class PlatformSelection {
   /** The first entry without a platform that leads to an image for this one. */
   async #lookInto(index: Index, platform: Platform, options: GraphOptions): Promise<Descriptor | undefined> {
     for (const entry of index.manifests) {
-      if (!isDocument(entry) || isAttestation(entry) || entry.platform?.os) continue;
+      if (!isDocument(entry) || !isDigest(entry.digest) || isAttestation(entry) || entry.platform?.os) continue;
       try {
         await manifestForPlatform(this.#provider, entry, { ...options, platform, what: this.#what });
         return entry;
@@ -75,9 +75,12 @@ export function platformsOf(index: Index): readonly string[] {
   return [...new Set(images.flatMap(({ platform }) => (platform?.os ? [formatFullPlatform(platform)] : [])))];
 }
 
-/** An entry that says something about another one of the same index, as BuildKit writes provenance and SBOMs. */
-export function isAttestation({ annotations, platform }: Descriptor): boolean {
-  return annotations?.["vnd.docker.reference.type"] === "attestation-manifest" || platform?.os === "unknown";
+/**
+ * An entry that says something about another one of the same index, as BuildKit writes provenance and SBOMs. Its
+ * annotation says so; an unknown platform alone says nothing.
+ */
+export function isAttestation({ annotations }: Descriptor): boolean {
+  return annotations?.["vnd.docker.reference.type"] === "attestation-manifest";
 }
 
 /** The attestations of an index about one of its entries. */

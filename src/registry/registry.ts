@@ -72,7 +72,10 @@ export interface Registry {
    * @throws MANIFEST_UNKNOWN, DIGEST_MISMATCH, LIMIT_EXCEEDED
    */
   getManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest>;
-  /** A blob that is verified as it is read, and that resumes inside where it comes from far. @throws BLOB_UNKNOWN */
+  /**
+   * A blob that is verified as it is read, and that resumes inside where it comes from far.
+   * @throws BLOB_UNKNOWN, UNSUPPORTED_ALGORITHM
+   */
   getBlob(repo: RepoName, blob: Digest | Expected, options?: GetBlobOptions): Promise<Content>;
   /** Bytes `start` to `end` (exclusive) of a blob, unverified. @throws BLOB_UNKNOWN, RANGE_INVALID */
   getBlobRange(
@@ -148,15 +151,18 @@ export function rangeInvalid(what: string, start: number, end: number, size: num
   return new GantryError("RANGE_INVALID", `${what}: bytes ${start} to ${end} are not within its ${size} bytes`);
 }
 
-/** What an expectation says of a blob, from its digest alone or from a descriptor. */
+/** What an expectation says of a blob, from its digest alone or from a descriptor. @throws UNSUPPORTED_ALGORITHM */
 export function expectedOf(blob: Digest | Expected): Expected {
-  return typeof blob === "string" ? { digest: blob } : blob;
+  const expected = typeof blob === "string" ? { digest: blob } : blob;
+  algorithmOf(expected.digest);
+  return expected;
 }
 
 /** One repository as a reader of its image graph: documents as manifests, everything else as blobs. */
 export function providerOf(registry: Registry, repo: RepoName): Provider {
   return {
     async read(descriptor, options) {
+      algorithmOf(descriptor.digest);
       const type = descriptor.mediaType ?? "";
       if (!isIndexType(type) && !isManifestType(type) && !isSchema1Type(type)) {
         return registry.getBlob(repo, descriptor, options);

@@ -37,11 +37,13 @@ export function embeddedFault({ data, size, digest }: Descriptor): DataFault | u
 /**
  * The content that a descriptor carries in its `data` field, verified against size and digest as if it had been
  * fetched (image-spec descriptor.md, "Embedded Content"); undefined where it carries none.
- * @throws DIGEST_MISMATCH, SIZE_MISMATCH, INVALID_DOCUMENT, LIMIT_EXCEEDED
+ * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, INVALID_DOCUMENT, LIMIT_EXCEEDED
  */
 export function embeddedData(descriptor: Descriptor, limits: Limits = defaultLimits): Buffer | undefined {
   const { data, digest, size } = descriptor;
   if (data === undefined) return undefined;
+  // What cannot be verified is not handed out.
+  algorithmOf(digest);
   const what = `the data that is embedded in the descriptor of ${digest}`;
   // Four characters are three bytes; both are looked at before anything is decoded.
   checkLimit(limits, "metadataBytes", Math.max(size, (data.length / 4) * 3 - padding(data)), what);

@@ -32,7 +32,7 @@ export type Document =
  * what the descriptor or the registry said. A document that has both `manifests` and `layers` or `config` is refused,
  * whatever it calls itself. Unknown fields are kept.
  * @param what names the document in messages
- * @throws INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT, UNSUPPORTED_MEDIA_TYPE, INVALID_DIGEST, UNSUPPORTED_ALGORITHM, LIMIT_EXCEEDED
+ * @throws INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT, UNSUPPORTED_MEDIA_TYPE, INVALID_DIGEST, LIMIT_EXCEEDED
  */
 export function decodeDocument(
   bytes: Uint8Array,

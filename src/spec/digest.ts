@@ -2,8 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import { GantryError } from "../base/error.ts";
 
 /**
- * A parsed content identifier, `algorithm:hex`. Only {@link parseDigest} and {@link Hasher} make one, so whoever holds
- * a Digest may use it in a path or an address.
+ * A parsed content identifier, `algorithm:hex`. Only parsers and {@link Hasher} make one. A document may list one whose
+ * algorithm is not known here: it is passed on, and {@link algorithmOf}, without which there is no path, no request and
+ * no verifying, refuses it.
  * @see image-spec descriptor.md, "Digests"
  */
 export type Digest = string & { readonly __digest: unique symbol };
@@ -25,14 +26,8 @@ export function parseDigest(text: unknown, where = "digest"): Digest {
     throw new GantryError("INVALID_DIGEST", `${where}: ${shown} is not a digest; expected sha256:<64 hex digits>`);
   }
   const algorithm = text.slice(0, text.indexOf(":"));
-  const length = Object.hasOwn(hexLengths, algorithm) ? hexLengths[algorithm as DigestAlgorithm] : undefined;
-  if (length === undefined) {
-    throw new GantryError(
-      "UNSUPPORTED_ALGORITHM",
-      `${where}: unsupported algorithm ${algorithm} in ${shown}; supported are sha256 and sha512`,
-      { details: { algorithm } },
-    );
-  }
+  if (!isRegistered(algorithm)) throw unsupportedAlgorithm(text, `${where}: `);
+  const length = hexLengths[algorithm];
   const hex = text.slice(algorithm.length + 1);
   if (hex.length !== length || !/^[0-9a-f]+$/.test(hex)) {
     throw new GantryError(
@@ -53,8 +48,20 @@ export function isDigest(text: string): text is Digest {
   }
 }
 
+/** @throws UNSUPPORTED_ALGORITHM for a digest that a document lists and that cannot be verified here */
 export function algorithmOf(digest: Digest): DigestAlgorithm {
-  return digest.slice(0, digest.indexOf(":")) as DigestAlgorithm;
+  const algorithm = digest.slice(0, digest.indexOf(":"));
+  if (!isRegistered(algorithm)) throw unsupportedAlgorithm(digest);
+  return algorithm;
+}
+
+const isRegistered = (algorithm: string): algorithm is DigestAlgorithm => Object.hasOwn(hexLengths, algorithm);
+
+function unsupportedAlgorithm(digest: string, where = ""): GantryError<"UNSUPPORTED_ALGORITHM"> {
+  const algorithm = digest.slice(0, digest.indexOf(":"));
+  const shown = JSON.stringify(digest.slice(0, 160));
+  const message = `${where}unsupported algorithm ${algorithm} in ${shown}; supported are sha256 and sha512`;
+  return new GantryError("UNSUPPORTED_ALGORITHM", message, { details: { algorithm } });
 }
 
 export function hexOf(digest: Digest): string {

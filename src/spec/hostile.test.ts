@@ -1,11 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { GantryError } from "../base/index.ts";
-import { LayoutRegistry } from "../registry/index.ts";
+import { bytesSource } from "../content/index.ts";
+import { parseRepoName } from "../reference/index.ts";
+import { LayoutRegistry, RemoteRegistry } from "../registry/index.ts";
 import {
+  algorithmOf,
+  type Digest,
   decodeDocument,
   decodeImage,
   decodeLayoutIndex,
+  embeddedData,
   encodeIndex,
+  type Manifest,
   mediaTypes,
   parseDigest,
   summarizeManifest,
@@ -79,6 +85,30 @@ describe("hostile documents", () => {
     const bad = { ...manifest, layers: [{ ...descriptor, digest: "sha256:../../../etc/passwd" }] };
     expect(code(() => decodeDocument(json(bad), mediaTypes.manifest))).toBe("INVALID_DIGEST");
     const layout = new LayoutRegistry("/nonexistent");
+    // A document may list an algorithm that is not known; it leads to no path and to no request.
+    const listed = { ...descriptor, digest: "blake3:../../../etc/passwd" };
+    expect(code(() => decodeDocument(json({ ...manifest, layers: [listed] }), undefined))).toBe("INVALID_DIGEST");
+    const unknown = `blake3:${hex}` as Digest;
+    expect(code(() => layout.blobs.path(unknown))).toBe("UNSUPPORTED_ALGORITHM");
+    const remote = new RemoteRegistry("registry.invalid");
+    const repo = parseRepoName("app");
+    const source = bytesSource({ digest: unknown }, Buffer.alloc(3));
+    for (const ask of [
+      () => remote.getBlob(repo, unknown),
+      () => remote.getBlob(repo, { digest: unknown, size: 3 }),
+      () => remote.getBlobRange(repo, { digest: unknown }, { start: 0, end: 1 }),
+      () => remote.getManifest(repo, unknown),
+      () => remote.resolveManifest(repo, unknown),
+      () => remote.resolveBlob(repo, unknown),
+      () => remote.deleteBlob(repo, unknown),
+      () => remote.deleteManifest(repo, unknown),
+      () => remote.mountBlob(repo, parseRepoName("other"), unknown),
+      () => remote.pushBlob(repo, { ...descriptor, digest: unknown }, source),
+      () => remote.referrers(repo, unknown)[Symbol.asyncIterator]().next(),
+    ]) {
+      await expect(ask()).rejects.toMatchObject({ code: "UNSUPPORTED_ALGORITHM" });
+    }
+    await remote.close();
     expect(layout.blobs.path(parseDigest(`sha256:${hex}`))).toBe(`/nonexistent/blobs/sha256/${hex}`);
   });
 
@@ -135,13 +165,16 @@ describe("hostile documents", () => {
     }
   });
 
-  test("M15 schema 1, unknown algorithms, oversized, crowded and deep documents are refused", () => {
+  test("M15 schema 1, oversized, crowded and deep documents are refused, and unknown algorithms once they matter", () => {
     expect(code(() => decodeDocument(json({ schemaVersion: 1, fsLayers: [] }), undefined))).toBe(
       "UNSUPPORTED_MEDIA_TYPE",
     );
     expect(code(() => decodeDocument(json(manifest), mediaTypes.dockerSchema1Signed))).not.toBe("accepted");
     const blake = { ...manifest, layers: [{ ...descriptor, digest: `blake3:${hex}` }] };
-    expect(code(() => decodeDocument(json(blake), undefined))).toBe("UNSUPPORTED_ALGORITHM");
+    const passed = decodeDocument(json(blake), undefined) as { manifest: Manifest };
+    expect(code(() => algorithmOf(passed.manifest.layers[0]!.digest))).toBe("UNSUPPORTED_ALGORITHM");
+    const empty = { ...passed.manifest.layers[0]!, size: 2, data: "e30=" };
+    expect(code(() => embeddedData(empty))).toBe("UNSUPPORTED_ALGORITHM");
     const crowded = { ...manifest, layers: Array.from({ length: 60_000 }, () => descriptor) };
     expect(code(() => decodeDocument(json(crowded), undefined))).toBe("LIMIT_EXCEEDED");
     const annotated = {

@@ -104,8 +104,9 @@ export const digest: Schema = scalar((value, path, report) => {
     parseDigest(value, path);
   } catch (error) {
     if (!isGantryError(error)) throw error;
-    // The specification lets algorithms pass that it does not know; only reading the content needs to know them.
-    if (report.strict && error.code === "UNSUPPORTED_ALGORITHM") return;
+    // descriptor.md: Implementations SHOULD allow digests with unrecognized algorithms to pass validation if they
+    // comply with the above grammar. Only reading the content needs to know the algorithm.
+    if (error.code === "UNSUPPORTED_ALGORITHM") return;
     report.fail(path, error.message.slice(path.length + 2), error.code);
   }
 });

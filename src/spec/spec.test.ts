@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { GantryError } from "../base/index.ts";
 import {
+  algorithmOf,
   annotationKeys,
   type Digest,
+  decodeDescriptor,
   decodeDocument,
   decodeImage,
   decodeLayoutIndex,
@@ -13,7 +14,6 @@ import {
   encodeJson,
   encodeManifest,
   formatTime,
-  type Image,
   imageLayout,
   isCheckpointType,
   isConfigType,
@@ -24,6 +24,7 @@ import {
   isSchema1Type,
   type Manifest,
   mediaTypes,
+  parseDigest,
   validateDescriptor,
   validateImage,
   validateImageLayout,
@@ -272,18 +273,26 @@ describe("names of things", () => {
     expect(embeddedData(emptyJsonDescriptor)!.toString()).toBe("{}");
   });
 
-  test("an unregistered algorithm is unsupported, not malformed", () => {
-    const image = {
-      architecture: "a",
-      os: "b",
-      rootfs: { type: "layers", diff_ids: ["blake3:abc"] },
-    } as unknown as Image;
-    try {
-      decodeImage(encodeImage(image));
-      expect.unreachable();
-    } catch (error) {
-      expect((error as GantryError).code).toBe("UNSUPPORTED_ALGORITHM");
-      expect(error).toBeInstanceOf(GantryError);
-    }
-  });
+  test.each(["blake3:abc", "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564", "multihash+base58:QmRZxt2b1"])(
+    "%s decodes, is valid and is written back; reading it is unsupported, not malformed",
+    (unknown) => {
+      const image = `{"architecture":"a","os":"b","rootfs":{"type":"layers","diff_ids":["${unknown}"]}}`;
+      const index = `{"schemaVersion":2,"manifests":[{"mediaType":"${mediaTypes.manifest}","digest":"${unknown}","size":3},${JSON.stringify(layer)}]}`;
+      expect(roundTrip.image(image)).toBe(image);
+      expect(roundTrip.manifest(index)).toBe(index);
+      expect(encodeIndex(decodeLayoutIndex(Buffer.from(index))).toString()).toBe(index);
+      expect([validateImage(Buffer.from(image)), validateIndex(Buffer.from(index))]).toEqual([[], []]);
+      const { digest } = decodeDescriptor({ ...layer, digest: unknown });
+      expect(() => algorithmOf(digest)).toThrow(expect.objectContaining({ code: "UNSUPPORTED_ALGORITHM" }));
+      expect(() => parseDigest(unknown)).toThrow(expect.objectContaining({ code: "UNSUPPORTED_ALGORITHM" }));
+    },
+  );
+
+  test.each(["sha256:abc", "blake3:a/b", "blake3:", "Blake3:ab", "blake3", `sha512:${"a".repeat(64)}`])(
+    "%s is malformed wherever it stands",
+    (malformed) =>
+      expect(() => decodeDescriptor({ ...layer, digest: malformed })).toThrow(
+        expect.objectContaining({ code: "INVALID_DIGEST" }),
+      ),
+  );
 });

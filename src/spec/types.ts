@@ -30,6 +30,7 @@ export interface Platform {
 /** image-spec descriptor.md: what is needed to fetch content and to know it when it comes. `size` is in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
+  /** Of any algorithm where a document lists it; reading its content is UNSUPPORTED_ALGORITHM for most. */
   readonly digest: Digest;
   readonly size: number;
   /** Other places to download the content from. */

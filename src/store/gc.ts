@@ -380,6 +380,8 @@ class Marks {
   }
 
   #find(digest: Digest): { path: string; size: number } | undefined {
+    // Of an algorithm that is not known: nothing can be stored under it.
+    if (!isDigest(digest)) return undefined;
     for (const path of [this.#store.blobs.path(digest), blobFile(this.#trash, digest)]) {
       const found = lstatSync(path, { throwIfNoEntry: false });
       if (found?.isFile()) return { path, size: found.size };

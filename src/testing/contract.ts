@@ -5,8 +5,8 @@ import type { ErrorCode } from "../base/codes.ts";
 import { isGantryError } from "../base/error.ts";
 import { bytesBody, bytesSource } from "../content/source.ts";
 import { parseRepoName, parseTag } from "../reference/reference.ts";
-import type { Registry } from "../registry/registry.ts";
-import { digestOf, parseDigest } from "../spec/digest.ts";
+import { providerOf, type Registry } from "../registry/registry.ts";
+import { type Digest, digestOf, parseDigest } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import { pushImage, randomImage, seededBytes, testBlob, testIndex } from "./images.ts";
 
@@ -128,6 +128,16 @@ export function registryContract(capabilities: RegistryCapabilities = {}): Contr
     await rejects(registry.getManifest(repo, parseTag("nope")), "MANIFEST_UNKNOWN");
     await rejects(registry.resolveManifest(repo, parseTag("nope")), "MANIFEST_UNKNOWN");
     await rejects(registry.mountBlob(repo, other, absent), "BLOB_UNKNOWN", "UNSUPPORTED");
+  });
+
+  add("what cannot be verified is neither read nor taken", async (registry) => {
+    const blob = testBlob(seededBytes(300));
+    const unknown = { ...blob, descriptor: { ...blob.descriptor, digest: "blake3:abc" as Digest } };
+    await rejects(registry.getBlob(repo, unknown.descriptor), "UNSUPPORTED_ALGORITHM");
+    await rejects(registry.getBlob(repo, unknown.descriptor.digest), "UNSUPPORTED_ALGORITHM");
+    await rejects(registry.pushBlob(repo, unknown.descriptor, source(unknown)), "UNSUPPORTED_ALGORITHM");
+    const manifest = { ...unknown.descriptor, mediaType: mediaTypes.manifest };
+    await rejects(() => providerOf(registry, repo).read(manifest), "UNSUPPORTED_ALGORITHM");
   });
 
   add("wrong bytes are refused and not kept", async (registry) => {

@@ -5,6 +5,7 @@ import type { OperationOptions } from "../base/progress.ts";
 import type { BlobSource, Provider } from "../content/source.ts";
 import { type GraphOptions, isDocument, readDocument } from "../images/graph.ts";
 import { walk } from "../images/handlers.ts";
+import { formatFullPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice, PlatformSelection } from "../images/select.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import { providerOf, type Registry } from "../registry/registry.ts";
@@ -136,6 +137,7 @@ async function collect(source: ImageLocation, root: Descriptor, options: CopyOpt
     ...(options.limits && { limits: options.limits }),
   };
   const visit = async (descriptor: Descriptor): Promise<readonly Descriptor[]> => {
+    requireVerifiable(descriptor, source.name);
     // An index may list what we do not know: it is passed on as it is, and what it may lead to with it is not ours to say.
     if (!isDocument(descriptor)) {
       const { bytes } = await source.registry.getManifest(source.repo, descriptor.digest, graph);
@@ -148,8 +150,10 @@ async function collect(source: ImageLocation, root: Descriptor, options: CopyOpt
     found.set(descriptor.digest, { passed: read, below, image: document.kind === "manifest" });
     if (document.kind === "manifest") {
       const { config, layers } = document.manifest;
-      blobs.set(config.digest, config);
-      for (const layer of layers) if (!isForeignLayerType(layer.mediaType)) blobs.set(layer.digest, layer);
+      for (const blob of [config, ...layers.filter((layer) => !isForeignLayerType(layer.mediaType))]) {
+        requireVerifiable(blob, source.name);
+        blobs.set(blob.digest, blob);
+      }
     }
     return below;
   };
@@ -175,6 +179,17 @@ async function collect(source: ImageLocation, root: Descriptor, options: CopyOpt
     );
   }
   return { documents: wanted, blobs };
+}
+
+/** What cannot be verified is not sent on. @throws UNSUPPORTED_ALGORITHM */
+function requireVerifiable({ digest, platform }: Descriptor, what: string): void {
+  if (isDigest(digest)) return;
+  const shown = platform?.os ? `${digest} (${formatFullPlatform(platform)})` : digest;
+  throw new GantryError(
+    "UNSUPPORTED_ALGORITHM",
+    `${what} lists ${shown}, and only sha256 and sha512 can be verified; nothing was sent. Choose what to copy with --platform`,
+    { details: { digest } },
+  );
 }
 
 /** An image that stands alone is for the platforms that its configuration says. @throws PLATFORM_NOT_FOUND */

@@ -78,7 +78,10 @@ export interface Inspection {
   readonly images: readonly ImageSummary[];
   /** Entries of the index that are no images: attestations and other artifacts. */
   readonly artifacts: readonly Descriptor[];
-  /** Images that the index lists, but whose documents are not here: a partial image in a store or a layout. */
+  /**
+   * Images that the index lists, but whose documents are not here, as in a partial image, or cannot be verified: their
+   * digest is of an algorithm that is not known.
+   */
   readonly missing: readonly Descriptor[];
   /** What refers to it: signatures, SBOMs; absent where nobody keeps a list. */
   readonly referrers?: readonly Descriptor[];
@@ -106,7 +109,8 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
       seen.add(at.digest);
       checkLimit(limits, "graphNodes", seen.size, location);
       const read = await readDocument(provider, at, options).catch((error: unknown) => {
-        if (depth > 0 && error instanceof GantryError && /_UNKNOWN$/.test(error.code)) return undefined;
+        if (depth > 0 && error instanceof GantryError && /_UNKNOWN$|^UNSUPPORTED_ALGORITHM$/.test(error.code))
+          return undefined;
         throw error;
       });
       if (!read) return void missing.push(at);

@@ -244,7 +244,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     const { manifests } = await this.#index.read();
     const seen = new Set<Digest>();
     for (const entry of manifests) {
-      if (seen.has(entry.digest) || this.#place(entry)?.repo !== repo) continue;
+      if (seen.has(entry.digest) || !isDigest(entry.digest) || this.#place(entry)?.repo !== repo) continue;
       seen.add(entry.digest);
       const { bytes, descriptor } = await this.getManifest(repo, entry.digest);
       const { subject, artifactType, annotations } = summarizeManifest(bytes);

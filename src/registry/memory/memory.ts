@@ -121,9 +121,10 @@ export class MemoryRegistry implements Registry {
     source: BlobSource,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Descriptor> {
+    const algorithm = algorithmOf(descriptor.digest);
     await using content = await source.open(options);
     const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
-    requireDigest(digestOf(bytes, algorithmOf(descriptor.digest)), descriptor.digest, `blob ${descriptor.digest}`);
+    requireDigest(digestOf(bytes, algorithm), descriptor.digest, `blob ${descriptor.digest}`);
     this.#open(repo).blobs.set(descriptor.digest, bytes);
     return descriptor;
   }

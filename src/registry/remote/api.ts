@@ -1,5 +1,6 @@
 import { isGantryError } from "../../base/error.ts";
 import { apiHost, type RepoName } from "../../reference/reference.ts";
+import { parseDigest } from "../../spec/digest.ts";
 import { isLoopback } from "../../transport/addresses.ts";
 import { hubRate, type Rate, RateLimiter } from "../../transport/rate.ts";
 import { type HttpRequest, type HttpResponse, Transport, type TransportOptions } from "../../transport/transport.ts";
@@ -90,7 +91,11 @@ export class Api {
     }
   }
 
+  /** @param rest what follows the repository: `blobs/sha256:...`. @throws UNSUPPORTED_ALGORITHM */
   async url(repo: RepoName, rest: string): Promise<URL> {
+    // Of all that a path can name, digests alone have a colon.
+    const name = rest.slice(rest.indexOf("/") + 1);
+    if (name.includes(":")) parseDigest(name, `${this.name}/${repo}`);
     const url = new URL(`${repo}/${rest}`, (await this.connect()).url);
     if (this.#options.namespace) url.searchParams.set("ns", this.#options.namespace);
     return url;

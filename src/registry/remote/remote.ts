@@ -188,6 +188,7 @@ export class RemoteRegistry implements Registry {
     options: CallOptions = {},
   ): Promise<Descriptor> {
     const { uploads } = this.#options;
+    algorithmOf(descriptor.digest);
     const { url } = await this.#api.connect();
     const asked = `pushing blob ${descriptor.digest} to ${this.name}/${repo}`;
     const target: PushTarget = {
@@ -233,6 +234,7 @@ export class RemoteRegistry implements Registry {
   }
 
   async mountBlob(from: RepoName, to: RepoName, digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
+    algorithmOf(digest);
     const what = `blob ${digest} from ${from} in ${this.name}/${to}`;
     const response = await this.#startUpload(to, { mount: digest, from }, `mounting ${what}`, options);
     await response.discard();

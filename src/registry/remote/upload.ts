@@ -1,7 +1,7 @@
 import { GantryError, isGantryError } from "../../base/error.ts";
 import type { Body } from "../../content/content.ts";
 import type { RepoName } from "../../reference/reference.ts";
-import type { Digest } from "../../spec/digest.ts";
+import { algorithmOf, type Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { nextHop } from "../../transport/redirect.ts";
@@ -96,6 +96,7 @@ export class RemoteUpload implements BlobUpload {
 
   async commit(digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
     const url = new URL(this.#location);
+    algorithmOf(digest);
     url.searchParams.set("digest", digest);
     const response = await this.#exchange(
       { method: "PUT", url, body: Buffer.alloc(0), ...(options.signal && { signal: options.signal }) },
