@@ -1,3 +1,4 @@
+import os from "node:os";
 import { GantryError } from "../base/error.ts";
 import type { Platform } from "../spec/types.ts";
 
@@ -73,16 +74,16 @@ export function parsePlatform(text: string): Platform {
       return fail("its options are badly escaped");
     }
   };
-  const os = {
+  const options = {
     ...(version && { "os.version": decode(version) }),
     ...(features && { "os.features": features.slice(1).split("+").map(decode) }),
   };
   const [architecture, variant] = others;
   if (architecture !== undefined) {
-    return normalizePlatform({ os: name, architecture, ...(variant && { variant }), ...os });
+    return normalizePlatform({ os: name, architecture, ...(variant && { variant }), ...options });
   }
-  const host = hostPlatform();
-  const asSystem = normalizePlatform({ ...host, os: name, ...os });
+  const { "os.version": _build, ...host } = hostPlatform();
+  const asSystem = normalizePlatform({ ...host, os: name, ...options });
   if (knownSystems.has(asSystem.os)) return asSystem;
   const asArchitecture = normalizePlatform({ os: host.os, architecture: system });
   if (knownArchitectures.has(asArchitecture.architecture)) return asArchitecture;
@@ -114,13 +115,18 @@ const nodeArchitectures: ReadonlyMap<string, string> = new Map([
   ["mipsel", "mipsle"],
 ]);
 
-/** What images for this machine say. Containers run on Linux, also where a virtual machine runs it. */
+/**
+ * What images for this machine say. Containers run on Linux, also where a virtual machine runs it; Windows, whose
+ * images run on some builds only, says which build it is.
+ */
 export function hostPlatform(): Platform {
+  const windows = process.platform === "win32";
   const architecture = nodeArchitectures.get(process.arch) ?? process.arch;
   const arm = (process.config.variables as { readonly arm_version?: string }).arm_version;
   return normalizePlatform({
-    os: process.platform === "win32" ? "windows" : "linux",
+    os: windows ? "windows" : "linux",
     architecture,
+    ...(windows && { "os.version": os.release() }),
     ...(architecture === "arm" && arm && { variant: `v${arm}` }),
   });
 }
@@ -177,6 +183,18 @@ function sameVersion(want: Platform, have: Platform): boolean {
   if (host.build < first) return host.build === image.build;
   const oldest = stableBuilds.findLast((build) => host.build > build) ?? first;
   return oldest <= image.build && image.build <= host.build;
+}
+
+/** Which of two platforms has the older build of Windows: negative where `a` has. One that says no build is the oldest. */
+export function compareBuilds(a: Platform, b: Platform): number {
+  const [first, second] = [a, b].map((platform) =>
+    platform.os.toLowerCase() === "windows" ? (platform["os.version"] ?? "").split(".").map(Number) : [],
+  ) as [number[], number[]];
+  for (let at = 0; at < Math.max(first.length, second.length); at += 1) {
+    const difference = (first[at] || 0) - (second[at] || 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 function windowsVersion(platform: Platform): { major: number; minor: number; build: number } | undefined {

@@ -4,13 +4,14 @@ import type { Provider } from "../content/source.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types.ts";
 import { type GraphOptions, isDocument, type ReadDocument, readConfig, readDocument } from "./graph.ts";
-import { formatFullPlatform, formatPlatform, hostPlatform, platformRank } from "./platform.ts";
+import { compareBuilds, formatFullPlatform, formatPlatform, hostPlatform, platformRank } from "./platform.ts";
 
 /** Which platforms of an image are meant: all of them, or those listed. */
 export type PlatformChoice = "all" | readonly Platform[];
 
 /**
- * The best entry of an index for a platform: the closest variant; the first among equals. Attestations are never chosen, and what cannot be verified only where nothing else fits.
+ * The best entry of an index for a platform: the closest variant; of those for Windows, the newest build; the first
+ * among equals. Attestations are never chosen, and what cannot be verified only where nothing else fits.
  */
 export function selectManifest(index: Index, wanted: Platform): Descriptor | undefined {
   const fitting = index.manifests.flatMap((entry) => {
@@ -19,7 +20,9 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor | und
     return platform && rank !== undefined ? [{ entry, platform, rank }] : [];
   });
   const readable = fitting.filter(({ entry }) => isDigest(entry.digest));
-  const [best] = (readable.length > 0 ? readable : fitting).sort((a, b) => a.rank - b.rank);
+  const [best] = (readable.length > 0 ? readable : fitting).sort(
+    (a, b) => a.rank - b.rank || compareBuilds(b.platform, a.platform),
+  );
   return best?.entry;
 }
 
