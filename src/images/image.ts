@@ -6,6 +6,7 @@ import type { Descriptor, Platform } from "../spec/types.ts";
 import { childrenHandler } from "./children.ts";
 import { type GraphOptions, readBlob, readDocument } from "./graph.ts";
 import { handlers, walk } from "./handlers.ts";
+import { diffIDs } from "./identity.ts";
 import { manifestForPlatform, platformsOf } from "./select.ts";
 
 export interface ImageOptions extends GraphOptions {
@@ -41,7 +42,7 @@ export async function rootFS(
   options: GraphOptions = {},
 ): Promise<readonly Digest[]> {
   const bytes = await readBlob(provider, config, options);
-  return decodeImage(bytes, `config ${config.digest}`, options.limits).rootfs.diff_ids;
+  return diffIDs(decodeImage(bytes, `config ${config.digest}`, options.limits));
 }
 
 /**

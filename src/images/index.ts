@@ -20,6 +20,7 @@ export {
   type WalkOptions,
   walk,
 } from "./handlers.ts";
+export { chainIDs, diffIDs } from "./identity.ts";
 export { config, Image, type ImageOptions, rootFS, size } from "./image.ts";
 export {
   formatFullPlatform,

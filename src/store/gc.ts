@@ -18,6 +18,7 @@ import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { childrenOf, isDocument } from "../images/graph.ts";
+import { chainIDs, diffIDs } from "../images/identity.ts";
 import { decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../spec/digest.ts";
 import { isConfigType, isLayerType } from "../spec/media-types.ts";
@@ -343,16 +344,13 @@ class Marks {
     }
   }
 
-  /** The diffIDs of an image, and the chainIDs of its stacks (image-spec config.md, "Layer ChainID"). */
+  /** The diffIDs of an image, and the chainIDs of its stacks. */
   #markLayers({ digest }: Child): readonly Child[] | undefined {
     const file = this.#wantLayers ? this.#find(digest) : undefined;
     if (!file || file.size > LARGEST_DOCUMENT) return undefined;
     const limits = { ...this.#store.limits, metadataBytes: LARGEST_DOCUMENT };
-    let chain: Digest | undefined;
-    for (const diffID of decodeImage(this.#read(digest, file.path), `config ${digest}`, limits).rootfs.diff_ids) {
-      chain = chain === undefined ? diffID : digestOf(`${chain} ${diffID}`);
-      this.#layers.add(diffID).add(chain);
-    }
+    const layers = diffIDs(decodeImage(this.#read(digest, file.path), `config ${digest}`, limits));
+    for (const id of [...layers, ...chainIDs(layers)]) this.#layers.add(id);
     return [];
   }
 

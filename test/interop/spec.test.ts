@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { chainIDs } from "../../src/images/index.ts";
 import {
   annotationKeys,
   decodeDescriptor,
@@ -11,6 +12,7 @@ import {
   decodeImage,
   decodeImageLayout,
   decodeLayoutIndex,
+  digestOf,
   encodeDescriptor,
   encodeImage,
   encodeImageLayout,
@@ -109,7 +111,7 @@ describe.skipIf(reason)(`the image specification${reason ? `: ${reason}` : ""}`,
     });
   });
 
-  function ask(documents: readonly { kind: Kind; text: string }[]): Answer[] {
+  function ask(documents: readonly { kind: Kind | "chain"; text: string }[]): Answer[] {
     const input = documents.map(({ kind, text }) => JSON.stringify({ kind, document: text })).join("\n");
     const run = spawnSync(oracle, { input, encoding: "utf8", maxBuffer: 1 << 28 });
     expect(run.status).toBe(0);
@@ -121,6 +123,13 @@ describe.skipIf(reason)(`the image specification${reason ? `: ${reason}` : ""}`,
         .map((line) => JSON.parse(line) as Answer)
     );
   }
+
+  test("chainIDs are those of the specification's own code, of either algorithm", () => {
+    const layers = Array.from({ length: 7 }, (_, at) => digestOf(`layer ${at}`, at % 3 === 2 ? "sha512" : "sha256"));
+    const stacks = layers.map((_, at) => layers.slice(0, at + 1));
+    const theirs = ask(stacks.map((stack) => ({ kind: "chain", text: stack.join(" ") })));
+    expect(chainIDs(layers)).toEqual(theirs.map(({ written }) => written));
+  });
 
   test("every constant of specs-go is here, under the same text", () => {
     const package_ = join(schemas, "../specs-go/v1");
