@@ -88,7 +88,10 @@ function decideMediaType(value: JsonObject, claimed: string | undefined, what: s
   }
   if (looksIndex) return mediaTypes.index;
   if (looksManifest) return mediaTypes.manifest;
-  throw new GantryError("UNSUPPORTED_MEDIA_TYPE", `${what} is neither an image manifest nor an index`);
+  throw new GantryError(
+    "UNSUPPORTED_MEDIA_TYPE",
+    `${what} is neither an image manifest nor an index: it has no mediaType, an index would have "manifests", and a manifest "config" and "layers"`,
+  );
 }
 
 /** Decodes an image configuration (image-spec config.md). Throws as {@link decodeDocument}. */

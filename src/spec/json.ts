@@ -41,8 +41,9 @@ export function parseJson(bytes: Uint8Array, most: number): ParsedJson {
 /**
  * Parses one JSON object from bytes that nobody vouches for. Beyond JSON.parse it refuses bytes that are not UTF-8,
  * duplicate keys (two readers could see two documents), whole numbers that do not fit, and nesting past 64 levels.
+ * @param bytes nothing but bytes: a text would have lost what made it no UTF-8
  * @param onText is given the text of a good document
- * @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
+ * @throws USAGE for what are no bytes, LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
  */
 export function parseJsonObject(
   bytes: Uint8Array,
@@ -51,6 +52,13 @@ export function parseJsonObject(
   limit: "metadataBytes" | "layoutIndexBytes" = "metadataBytes",
   onText?: (text: string, value: JsonObject) => void,
 ): JsonObject {
+  if (!(bytes instanceof Uint8Array)) {
+    const given = bytes === null ? "null" : `a value of type ${typeof bytes}`;
+    throw new GantryError(
+      "USAGE",
+      `${what}: the document must be given as bytes (Uint8Array), not as ${given}; Buffer.from(text) makes bytes of a text`,
+    );
+  }
   checkLimit(limits, limit, bytes.byteLength, `${what} of ${bytes.byteLength} bytes`);
   let parsed: ParsedJson;
   try {

@@ -6,6 +6,7 @@ import {
   decodeDescriptor,
   decodeDocument,
   decodeImage,
+  decodeImageLayout,
   decodeLayoutIndex,
   embeddedData,
   emptyJsonDescriptor,
@@ -239,6 +240,39 @@ describe("validation", () => {
       ["schemaVersion", "config.size"],
     ],
   ])("%s", (_name, found, paths) => expect(found.map(({ path }) => path)).toEqual(paths));
+});
+
+describe("what is no document", () => {
+  const decoders = { decodeDocument, decodeImage, decodeImageLayout, decodeLayoutIndex };
+  test.each(Object.entries(decoders))(
+    "%s takes bytes, and says so where it is given a text or nothing",
+    (_name, decode) => {
+      for (const [given, shown] of [
+        ["{}", "a value of type string"],
+        [undefined, "a value of type undefined"],
+        [null, "null"],
+        [{ schemaVersion: 2 }, "a value of type object"],
+        [[123, 125], "a value of type object"],
+      ]) {
+        const work = () => (decode as (bytes: unknown) => unknown)(given);
+        expect(work).toThrow(
+          expect.objectContaining({ code: "USAGE", message: expect.stringContaining(`${shown}; `) }),
+        );
+      }
+      expect(() => decode(Buffer.from("{}") as never, undefined as never)).toThrow(/missing|has no mediaType/);
+    },
+  );
+
+  test("an empty object is told what it lacks", () => {
+    const empty = new TextEncoder().encode("{}");
+    expect(() => decodeDocument(empty, undefined)).toThrow(
+      /has no mediaType, .* "manifests", .* "config" and "layers"/,
+    );
+    expect(() => decodeDocument(empty, mediaTypes.manifest)).toThrow("schemaVersion is missing");
+    expect(() => decodeLayoutIndex(empty)).toThrow("schemaVersion is missing");
+    expect(() => decodeImage(empty)).toThrow("rootfs is missing");
+    expect(() => decodeImageLayout(empty)).toThrow("imageLayoutVersion is missing");
+  });
 });
 
 describe("names of things", () => {
