@@ -3,7 +3,7 @@ import { isObject, type Schema, shapeOf } from "./schema.ts";
 import type { Descriptor, Image, ImageLayout, Index, Manifest } from "./types.ts";
 
 /** How a document was written, apart from its content. */
-interface Style {
+export interface Style {
   /** What one level is indented by; the empty string is all on one line. */
   readonly indent: string;
   /** Between a key and its value. */
@@ -24,10 +24,14 @@ const styles = new WeakMap<object, Style>();
 
 /** Keeps the style of a document that is being decoded, so that encoding it again gives the same bytes. */
 export function rememberStyle(text: string, document: object): void {
+  styles.set(document, styleOf(text));
+}
+
+export function styleOf(text: string): Style {
   let end = text.length;
   while (text[end - 1] === "\n") end -= 1;
   const indent = /^\{\n([ \t]+)/.exec(text)?.[1] ?? "";
-  styles.set(document, {
+  return {
     indent,
     colon: /^\{\s*"(?:[^"\\]|\\.)*"(: ?)/.exec(text)?.[1] ?? ":",
     comma: indent === "" && /[\]}"\del], ["{[\dtfn-]/.test(text) && !/[\]}"\del],["{[\dtfn-]/.test(text) ? ", " : ",",
@@ -35,7 +39,7 @@ export function rememberStyle(text: string, document: object): void {
     html: !/[<>&]/.test(text),
     numbered: isEscaped(text, "000[8c]"),
     replaced: isEscaped(text, "fffd"),
-  });
+  };
 }
 
 /** Whether the text has the escape, and not an escaped backslash before the same letters. */
@@ -85,7 +89,8 @@ function encode(document: unknown, schema: Schema | undefined): Buffer {
   return Buffer.from(write(document, schema, style, "") + style.end);
 }
 
-function write(value: unknown, schema: Schema | undefined, style: Style, indent: string): string {
+/** @param indent what the line that the value begins on is indented by */
+export function write(value: unknown, schema: Schema | undefined, style: Style, indent: string): string {
   if (typeof value === "string") return quote(value, style);
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const inner = indent + style.indent;
@@ -148,14 +153,14 @@ function inOrder(keys: readonly string[], known: readonly string[]): string[] {
 }
 
 /** The order of the UTF-8 bytes, as Go sorts: not that of JavaScript beyond U+FFFF. */
-function compareBytes(a: string, b: string): number {
+export function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 const lineSeparators = /[\u2028\u2029]/g;
 const loneSurrogates = /\\ud[89a-f][0-9a-f]{2}/g;
 
-function quote(text: string, style: Style): string {
+export function quote(text: string, style: Style): string {
   let quoted = JSON.stringify(text)
     .replace(lineSeparators, escapeCode)
     // What is no character comes out of Go as the replacement character.

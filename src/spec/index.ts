@@ -19,6 +19,7 @@ export {
   parseDigest,
   shortDigest,
 } from "./digest.ts";
+export { editImage, editIndex, editLayoutIndex, editManifest } from "./edit.ts";
 export {
   encodeDescriptor,
   encodeImage,
