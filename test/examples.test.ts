@@ -69,16 +69,18 @@ test("every example does what it says", async () => {
 
 test("the pages of docs/api show examples as they run here", () => {
   const pages = join(examples, "../docs/api");
+  let shown = 0;
   for (const page of readdirSync(pages)) {
     const blocks = [...readFileSync(join(pages, page), "utf8").matchAll(/```js\n([\s\S]*?)```/g)].map(
       (match) => match[1]!,
     );
-    expect([page, blocks.length > 0]).toEqual([page, true]);
+    shown += blocks.length;
     for (const block of blocks) {
       const name = /^\/\/ node examples\/([\w-]+\.mjs)/.exec(block)?.[1] ?? "";
       expect([page, name, block]).toEqual([page, name, readFileSync(join(examples, name), "utf8")]);
     }
   }
+  expect(shown).toBeGreaterThan(3);
 });
 
 test("the README names every command and every import", () => {
