@@ -9,4 +9,4 @@ export const newerNode: string = fileURLToPath(
 /** Why a test that needs it cannot run here; undefined where it can. */
 export const noNewerNode: string | undefined = existsSync(newerNode)
   ? undefined
-  : "needs a newer Node on linux-x64 or linux-arm64: npm test -- --setup brings it";
+  : "needs a newer Node on linux-x64 or linux-arm64: npm test brings it";

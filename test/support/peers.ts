@@ -16,7 +16,7 @@ const has = (program: string): boolean =>
 /** Why a test that needs these programs, or root, cannot run here; undefined where it can. */
 export function missing(options: { programs?: readonly string[]; root?: boolean }): string | undefined {
   const absent = (options.programs ?? []).filter((program) => !has(program));
-  if (absent.length > 0) return `needs ${absent.join(", ")}: npm test -- --setup installs it`;
+  if (absent.length > 0) return `needs ${absent.join(", ")}: npm test installs it, as root on Debian`;
   if (options.root && process.getuid?.() !== 0) return "needs root";
   return process.platform === "linux" ? undefined : "needs Linux";
 }

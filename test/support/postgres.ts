@@ -10,7 +10,7 @@ const bin = "/usr/lib/postgresql/15/bin";
 /** Why a test that needs PostgreSQL cannot run here; undefined where it can. */
 export const noPostgres: string | undefined = existsSync(join(bin, "initdb"))
   ? undefined
-  : "needs postgresql-15: npm test -- --setup installs it";
+  : "needs postgresql-15: npm test installs it, as root on Debian";
 
 export interface Postgres {
   /** An address of a new, empty database. */
