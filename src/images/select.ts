@@ -82,7 +82,7 @@ export function platformsOf(index: Index): readonly string[] {
  * An entry that says something about another one of the same index, as BuildKit writes provenance and SBOMs. Its
  * annotation says so; an unknown platform alone says nothing.
  */
-export function isAttestation({ annotations }: Descriptor): boolean {
+export function isAttestation({ annotations }: Pick<Descriptor, "annotations">): boolean {
   return annotations?.["vnd.docker.reference.type"] === "attestation-manifest";
 }
 

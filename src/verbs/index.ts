@@ -6,6 +6,7 @@ export { type CopyVerbOptions, copy, type PushOptions, push } from "./copy.ts";
 export { type ExplainedEndpoint, type Explanation, explain } from "./explain.ts";
 export { findImage, type ListedImage, labelImage, listImages, removeImages } from "./images.ts";
 export {
+  type ArtifactSummary,
   config,
   type ImageSummary,
   type Inspection,

@@ -1,7 +1,7 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits } from "../base/limits.ts";
-import { readConfig, readDocument } from "../images/graph.ts";
-import { manifestForPlatform } from "../images/select.ts";
+import { isDocument, readConfig, readDocument } from "../images/graph.ts";
+import { isAttestation, manifestForPlatform } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Manifest, Platform } from "../spec/types.ts";
@@ -64,7 +64,10 @@ export interface ImageSummary {
   readonly descriptor: Descriptor;
   readonly platform: Platform;
   readonly created?: string;
+  /** What it runs, its environment included. */
   readonly config: Image["config"];
+  /** How its layers came to be, from the base upwards. */
+  readonly history?: Image["history"] | undefined;
   /** Where the configuration itself is. */
   readonly configDescriptor: Descriptor;
   readonly layers: readonly (Descriptor & { readonly diffID: string })[];
@@ -72,12 +75,23 @@ export interface ImageSummary {
   readonly size: number;
 }
 
+/** A manifest that is no image, or an entry of an index that is no document at all and has no layers then. */
+export interface ArtifactSummary extends Descriptor {
+  /** What it says that it is, else what its config is (image-spec manifest.md, "Guidelines for Artifact Usage"). */
+  readonly artifactType?: string;
+  readonly layers: readonly Descriptor[];
+  /** The manifest that it says something about: its subject, or what an attestation is annotated with. */
+  readonly about?: string | undefined;
+}
+
 export interface Inspection {
   readonly name: string;
   readonly descriptor: Descriptor;
+  /** What an index says that it is. */
+  readonly artifactType?: string | undefined;
   readonly images: readonly ImageSummary[];
-  /** Entries of the index that are no images: attestations and other artifacts. */
-  readonly artifacts: readonly Descriptor[];
+  /** What is no image: attestations and other artifacts. */
+  readonly artifacts: readonly ArtifactSummary[];
   /**
    * Images that the index lists, but whose documents are not here, as in a partial image, or cannot be verified: their
    * digest is of an algorithm that is not known.
@@ -100,14 +114,16 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
       return { name: location, descriptor, images: [only], artifacts: [], missing: [], ...found };
     }
     const images: ImageSummary[] = [];
-    const artifacts: Descriptor[] = [];
+    const artifacts: ArtifactSummary[] = [];
     const missing: Descriptor[] = [];
     const seen = new Set<string>();
     const limits = options.limits ?? defaultLimits;
+    let artifactType: string | undefined;
     const visit = async (at: Descriptor, depth: number): Promise<void> => {
       if (seen.has(at.digest)) return;
       seen.add(at.digest);
       checkLimit(limits, "graphNodes", seen.size, location);
+      if (depth > 0 && !isDocument(at)) return void artifacts.push({ ...at, layers: [] });
       const read = await readDocument(provider, at, options).catch((error: unknown) => {
         if (depth > 0 && error instanceof GantryError && /_UNKNOWN$|^UNSUPPORTED_ALGORITHM$/.test(error.code))
           return undefined;
@@ -116,18 +132,19 @@ export function inspect(location: string, options: LookOptions = {}): Promise<In
       if (!read) return void missing.push(at);
       const { document } = read;
       if (document.kind === "index") {
+        if (depth === 0) artifactType = document.index.artifactType;
         checkLimit(limits, "graphDepth", depth + 1, `${location}: the nesting of its indexes`);
         for (const entry of document.index.manifests) await visit(entry, depth + 1);
         return;
       }
-      const attestation = at.platform?.os === "unknown";
-      const isImage = !attestation && /container\.image\.v1|image\.config\.v1/.test(document.manifest.config.mediaType);
-      if (!isImage) return void artifacts.push(at);
+      const { artifactType: type, config } = document.manifest;
+      const isImage = !isAttestation(at) && !type && /container\.image\.v1|image\.config\.v1/.test(config.mediaType);
+      if (!isImage) return void artifacts.push(summarizeArtifact(at, document.manifest));
       images.push(summarize(at, await readConfig(provider, document.manifest, options), document.manifest));
     };
     await visit(descriptor, 0);
     const found = await referrersOf(opened, descriptor, options);
-    return { name: location, descriptor, images, artifacts, missing, ...found };
+    return { name: location, descriptor, artifactType, images, artifacts, missing, ...found };
   });
 }
 
@@ -147,6 +164,12 @@ async function referrersOf(
   }
 }
 
+function summarizeArtifact(descriptor: Descriptor, manifest: Manifest): ArtifactSummary {
+  const { artifactType, config, layers, subject } = manifest;
+  const about = subject?.digest ?? descriptor.annotations?.["vnd.docker.reference.digest"];
+  return { ...descriptor, artifactType: artifactType ?? config.mediaType, layers, about };
+}
+
 function summarize(descriptor: Descriptor, config: Image, manifest: Manifest): ImageSummary {
   const { layers } = manifest;
   const { os, architecture, variant } = config;
@@ -155,6 +178,7 @@ function summarize(descriptor: Descriptor, config: Image, manifest: Manifest): I
     platform: { os, architecture, ...(variant && { variant }) },
     ...(config.created && { created: config.created }),
     config: config.config,
+    history: config.history,
     configDescriptor: manifest.config,
     layers: layers.map((layer, at) => ({ ...layer, diffID: config.rootfs.diff_ids[at]! })),
     size: layers.reduce((sum, layer) => sum + layer.size, 0),

@@ -1,7 +1,11 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../base/text.ts";
 import { formatPlatform } from "../../images/platform.ts";
-import { type ImageSummary, type Inspection, inspect } from "../../verbs/inspect.ts";
+import { isAttestation } from "../../images/select.ts";
+import { annotationKeys } from "../../spec/annotations.ts";
+import { isDigest } from "../../spec/digest.ts";
+import type { Descriptor, History } from "../../spec/types.ts";
+import { type ArtifactSummary, type ImageSummary, type Inspection, inspect } from "../../verbs/inspect.ts";
 import type { Context } from "../context.ts";
 import { type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
@@ -31,51 +35,76 @@ function draw(branches: readonly Branch[], indent = ""): string[] {
   });
 }
 
-function describe({ name, descriptor, images, artifacts, missing, referrers }: Inspection): string {
+function describe({ name, descriptor, artifactType, ...found }: Inspection): string {
   const branches: Branch[] = [
-    ...images.map(describeImage),
-    ...artifacts.map(({ digest, mediaType }) => ({ text: `artifact  ${digest}  ${printable(mediaType)}` })),
-    ...missing.map(({ digest, platform }) => ({
-      text: `missing  ${digest}${platform ? `  ${printable(formatPlatform(platform))}` : ""}`,
+    ...found.images.map(describeImage),
+    ...found.artifacts.map(describeArtifact),
+    ...found.missing.map(({ digest, platform }) => ({
+      text: `${isDigest(digest) ? "missing" : "unverifiable"}  ${digest}${platform ? `  ${printable(formatPlatform(platform))}` : ""}`,
     })),
-    ...(referrers ?? []).map(({ digest, artifactType, mediaType, size }) => ({
+    ...(found.referrers ?? []).map(({ digest, artifactType, mediaType, size }) => ({
       text: `referrer  ${digest}  ${printable(artifactType ?? mediaType)}  ${formatBytes(size)}`,
     })),
   ];
-  const head = [printable(name), `digest  ${descriptor.digest}`, `type    ${printable(descriptor.mediaType)}`];
+  const type = artifactType ? `${descriptor.mediaType} (${artifactType})` : descriptor.mediaType;
+  const head = [printable(name), `digest  ${descriptor.digest}`, `type    ${printable(type)}`];
   return `${[...head, ...draw(branches)].join("\n")}\n`;
 }
 
-function describeImage({
-  descriptor,
-  platform,
-  created,
-  config,
-  configDescriptor,
-  layers,
-  size,
-}: ImageSummary): Branch {
-  const row = (label: string, value: string | undefined): Branch[] =>
-    value ? [{ text: `${label.padEnd(12)}${printable(value)}` }] : [];
-  const list = (values: readonly string[] | undefined): string | undefined =>
+const row = (label: string, value: string | undefined): Branch[] =>
+  value ? [{ text: `${label.padEnd(12)}${printable(value)}` }] : [];
+
+/** A branch with a line for each item; none where there are no items. */
+const list = (text: string, items: readonly string[] = []): Branch[] =>
+  items.length > 0 ? [{ text, below: items.map((item) => ({ text: printable(item) })) }] : [];
+
+const layerBranch = (layers: readonly Descriptor[], what: string, show: (layer: Descriptor) => string): Branch => {
+  const size = layers.reduce((sum, layer) => sum + layer.size, 0);
+  const below = layers.map((layer) => ({
+    text: `${layer.digest}  ${formatBytes(layer.size).padStart(10)}${printable(show(layer))}`,
+  }));
+  return { text: `layers      ${layers.length}, ${formatBytes(size)}${what}`, below };
+};
+
+function describeImage({ descriptor, platform, created, config, ...image }: ImageSummary): Branch {
+  const words = (values: readonly string[] | undefined): string | undefined =>
     values?.length ? JSON.stringify(values) : undefined;
   return {
     text: `${printable(formatPlatform(platform))}  ${descriptor.digest}`,
     below: [
       {
-        text: `config      ${configDescriptor.digest}  ${formatBytes(configDescriptor.size)}`,
+        text: `config      ${image.configDescriptor.digest}  ${formatBytes(image.configDescriptor.size)}`,
         below: [
           ...row("created", created),
           ...row("user", config?.User),
           ...row("workdir", config?.WorkingDir),
-          ...row("entrypoint", list(config?.Entrypoint)),
-          ...row("cmd", list(config?.Cmd)),
+          ...row("entrypoint", words(config?.Entrypoint)),
+          ...row("cmd", words(config?.Cmd)),
+          ...list("env", config?.Env),
         ],
       },
-      {
-        text: `layers      ${layers.length}, ${formatBytes(size)} compressed`,
-        below: layers.map((layer) => ({ text: `${layer.digest}  ${formatBytes(layer.size).padStart(10)}` })),
-      },
+      layerBranch(image.layers, " compressed", () => ""),
+      ...list(`history     ${image.history?.length} steps`, image.history?.map(describeStep)),
+    ],
+  };
+}
+
+function describeStep({ created, created_by, comment, empty_layer }: History): string {
+  const done = created_by || comment || "not said how";
+  return [created ?? "", done, empty_layer ? "(no layer)" : ""].filter(Boolean).join("  ");
+}
+
+function describeArtifact({ annotations, digest, ...artifact }: ArtifactSummary): Branch {
+  const kind = isAttestation({ annotations }) ? "attestation" : "artifact";
+  const title = (layer: Descriptor): string => {
+    const name = layer.annotations?.[annotationKeys.title] ?? layer.annotations?.["in-toto.io/predicate-type"];
+    return `  ${layer.mediaType}${name === undefined ? "" : `  ${name}`}`;
+  };
+  return {
+    text: `${kind}  ${digest}  ${printable(artifact.artifactType ?? artifact.mediaType)}`,
+    below: [
+      ...row("about", artifact.about),
+      ...(artifact.layers.length > 0 ? [layerBranch(artifact.layers, "", title)] : []),
     ],
   };
 }
