@@ -1,4 +1,5 @@
 // npm run bench [-- --images DIR] [--rounds N] [--only WORD]: gantry beside skopeo, umoci and tar, in one run.
+// `--only tags` compares served layouts of few and of many tags, and needs neither root nor another program.
 //
 // How a disk benchmark lies, and what is done about it: everything is written to a fresh ext4 in a loop file, each run
 // into a new directory, nothing is deleted in between, the disk is synced before each run, and the runs of a round
@@ -12,6 +13,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled, root } from "../scripts/setup.mjs";
+import { benchTags } from "./tags.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -32,6 +34,17 @@ const sh = (script, ...args) =>
     encoding: "utf8",
   });
 
+// It needs no other program, no disk of its own, and so no root.
+if (flags.only === "tags") {
+  const work = mkdtempSync(join(tmpdir(), "gantry-bench-"));
+  try {
+    const report = await benchTags(work);
+    if (flags.json) writeFileSync(flags.json, JSON.stringify(report, null, 2));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  process.exit();
+}
 if (process.getuid?.() !== 0) throw new Error("the benchmark mounts a file system of its own: run it as root");
 for (const program of ["skopeo", "umoci", "docker-registry", "mkfs.ext4"])
   sh('command -v "$1" >/dev/null || { echo "missing: $1" >&2; exit 1; }', program);
@@ -241,6 +254,7 @@ try {
     15,
   );
   await crowd();
+  if (!flags.only) report.push(...(await benchTags(newPath("tags"))));
   bigImage();
   const host = await registry();
   for (const name of ["tiny", "debian", "node-app", "fat", "big"]) {
