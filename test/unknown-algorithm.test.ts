@@ -6,7 +6,7 @@ import { LayoutRegistry, providerOf, type Registry } from "../src/registry/index
 import { serve } from "../src/server/index.ts";
 import { type Descriptor, type Digest, mediaTypes } from "../src/spec/index.ts";
 import { pushImage, randomImage, rejects, testBlob, testIndex } from "../src/testing/index.ts";
-import { copy, inspect, pull, resolve, Store, tags, unpack } from "../src/verbs/index.ts";
+import { copy, inspect, pull, push, resolve, Store, tags, unpack } from "../src/verbs/index.ts";
 import { gantry } from "./support/peers.ts";
 import { temporary } from "./support/temporary.ts";
 
@@ -127,6 +127,9 @@ test("a copy leaves such an entry out where it is not chosen, and names it where
   expect(pulled.descriptor.digest).toBe(index.digest);
   await rejects(pull(source, { store, platforms: [arm64] }), "UNSUPPORTED_ALGORITHM");
   expect((await unpack(source, join(work, "rootfs"), { store, platform: amd64 })).entries).toBeGreaterThan(0);
+  await rejects(push(source, `${service.host}/copy:v1`, { store }), "UNSUPPORTED_ALGORITHM");
+  const pushed = await push(source, `${service.host}/copy:v1`, { store, platforms: [amd64] });
+  expect(pushed.documents.map(({ digest }) => digest)).not.toContain(strange.digest);
   // What the store says of it, keeps and checks.
   expect(await store.fsck()).toMatchObject({ findings: [], images: 1 });
   expect((await store.gc()).blobs).toEqual([]);
@@ -144,6 +147,26 @@ test("inspect shows the rest of an index, and what in it cannot be verified", as
     code: 0,
     stdout: expect.stringContaining(`unverifiable  ${strange.digest}  linux/arm64`),
   });
+});
+
+test("a store keeps a name for what it cannot verify, and all of its other names work", async () => {
+  const directory = join(await temporary(), "store");
+  const store = storeAt(directory);
+  const good = await pushImage(store.registry, "reg.example.org/good", randomImage(), "v1");
+  await store.registry.release();
+  await store.images.set("reg.example.org/odd:v1", strange);
+  expect((await store.gc()).blobs).toEqual([]);
+  for (const rebuild of [false, true]) {
+    const { findings } = await store.fsck({ rebuild });
+    expect(findings).toMatchObject([{ kind: "absent", image: "reg.example.org/odd:v1" }]);
+  }
+  const listed = await gantry(["images", "--json", "--store", directory]);
+  expect(JSON.parse(listed.stdout)).toMatchObject([
+    { target: { digest: good.digest }, here: { state: "complete" } },
+    { target: { digest: strange.digest }, here: { state: "absent" } },
+  ]);
+  expect((await resolve("store:reg.example.org/good:v1", { store: directory })).digest).toBe(good.digest);
+  await rejects(inspect("store:reg.example.org/odd:v1", { store: directory }), "UNSUPPORTED_ALGORITHM");
 });
 
 test("a layer whose diffID is of an unknown algorithm is refused when it is unpacked", async () => {

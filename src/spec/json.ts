@@ -41,7 +41,7 @@ export function parseJson(bytes: Uint8Array, most: number): ParsedJson {
 /**
  * Parses one JSON object from bytes that nobody vouches for. Beyond JSON.parse it refuses bytes that are not UTF-8,
  * duplicate keys (two readers could see two documents), whole numbers that do not fit, and nesting past 64 levels.
- * @param bytes nothing but bytes: a text would have lost what made it no UTF-8
+ * @param bytes the document as it was read; a string is refused, because it says nothing of its bytes
  * @param onText is given the text of a good document
  * @throws USAGE for what are no bytes, LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
  */
