@@ -13,6 +13,6 @@ export type Progress = (event: ProgressEvent) => void;
 
 /** Options that every long operation takes. */
 export interface OperationOptions {
-  readonly signal?: AbortSignal;
-  readonly progress?: Progress;
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: Progress | undefined;
 }

@@ -29,8 +29,9 @@ export function lazyRoutes(): RouteSource {
   };
 }
 
-/** The certificates of a directory; the code that reads them is loaded when TLS is spoken. */
-export function lazyCertificates(directory: string): Pick<TlsOptions, "ca" | "clientCertificate"> {
+/** The certificates of a directory, if there is one; the code that reads them is loaded when TLS is spoken. */
+export function lazyCertificates(directory: string | undefined): Pick<TlsOptions, "ca" | "clientCertificate"> {
+  if (directory === undefined) return {};
   const find = async () => {
     const { certificatesIn } = await import("../config/certs-d.ts");
     const found = await certificatesIn(directory);

@@ -4,8 +4,8 @@ import { type Limits, parseLimits } from "../base/limits.ts";
 import { parsePlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
 import { userUploads } from "../registry/remote/sessions.ts";
-import type { ConnectOptions } from "../registry/routed/routed.ts";
 import type { Platform } from "../spec/types.ts";
+import type { RegistryOptions } from "../verbs/options.ts";
 import { lazyCertificates, lazyCredentials, lazyRoutes } from "./credentials.ts";
 import type { ProgressMode } from "./progress.ts";
 
@@ -18,31 +18,29 @@ const storeFlag: TypedFlagParameter<string | undefined> = text(
   "DIR",
 );
 
-/** The flags that say which store is meant, and which of its names. */
+export const limitFlag = {
+  kind: "parsed",
+  parse: String,
+  brief: "Set a limit, such as unpackedBytes=128GiB or entries=10000000",
+  placeholder: "NAME=N",
+  variadic: true,
+  optional: true,
+} as const;
+
+/** The flags that say which store is meant, which of its names, and within which limits work is done. */
 export interface StoreFlags {
-  readonly store?: string;
-  readonly storeDb?: string;
-  readonly namespace?: string;
+  readonly store?: string | undefined;
+  readonly storeDb?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly limit?: readonly string[] | undefined;
 }
 
 export const storeFlags = {
   store: storeFlag,
   storeDb: text("Keep the store's names in PostgreSQL (default: $GANTRY_STORE_DB, else SQLite in the store)", "URL"),
   namespace: text("Which names of the store (default: $GANTRY_NAMESPACE, else default)", "NAME"),
+  limit: limitFlag,
 } as const;
-
-/** What the store's flags mean, as options. */
-export function storeOptions({ store, storeDb, namespace }: StoreFlags): {
-  store?: string;
-  database?: string;
-  namespace?: string;
-} {
-  return {
-    ...(store !== undefined && { store }),
-    ...(storeDb !== undefined && { database: storeDb }),
-    ...(namespace !== undefined && { namespace }),
-  };
-}
 
 export const platformFlag: TypedFlagParameter<string | undefined> = text(
   "OS/ARCH[/VARIANT], several separated by commas, or all",
@@ -87,11 +85,11 @@ const caFileFlag = {
 /** The flags that say how registries are spoken to. */
 export interface RemoteFlags {
   readonly insecure: boolean;
-  readonly caFile?: readonly string[];
-  readonly trustRealm?: readonly string[];
-  readonly authFile?: string;
-  readonly certDir?: string;
-  readonly rate?: number;
+  readonly caFile?: readonly string[] | undefined;
+  readonly trustRealm?: readonly string[] | undefined;
+  readonly authFile?: string | undefined;
+  readonly certDir?: string | undefined;
+  readonly rate?: number | undefined;
 }
 
 export const authFileFlag: TypedFlagParameter<string | undefined> = text(
@@ -119,20 +117,20 @@ export const remoteFlags = {
 } as const;
 
 /** What those flags mean, as options; credentials are the user's own. */
-export function remoteOptions(
+export function registryOptions(
   { insecure, caFile, trustRealm, authFile, certDir, rate }: RemoteFlags,
   debug: ((line: string) => void) | undefined,
-): ConnectOptions {
+): RegistryOptions {
   return {
     insecure,
     credentials: lazyCredentials(authFile),
     routes: lazyRoutes(),
     uploads: userUploads(),
-    ...(caFile && { caFiles: caFile }),
-    ...(trustRealm && { trustedRealms: trustRealm }),
-    ...(rate !== undefined && { rate: { perMinute: rate, burst: Math.max(1, rate) } }),
-    ...(certDir !== undefined && lazyCertificates(certDir)),
-    ...(debug && { debug }),
+    caFiles: caFile,
+    trustedRealms: trustRealm,
+    rate: rate === undefined ? undefined : { perMinute: rate, burst: Math.max(1, rate) },
+    ...lazyCertificates(certDir),
+    debug,
   };
 }
 
@@ -164,19 +162,10 @@ export const parallelFlag: TypedFlagParameter<number | undefined> = {
   optional: true,
 };
 
-export const limitFlag = {
-  kind: "parsed",
-  parse: String,
-  brief: "Set a limit, such as unpackedBytes=128GiB or entries=10000000",
-  placeholder: "NAME=N",
-  variadic: true,
-  optional: true,
-} as const;
-
 /** The flags of the commands that move images. */
 export interface TransferFlags extends StoreFlags, RemoteFlags {
-  readonly platform?: string;
-  readonly parallel?: number;
+  readonly platform?: string | undefined;
+  readonly parallel?: number | undefined;
   readonly json: boolean;
   readonly debug: boolean;
   readonly progress: ProgressMode;
@@ -194,15 +183,15 @@ export const transferFlags = {
 
 /** What the platform and parallel flags mean to a verb. */
 export function transferOptions({ platform, parallel }: TransferFlags): {
-  platforms?: PlatformChoice;
-  parallel?: number;
+  platforms: PlatformChoice | undefined;
+  parallel: number | undefined;
 } {
-  const platforms = platformsOf(platform);
-  return { ...(platforms && { platforms }), ...(parallel !== undefined && { parallel }) };
+  return { platforms: platformsOf(platform), parallel };
 }
 
-export const limitsOf = (settings: readonly string[] | undefined): { limits?: Limits } =>
-  settings?.length ? { limits: parseLimits(settings) } : {};
+/** The limits of the --limit flags; undefined where there are none. */
+export const limitsOf = (settings: readonly string[] | undefined): Limits | undefined =>
+  settings?.length ? parseLimits(settings) : undefined;
 
 /** The platforms of a --platform flag; undefined where it was not given. */
 export function platformsOf(flag: string | undefined): PlatformChoice | undefined {
@@ -210,6 +199,6 @@ export function platformsOf(flag: string | undefined): PlatformChoice | undefine
   return flag.split(",").map(parsePlatform);
 }
 
-export function platformOf(flag: string | undefined): { platform?: Platform } {
-  return flag === undefined ? {} : { platform: parsePlatform(flag) };
+export function platformOf(flag: string | undefined): Platform | undefined {
+  return flag === undefined ? undefined : parsePlatform(flag);
 }

@@ -2,21 +2,22 @@ import type { LookOptions } from "../verbs/inspect.ts";
 import {
   debugFlag,
   jsonFlag,
+  limitsOf,
   onePlatformFlag,
   platformOf,
   type RemoteFlags,
+  registryOptions,
   remoteFlags,
-  remoteOptions,
   type StoreFlags,
   storeFlags,
-  storeOptions,
 } from "./flags.ts";
 import { parseLocation } from "./location.ts";
 import type { Session } from "./session.ts";
+import { openStore } from "./store.ts";
 
 /** The flags of the commands that only look. */
 export interface LookFlags extends StoreFlags, RemoteFlags {
-  readonly platform?: string;
+  readonly platform?: string | undefined;
   readonly json: boolean;
   readonly debug: boolean;
 }
@@ -34,12 +35,14 @@ export const locationArgument = {
   parameters: [{ parse: parseLocation, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
 } as const;
 
-export function lookOptions(flags: LookFlags, { signal, debug, progress }: Session): LookOptions {
+export function lookOptions(flags: LookFlags, io: Session): LookOptions {
+  const { signal, progress, debug } = io;
   return {
     signal,
-    ...(progress && { progress }),
-    ...remoteOptions(flags, debug),
-    ...platformOf(flags.platform),
-    ...storeOptions(flags),
+    progress,
+    limits: limitsOf(flags.limit),
+    registry: registryOptions(flags, debug),
+    store: openStore(flags, io),
+    platform: platformOf(flags.platform),
   };
 }

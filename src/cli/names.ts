@@ -2,7 +2,7 @@ import { GantryError } from "../base/error.ts";
 import { printable } from "../base/text.ts";
 import type { LookOptions } from "../verbs/inspect.ts";
 import { type NameOrder, sortNames } from "../verbs/sort.ts";
-import { limitFlag, limitsOf } from "./flags.ts";
+import { limitFlag } from "./flags.ts";
 import { type LookFlags, lookFlags, lookOptions } from "./look.ts";
 import type { Session } from "./session.ts";
 
@@ -10,7 +10,6 @@ import type { Session } from "./session.ts";
 export interface NameFlags extends Omit<LookFlags, "platform"> {
   readonly sort: NameOrder;
   readonly max?: number;
-  readonly limit?: readonly string[];
 }
 
 const { platform: _platform, ...look } = lookFlags;
@@ -47,7 +46,7 @@ export async function printNames(
   const max = flags.max ?? Number.POSITIVE_INFINITY;
   const found: string[] = [];
   let count = 0;
-  for await (const name of list({ ...lookOptions(flags, io), ...limitsOf(flags.limit) })) {
+  for await (const name of list(lookOptions(flags, io))) {
     count += 1;
     if (streams) io.print(`${printable(name)}\n`);
     else found.push(name);

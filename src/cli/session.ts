@@ -3,15 +3,17 @@ import { printableJson } from "../base/text.ts";
 import type { Context } from "./context.ts";
 import { type ProgressMode, printer, warnings } from "./progress.ts";
 
-/** What a command works with: where data goes, who hears of progress, and when to stop. */
+/** What a command works with: where data goes, where progress goes, and when to stop. */
 export interface Session {
   readonly signal: AbortSignal;
-  readonly progress?: Progress;
-  readonly debug?: (line: string) => void;
+  readonly progress: Progress | undefined;
+  readonly debug: ((line: string) => void) | undefined;
   /** Writes data to stdout. */
   print(text: string | Buffer): void;
   /** Writes one JSON document to stdout. */
   json(value: unknown): void;
+  /** Closes something when the command ends. */
+  use<T extends { close(): Promise<void> }>(resource: T): T;
 }
 
 /** Runs a command's work, with progress on stderr that is wiped before anything else is said. */
@@ -24,15 +26,21 @@ export async function session(
   const { progress, end } =
     flags.progress === undefined ? { progress: warnings(stderr), end() {} } : printer(flags.progress, stderr);
   const print = (text: string | Buffer): void => void stdout.write(text);
+  const used: { close(): Promise<void> }[] = [];
   try {
     await work({
       signal: context.signal,
-      ...(progress && { progress }),
-      ...(flags.debug && { debug: (line: string) => void stderr.write(`debug: ${line}\n`) }),
+      progress,
+      debug: flags.debug ? (line) => void stderr.write(`debug: ${line}\n`) : undefined,
       print,
       json: (value) => print(`${printableJson(value)}\n`),
+      use(resource) {
+        used.push(resource);
+        return resource;
+      },
     });
   } finally {
     end();
+    for (const resource of used.reverse()) await resource.close();
   }
 }

@@ -1,17 +1,8 @@
-import type { Limits } from "../base/limits.ts";
 import { Store } from "../store/store.ts";
-import { type StoreFlags, storeOptions } from "./flags.ts";
+import { limitsOf, type StoreFlags } from "./flags.ts";
+import type { Session } from "./session.ts";
 
-/** Runs a command's work on the store that its flags mean, and closes it. */
-export async function withStore<T>(
-  flags: StoreFlags,
-  work: (store: Store) => Promise<T>,
-  options: { readonly limits?: Limits } = {},
-): Promise<T> {
-  const store = new Store(flags.store, { ...storeOptions(flags), ...options });
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
+/** The store that a command's flags mean. It is closed when the command ends. */
+export function openStore({ store, storeDb, namespace, limit }: StoreFlags, io: Pick<Session, "use">): Store {
+  return io.use(new Store(store, { database: storeDb, namespace, limits: limitsOf(limit) }));
 }

@@ -28,11 +28,11 @@ import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
 const STORE_VERSION = 2;
 
 export interface StoreOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** The PostgreSQL database that keeps the names, shared by a fleet: `postgres://...`. Default: SQLite in the directory. */
-  readonly database?: string;
+  readonly database?: string | undefined;
   /** Default: `default`. */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
 }
 
 type DatabaseKind = "sqlite" | "postgres";

@@ -2,11 +2,11 @@ import { GantryError, messageOf } from "../base/error.ts";
 import type { Credential } from "../config/credentials.ts";
 import { directEndpoint, type Endpoint, type Routes } from "../config/routes.ts";
 import { apiHost } from "../reference/reference.ts";
-import type { ConnectOptions } from "../registry/routed/routed.ts";
 import { isDigest } from "../spec/digest.ts";
 import { isLoopback } from "../transport/addresses.ts";
 import { proxyFor } from "../transport/proxy.ts";
 import { isRegistryLocation, registryReference } from "./names.ts";
+import type { RegistryOptions, VerbOptions } from "./options.ts";
 
 /** One endpoint that would be asked, and all that is known of how. Secrets are left out. */
 export interface ExplainedEndpoint {
@@ -53,8 +53,9 @@ export interface Explanation {
 /** Tells how an image would be reached, without asking anybody. @throws USAGE, INVALID_REFERENCE, CONFIG_INVALID */
 export async function explain(
   location: string,
-  options: ConnectOptions & { readonly signal?: AbortSignal } = {},
+  options: Pick<VerbOptions, "registry" | "signal"> = {},
 ): Promise<Explanation> {
+  const { registry = {}, signal } = options;
   if (!isRegistryLocation(location))
     throw new GantryError("USAGE", `${location}: only what is in a registry is reached by routes`);
   const reference = registryReference(location);
@@ -62,20 +63,21 @@ export async function explain(
   const wanted = reference.wanted ?? "latest";
   const isAsked = ({ only }: Endpoint): boolean => only === undefined || (only === "digests") === isDigest(wanted);
   const direct: Routes = { endpoints: [directEndpoint(host, repository)] };
-  const { endpoints, blockedBy } = (await options.routes?.routes(host, repository)) ?? direct;
+  const { endpoints, blockedBy } = (await registry.routes?.routes(host, repository)) ?? direct;
   return {
     name: reference.toFullString(),
     host,
     repository,
     reference: wanted,
     ...(blockedBy && { blockedBy }),
-    endpoints: await Promise.all(endpoints.filter(isAsked).map((endpoint) => explained(endpoint, options))),
+    endpoints: await Promise.all(endpoints.filter(isAsked).map((endpoint) => explained(endpoint, registry, signal))),
   };
 }
 
 async function explained(
   endpoint: Endpoint,
-  options: ConnectOptions & { readonly signal?: AbortSignal },
+  options: RegistryOptions,
+  signal: AbortSignal | undefined,
 ): Promise<ExplainedEndpoint> {
   const url = new URL(endpoint.url ?? `https://${apiHost(endpoint.host)}/v2/`);
   const insecure = endpoint.insecure || (!endpoint.mirror && options.insecure);
@@ -100,14 +102,15 @@ async function explained(
     ...(certificate !== undefined && { clientCertificate: certificate }),
     headers: Object.keys(endpoint.headers ?? {}),
     proxies: Object.fromEntries(proxies),
-    ...(await credentialsFor(endpoint, options)),
+    ...(await credentialsFor(endpoint, options, signal)),
     because: endpoint.from,
   };
 }
 
 async function credentialsFor(
   { host, repo }: Endpoint,
-  { credentials, signal }: ConnectOptions & { readonly signal?: AbortSignal },
+  { credentials }: RegistryOptions,
+  signal: AbortSignal | undefined,
 ): Promise<Pick<ExplainedEndpoint, "credentials" | "credentialsFault">> {
   try {
     const found = await credentials?.find(host, { repository: repo, ...(signal && { signal }) });

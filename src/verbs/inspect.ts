@@ -5,12 +5,12 @@ import { isAttestation, manifestForPlatform } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Manifest, Platform } from "../spec/types.ts";
-import { type Opened, type OpenOptions, open, referenceOf } from "./open.ts";
+import { type Opened, open, referenceOf } from "./open.ts";
+import type { VerbOptions } from "./options.ts";
 
-export interface LookOptions extends OpenOptions {
-  readonly signal?: AbortSignal;
+export interface LookOptions extends VerbOptions {
   /** One image of an index, instead of the index itself. */
-  readonly platform?: Platform;
+  readonly platform?: Platform | undefined;
 }
 
 async function look<T>(location: string, options: LookOptions, work: (opened: Opened) => Promise<T>): Promise<T> {

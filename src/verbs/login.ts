@@ -1,14 +1,16 @@
 import { GantryError } from "../base/error.ts";
 import { authFiles, removeLogin, saveLogin } from "../config/auth-file.ts";
 import { parseHost } from "../reference/reference.ts";
-import { type ConnectOptions, connect } from "../registry/routed/routed.ts";
+import { connect } from "../registry/routed/routed.ts";
+import { connectOptions, type RegistryOptions, type VerbOptions } from "./options.ts";
 
-export interface LoginOptions extends Omit<ConnectOptions, "credentials"> {
+export interface LoginOptions extends Pick<VerbOptions, "signal" | "progress" | "limits"> {
+  /** Credentials are those that are given here. */
+  readonly registry?: Omit<RegistryOptions, "credentials"> | undefined;
   readonly username: string;
   readonly password: string;
   /** The file to keep it in, or that names the helper. Default: REGISTRY_AUTH_FILE, else Docker's. */
-  readonly file?: string;
-  readonly signal?: AbortSignal;
+  readonly file?: string | undefined;
 }
 
 export interface LoginResult {
@@ -32,7 +34,7 @@ export function registryHost(text: string): string {
  * @throws UNAUTHORIZED, in which case nothing is kept; HELPER_FAILED, CONFIG_INVALID
  */
 export async function login(registry: string, options: LoginOptions): Promise<LoginResult> {
-  const { username, password, file = authFiles()[0]!, signal, ...remote } = options;
+  const { username, password, file = authFiles()[0]!, signal } = options;
   if (username === "" || password === "") throw new GantryError("USAGE", "a user name and a password are needed");
   if (/[:\0\n\r]/.test(username)) throw new GantryError("USAGE", "a user name has no colon and no line break");
   const host = registryHost(registry);
@@ -46,9 +48,9 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
       return { kind: "password" as const, username, password, from };
     },
   };
-  const client = connect(host, { ...remote, credentials });
+  const client = connect(host, { ...connectOptions(options), credentials });
   try {
-    await client.ping(signal ? { signal } : {});
+    await client.ping({ signal });
   } finally {
     await client.close();
   }
@@ -56,7 +58,7 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
 }
 
 /** Forgets what is kept for a registry, in each of the files that are read. @returns whether there was anything */
-export async function logout(registry: string, options: { readonly file?: string } = {}): Promise<boolean> {
+export async function logout(registry: string, options: { readonly file?: string | undefined } = {}): Promise<boolean> {
   let removed = false;
   for (const file of options.file === undefined ? authFiles() : [options.file]) {
     if (await removeLogin(file, registryHost(registry))) removed = true;

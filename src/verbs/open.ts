@@ -3,20 +3,16 @@ import { GantryError } from "../base/error.ts";
 import { parseRef, parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
-import { type ConnectOptions, connect } from "../registry/routed/routed.ts";
+import { connect } from "../registry/routed/routed.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
 import { repositoryOf } from "../store/registry.ts";
-import { Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import { layoutPrefix, registryReference, storePrefix, unsupportedPrefixes } from "./names.ts";
+import { connectOptions, type HeldStore, holdStore, type VerbOptions } from "./options.ts";
 
-export interface OpenOptions extends ConnectOptions {
-  /** The directory of the store that `store:NAME` means. Default: that of the user. */
-  readonly store?: string;
-  /** Where that store keeps its names, and which of them are meant. */
-  readonly database?: string;
-  readonly namespace?: string;
+export interface OpenOptions extends VerbOptions {
   /** For a destination: make a layout that is not there, and accept images of which some platforms are missing. */
-  readonly write?: boolean;
+  readonly write?: boolean | undefined;
 }
 
 /** A location, opened. Close it, or let `await using` do so. */
@@ -24,8 +20,8 @@ export interface Opened extends AsyncDisposable {
   readonly kind: "registry" | "layout" | "store";
   readonly registry: Registry;
   readonly repo: RepoName;
-  /** Absent where the location names neither tag nor digest. */
-  readonly reference?: Tag | Digest;
+  /** Undefined where the location names neither tag nor digest. */
+  readonly reference: Tag | Digest | undefined;
   /** The location as it was given. */
   readonly name: string;
   close(): Promise<void>;
@@ -47,18 +43,20 @@ export function open(location: string, options: OpenOptions = {}): Opened {
   if (location.startsWith(layoutPrefix)) return openLayout(location, options);
   if (location.startsWith(storePrefix)) return openStore(location, options);
   const reference = registryReference(location);
-  const registry = connect(reference.host, options);
-  return opened("registry", registry, reference.repository, location, reference.wanted);
+  const registry = connect(reference.host, connectOptions(options));
+  return opened("registry", registry, reference.repository, location, reference.wanted, () => registry.close());
 }
 
 function openLayout(location: string, options: OpenOptions): Opened {
   const { directory, repo, reference } = splitLayout(location.slice(layoutPrefix.length));
   if (directory === "") throw new GantryError("INVALID_REFERENCE", `${location}: name a directory, as in oci:DIR:TAG`);
   const registry = new LayoutRegistry(directory, {
-    ...(options.limits && { limits: options.limits }),
-    ...(options.write && { create: true, sparse: true }),
+    limits: options.limits,
+    create: options.write,
+    sparse: options.write,
   });
-  return opened("layout", registry, repo ?? registry.defaultRepository, location, reference);
+  const close = (): Promise<void> => registry.close();
+  return opened("layout", registry, repo ?? registry.defaultRepository, location, reference, close);
 }
 
 /**
@@ -82,20 +80,22 @@ function splitLayout(text: string): { directory: string; repo?: RepoName; refere
 }
 
 function openStore(location: string, options: OpenOptions): Opened {
-  const reference = parseRef(location.slice(storePrefix.length));
-  const store = new Store(options.store, options);
-  const repo = repositoryOf(reference.toFullString());
-  const registry = options.write ? store.writer(`writing ${location}`) : store.registry;
-  return opened("store", registry, repo, location, reference.wanted);
+  return openHeld(holdStore(options), location, options.write);
 }
 
 /** An image of a store that is open already, and stays open. */
 export function openStored(store: Store, name: string): Opened {
-  const reference = parseRef(name);
-  const close = async (): Promise<void> => {};
-  const { registry } = store;
-  const location = opened("store", registry, repositoryOf(reference.toFullString()), `store:${name}`, reference.wanted);
-  return { ...location, close, [Symbol.asyncDispose]: close };
+  return openHeld(holdStore({ store }), `${storePrefix}${name}`);
+}
+
+function openHeld(held: HeldStore, location: string, write = false): Opened {
+  const { store } = held;
+  const reference = parseRef(location.slice(storePrefix.length));
+  const registry = write ? store.writer(`writing ${location}`) : store.registry;
+  return opened("store", registry, repositoryOf(reference.toFullString()), location, reference.wanted, async () => {
+    if (write) await registry.release();
+    await held.close();
+  });
 }
 
 function opened(
@@ -104,17 +104,9 @@ function opened(
   repo: RepoName,
   name: string,
   reference: Tag | Digest | undefined,
+  close: () => Promise<void>,
 ): Opened {
-  const close = (): Promise<void> => registry.close();
-  return {
-    kind,
-    registry,
-    repo,
-    name,
-    ...(reference !== undefined && { reference }),
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+  return { kind, registry, repo, name, reference, close, [Symbol.asyncDispose]: close };
 }
 
 /** The tag or digest of an opened location; a layout that holds a single image needs none. */

@@ -1,25 +1,21 @@
 import { isGantryError } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
-import type { OperationOptions } from "../base/progress.ts";
 import { readDocument } from "../images/graph.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
-import type { ConnectOptions } from "../registry/routed/routed.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import { repositoryOf } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyResult, copyImage } from "../transfer/copy.ts";
 import { registryReference, storeName } from "./names.ts";
 import { open } from "./open.ts";
+import { holdStore, type VerbOptions } from "./options.ts";
 
-export interface PullOptions extends OperationOptions {
-  readonly store: Store;
+export interface PullOptions extends VerbOptions {
   /** Default: the host's platform. */
-  readonly platforms?: PlatformChoice;
-  readonly parallel?: number;
-  readonly limits?: Limits;
-  readonly remote?: ConnectOptions;
+  readonly platforms?: PlatformChoice | undefined;
+  readonly parallel?: number | undefined;
 }
 
 export interface PullResult extends CopyResult {
@@ -31,24 +27,20 @@ export interface PullResult extends CopyResult {
  * Brings an image from a registry into a store, verified. The name is set last; when anything fails, no name is, and
  * what did arrive whole stays for the next try.
  */
-export async function pull(location: string, options: PullOptions): Promise<PullResult> {
-  const { store, signal, progress, limits } = options;
+export async function pull(location: string, options: PullOptions = {}): Promise<PullResult> {
+  const { platforms = [hostPlatform()], parallel, signal, progress, limits } = options;
   const name = storeName(registryReference(location));
-  await using source = open(location, { ...options.remote, ...(limits && { limits }), ...(progress && { progress }) });
+  await using held = holdStore(options);
+  const { store } = held;
+  await using source = open(location, options);
   // Before anything is asked of anybody: a store that cannot take the image says so.
   await store.prepare();
   const registry = store.writer(`pull ${name}`);
   try {
     const destination = { registry, repo: repositoryOf(name), name };
-    const result = await copyImage(source, destination, {
-      platforms: options.platforms ?? [hostPlatform()],
-      preferred: options.platforms === undefined,
-      partial: "index",
-      ...(options.parallel !== undefined && { parallel: options.parallel }),
-      ...(signal && { signal }),
-      ...(progress && { progress }),
-      ...(limits && { limits }),
-    });
+    const preferred = options.platforms === undefined;
+    const copying = { platforms, preferred, partial: "index", parallel, signal, progress, limits } as const;
+    const result = await copyImage(source, destination, copying);
     // The disk has every blob before anything can lead to it.
     await store.blobs.sync();
     await store.images.set(name, result.descriptor);
@@ -63,7 +55,7 @@ export async function pull(location: string, options: PullOptions): Promise<Pull
 export async function isComplete(
   store: Store,
   name: string,
-  options: { platform?: Platform; limits?: Limits } = {},
+  options: { readonly platform?: Platform | undefined; readonly limits?: Limits | undefined } = {},
 ): Promise<boolean> {
   try {
     const { target } = await store.images.get(name);

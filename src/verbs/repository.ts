@@ -6,21 +6,22 @@ import type { Registry } from "../registry/registry.ts";
 import { connect } from "../registry/routed/routed.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
-import { Store } from "../store/store.ts";
 import type { RateLimit } from "../transport/rate.ts";
 import type { LookOptions } from "./inspect.ts";
 import { isRegistryLocation, layoutPrefix, registryReference, storePrefix } from "./names.ts";
 import { open, referenceOf } from "./open.ts";
+import { connectOptions, holdStore } from "./options.ts";
 
 /** Gives what a location names further tags in its repository, byte for byte. @throws what the registry throws */
 export async function tag(location: string, tags: readonly string[], options: LookOptions = {}): Promise<Descriptor> {
   const wanted = tags.map((text) => parseTag(text));
   if (wanted.length === 0) throw new GantryError("USAGE", "name at least one tag");
+  const { signal } = options;
   await using opened = open(location, options);
   const { registry, repo } = opened;
-  const { bytes, descriptor } = await registry.getManifest(repo, await referenceOf(opened), options);
+  const { bytes, descriptor } = await registry.getManifest(repo, await referenceOf(opened), { signal });
   const { mediaType, digest } = descriptor;
-  await registry.pushManifest(repo, bytes, mediaType, { ...options, tags: wanted, digest });
+  await registry.pushManifest(repo, bytes, mediaType, { signal, tags: wanted, digest });
   return descriptor;
 }
 
@@ -30,6 +31,7 @@ export async function tag(location: string, tags: readonly string[], options: Lo
  * @throws UNSUPPORTED where the registry does not delete, MANIFEST_UNKNOWN
  */
 export async function remove(location: string, options: LookOptions = {}): Promise<void> {
+  const { signal } = options;
   await using opened = open(location, options);
   const { registry, repo, reference } = opened;
   // Elsewhere no tag means latest; what is removed is said.
@@ -44,11 +46,11 @@ export async function remove(location: string, options: LookOptions = {}): Promi
     );
   }
   try {
-    if (isDigest(reference)) await registry.deleteManifest(repo, reference, options);
-    else await registry.deleteTag(repo, reference as Tag, options);
+    if (isDigest(reference)) await registry.deleteManifest(repo, reference, { signal });
+    else await registry.deleteTag(repo, reference as Tag, { signal });
   } catch (error) {
     if (!isGantryError(error, "UNSUPPORTED") || isDigest(reference) || opened.kind !== "registry") throw error;
-    const { digest } = await registry.resolveManifest(repo, reference, options);
+    const { digest } = await registry.resolveManifest(repo, reference, { signal });
     throw new GantryError(
       "UNSUPPORTED",
       `${error.message}; some registries delete manifests but no tags: \`gantry rm ${opened.registry.name}/${repo}@${digest}\` removes the manifest, and every tag that leads to it`,
@@ -71,18 +73,24 @@ function saysWhich(location: string): boolean {
 
 /** The repositories of a registry (`HOST`), a layout (`oci:DIR`) or the store (`store:`). @throws UNSUPPORTED */
 export async function* catalog(location: string, options: LookOptions = {}): AsyncGenerator<string> {
+  const { signal } = options;
+  if (location === storePrefix) {
+    await using held = holdStore(options);
+    yield* held.store.registry.repositories();
+    return;
+  }
   const registry = registryOf(location, options);
   try {
-    yield* registry.repositories(options);
+    yield* registry.repositories({ signal });
   } finally {
     await registry.close();
   }
 }
 
 function registryOf(location: string, options: LookOptions): Registry {
-  if (location === storePrefix) return new Store(options.store, options).registry;
-  if (location.startsWith(layoutPrefix)) return new LayoutRegistry(location.slice(layoutPrefix.length));
-  return connect(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), options);
+  const { limits } = options;
+  if (location.startsWith(layoutPrefix)) return new LayoutRegistry(location.slice(layoutPrefix.length), { limits });
+  return connect(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), connectOptions(options));
 }
 
 /**
@@ -91,27 +99,29 @@ function registryOf(location: string, options: LookOptions): Registry {
  * @throws DIGEST_MISMATCH, BLOB_UNKNOWN
  */
 export async function blob(location: string, write: ChunkWriter, options: LookOptions = {}): Promise<void> {
+  const { signal } = options;
   await using opened = open(location, options);
   const { registry, repo, reference } = opened;
   if (reference === undefined || !isDigest(reference)) {
     throw new GantryError("USAGE", `${location}: a blob is named by its digest, as in REPO@sha256:...`);
   }
-  const content = await registry.getBlob(repo, reference, options);
-  await content.pipe(write, options.signal ? { signal: options.signal } : {});
+  const content = await registry.getBlob(repo, reference, { signal });
+  await content.pipe(write, { signal });
 }
 
 /** Descriptors of what refers to an image: signatures, SBOMs, attestations (distribution-spec, "Listing Referrers"). */
 export async function* referrers(
   location: string,
-  options: LookOptions & { readonly artifactType?: string } = {},
+  options: LookOptions & { readonly artifactType?: string | undefined } = {},
 ): AsyncGenerator<Descriptor> {
+  const { signal, artifactType } = options;
   await using opened = open(location, options);
   const { registry, repo } = opened;
   const reference = await referenceOf(opened);
   const digest = isDigest(reference)
     ? reference
-    : (await registry.getManifest(repo, reference, options)).descriptor.digest;
-  yield* registry.referrers(repo, digest, options);
+    : (await registry.getManifest(repo, reference, { signal })).descriptor.digest;
+  yield* registry.referrers(repo, digest, { signal, artifactType });
 }
 
 /**
@@ -121,14 +131,18 @@ export async function* referrers(
 export async function rateLimit(location: string, options: LookOptions = {}): Promise<RateLimit | undefined> {
   if (!isRegistryLocation(location)) throw new GantryError("USAGE", `${location}: only registries have quotas`);
   const reference = registryReference(location);
-  const registry = connect(reference.host, options);
+  const { signal } = options;
+  const registry = connect(reference.host, connectOptions(options));
   try {
     const { repository, wanted } = reference;
-    return await registry.rateLimit(repository, wanted ?? parseTag("latest"), options).catch(async (error: unknown) => {
-      if (wanted !== undefined || !isGantryError(error, "MANIFEST_UNKNOWN")) throw error;
-      for await (const tag of registry.tags(repository, options)) return registry.rateLimit(repository, tag, options);
-      throw error;
-    });
+    return await registry
+      .rateLimit(repository, wanted ?? parseTag("latest"), { signal })
+      .catch(async (error: unknown) => {
+        if (wanted !== undefined || !isGantryError(error, "MANIFEST_UNKNOWN")) throw error;
+        for await (const tag of registry.tags(repository, { signal }))
+          return registry.rateLimit(repository, tag, { signal });
+        throw error;
+      });
   } finally {
     await registry.close();
   }

@@ -2,21 +2,43 @@ import { GantryError } from "../base/error.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
 import type { Registry } from "../registry/registry.ts";
-import { Store, type StoreOptions } from "../store/store.ts";
+import { holdStore, type VerbOptions } from "./options.ts";
 
-export interface ServedOptions extends StoreOptions {
-  /** The directory of the store. Default: that of the user. */
-  readonly store?: string;
+export type ServedOptions = Pick<VerbOptions, "store" | "limits">;
+
+/** What a server can be put in front of. Close it when the server is closed. */
+export interface Served extends AsyncDisposable {
+  readonly registry: Registry;
+  close(): Promise<void>;
 }
 
 /**
- * What a server can be put in front of: a layout with all its repositories, the store, or nothing but memory.
+ * A layout with all its repositories, the store, or nothing but memory, to be served.
  * @throws USAGE
  */
-export function openServed(location: string, options: ServedOptions = {}): Registry {
-  if (location.startsWith("oci:") && location.length > 4)
-    return new LayoutRegistry(location.slice(4), { create: true });
-  if (location === "store:") return new Store(options.store, options).writer("serve", { endless: true });
+export function openServed(location: string, options: ServedOptions = {}): Served {
+  if (location === "store:") {
+    const held = holdStore(options);
+    const registry = held.store.writer("serve", { endless: true });
+    return served(registry, async () => {
+      await registry.release();
+      await held.close();
+    });
+  }
+  const registry = withoutStore(location, options);
+  return served(registry, () => registry.close());
+}
+
+function withoutStore(location: string, { limits }: ServedOptions): Registry {
+  if (location.startsWith("oci:") && location.length > 4) {
+    return new LayoutRegistry(location.slice(4), { limits, create: true });
+  }
   if (location === "memory:") return new MemoryRegistry();
   throw new GantryError("USAGE", `cannot serve ${location}; expected oci:DIR, store: or memory:`);
 }
+
+const served = (registry: Registry, close: () => Promise<void>): Served => ({
+  registry,
+  close,
+  [Symbol.asyncDispose]: close,
+});

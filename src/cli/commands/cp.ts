@@ -4,20 +4,21 @@ import type { Context } from "../context.ts";
 import {
   authFileFlag,
   insecureFlag,
-  remoteOptions,
-  storeOptions,
+  limitsOf,
+  registryOptions,
   type TransferFlags,
   transferFlags,
   transferOptions,
 } from "../flags.ts";
 import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
+import { openStore } from "../store.ts";
 
 interface Flags extends TransferFlags {
   readonly srcInsecure: boolean;
   readonly destInsecure: boolean;
-  readonly srcAuthFile?: string;
-  readonly destAuthFile?: string;
+  readonly srcAuthFile?: string | undefined;
+  readonly destAuthFile?: string | undefined;
 }
 
 export const cpCommand: Command<Context> = buildCommand({
@@ -43,16 +44,20 @@ export const cpCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, from: string, to: string) {
-    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const side = (insecure: boolean, file: string | undefined) => {
-        const authFile = file ?? flags.authFile;
-        return remoteOptions({ ...flags, insecure: flags.insecure || insecure, ...(authFile && { authFile }) }, debug);
-      };
+    return session(this, flags, async (io) => {
+      const { signal, progress, debug, print, json } = io;
+      const side = (insecure: boolean, authFile: string | undefined) => ({
+        registry: registryOptions(
+          { ...flags, insecure: flags.insecure || insecure, authFile: authFile ?? flags.authFile },
+          debug,
+        ),
+      });
       const result = await copy(from, to, {
         signal,
-        ...(progress && { progress }),
+        progress,
+        limits: limitsOf(flags.limit),
+        store: openStore(flags, io),
         ...transferOptions(flags),
-        ...storeOptions(flags),
         source: side(flags.srcInsecure, flags.srcAuthFile),
         destination: side(flags.destInsecure, flags.destAuthFile),
       });

@@ -2,7 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
 import { type ExplainedEndpoint, type Explanation, explain } from "../../verbs/explain.ts";
 import type { Context } from "../context.ts";
-import { jsonFlag, type RemoteFlags, remoteFlags, remoteOptions } from "../flags.ts";
+import { jsonFlag, type RemoteFlags, registryOptions, remoteFlags } from "../flags.ts";
 import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
 
@@ -18,7 +18,7 @@ export const explainCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: RemoteFlags & { readonly json: boolean }, location: string) {
     return session(this, {}, async ({ signal, json, print }) => {
-      const explanation = await explain(location, { ...remoteOptions(flags, undefined), signal });
+      const explanation = await explain(location, { registry: registryOptions(flags, undefined), signal });
       if (flags.json) json(explanation);
       else print(describe(explanation));
     });

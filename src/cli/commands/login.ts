@@ -3,10 +3,11 @@ import { GantryError } from "../../base/error.ts";
 import { login } from "../../verbs/login.ts";
 import type { Context } from "../context.ts";
 import { lazyRoutes } from "../credentials.ts";
-import { debugFlag, jsonFlag, type RemoteFlags, remoteFlags } from "../flags.ts";
+import { debugFlag, jsonFlag, limitFlag, limitsOf, type RemoteFlags, remoteFlags } from "../flags.ts";
 import { session } from "../session.ts";
 
 interface Flags extends RemoteFlags {
+  readonly limit?: readonly string[] | undefined;
   readonly username: string;
   readonly passwordStdin: boolean;
   readonly json: boolean;
@@ -31,6 +32,7 @@ export const loginCommand: Command<Context> = buildCommand({
         withNegated: false,
       },
       ...remoteFlags,
+      limit: limitFlag,
       json: jsonFlag,
       debug: debugFlag,
     },
@@ -41,20 +43,24 @@ export const loginCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, host?: string) {
-    return session(this, flags, async ({ signal, debug, print, json }) => {
+    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
       if (!flags.passwordStdin) {
         throw new GantryError("USAGE", "say --password-stdin and pipe the password in: echo $TOKEN | gantry login ...");
       }
       const result = await login(host ?? "docker.io", {
         username: flags.username,
         password: await readPassword(this.process.stdin),
-        insecure: flags.insecure,
-        ...(flags.caFile && { caFiles: flags.caFile }),
-        ...(flags.trustRealm && { trustedRealms: flags.trustRealm }),
-        ...(flags.authFile !== undefined && { file: flags.authFile }),
-        routes: lazyRoutes(),
+        file: flags.authFile,
+        registry: {
+          insecure: flags.insecure,
+          caFiles: flags.caFile,
+          trustedRealms: flags.trustRealm,
+          routes: lazyRoutes(),
+          debug,
+        },
+        limits: limitsOf(flags.limit),
         signal,
-        ...(debug && { debug }),
+        progress,
       });
       if (!result.checked) {
         this.process.stderr.write(

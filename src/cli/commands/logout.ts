@@ -16,7 +16,7 @@ export const logoutCommand: Command<Context> = buildCommand({
   func(this: Context, flags: { readonly json: boolean; readonly authFile?: string }, registry?: string) {
     const given = registry ?? "docker.io";
     return session(this, {}, async ({ print, json }) => {
-      const removed = await logout(given, flags.authFile === undefined ? {} : { file: flags.authFile });
+      const removed = await logout(given, { file: flags.authFile });
       const host = registryHost(given);
       if (flags.json) json({ host, removed });
       else print(removed ? `logged out of ${host}\n` : `nothing was kept for ${host}\n`);

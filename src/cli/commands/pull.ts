@@ -2,14 +2,10 @@ import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes } from "../../base/text.ts";
 import { pull } from "../../verbs/pull.ts";
 import type { Context } from "../context.ts";
-import { limitFlag, limitsOf, remoteOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { limitsOf, registryOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
-import { withStore } from "../store.ts";
-
-interface Flags extends TransferFlags {
-  readonly limit?: readonly string[];
-}
+import { openStore } from "../store.ts";
 
 export const pullCommand: Command<Context> = buildCommand({
   docs: {
@@ -18,35 +14,27 @@ export const pullCommand: Command<Context> = buildCommand({
       "Every byte is hashed while it is written, and the name is set last: whatever goes wrong, the store only ever holds what was verified. Prints the digest.",
   },
   parameters: {
-    flags: { ...transferFlags, limit: limitFlag },
+    flags: transferFlags,
     positional: { kind: "tuple", parameters: [{ parse: parseLocation, brief: "The image", placeholder: "REF" }] },
   },
-  func(this: Context, flags: Flags, reference: string) {
-    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const limits = limitsOf(flags.limit);
-      await withStore(
-        flags,
-        async (store) => {
-          const result = await pull(reference, {
-            store,
-            signal,
-            ...limits,
-            ...(progress && { progress }),
-            ...transferOptions(flags),
-            remote: remoteOptions(flags, debug),
-          });
-          if (flags.json) json({ name: result.name, ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
-          else {
-            const { moved, existing } = result.blobs;
-            if (progress)
-              this.process.stderr.write(
-                `${result.name}: ${moved} blobs (${formatBytes(result.bytes)}) pulled, ${existing} were there\n`,
-              );
-            print(`${result.descriptor.digest}\n`);
-          }
-        },
-        limits,
-      );
+  func(this: Context, flags: TransferFlags, reference: string) {
+    return session(this, flags, async (io) => {
+      const { signal, progress, debug, print, json } = io;
+      const result = await pull(reference, {
+        signal,
+        progress,
+        limits: limitsOf(flags.limit),
+        registry: registryOptions(flags, debug),
+        store: openStore(flags, io),
+        ...transferOptions(flags),
+      });
+      const { name, descriptor, blobs, bytes } = result;
+      if (flags.json) return json({ name, ...descriptor, blobs, bytes });
+      if (progress) {
+        const pulled = `${blobs.moved} blobs (${formatBytes(bytes)}) pulled, ${blobs.existing} were there`;
+        this.process.stderr.write(`${name}: ${pulled}\n`);
+      }
+      print(`${descriptor.digest}\n`);
     });
   },
 });

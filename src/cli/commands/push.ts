@@ -1,10 +1,10 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { push } from "../../verbs/copy.ts";
 import type { Context } from "../context.ts";
-import { remoteOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { limitsOf, registryOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
 import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
-import { withStore } from "../store.ts";
+import { openStore } from "../store.ts";
 
 export const pushCommand: Command<Context> = buildCommand({
   docs: {
@@ -23,16 +23,16 @@ export const pushCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: TransferFlags, name: string, to?: string) {
-    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const result = await withStore(flags, (store) =>
-        push(name, to, {
-          store,
-          signal,
-          ...(progress && { progress }),
-          ...transferOptions(flags),
-          destination: remoteOptions(flags, debug),
-        }),
-      );
+    return session(this, flags, async (io) => {
+      const { signal, progress, debug, print, json } = io;
+      const result = await push(name, to, {
+        signal,
+        progress,
+        limits: limitsOf(flags.limit),
+        registry: registryOptions(flags, debug),
+        store: openStore(flags, io),
+        ...transferOptions(flags),
+      });
       if (flags.json) json({ ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
       else print(`${result.descriptor.digest}\n`);
     });

@@ -9,7 +9,7 @@ import { session } from "../session.ts";
 const { platform: _platform, ...flags } = lookFlags;
 
 interface Flags extends Omit<LookFlags, "platform"> {
-  readonly artifactType?: string;
+  readonly artifactType?: string | undefined;
 }
 
 export const referrersCommand: Command<Context> = buildCommand({
@@ -30,7 +30,7 @@ export const referrersCommand: Command<Context> = buildCommand({
   func(this: Context, given: Flags, location: string) {
     return session(this, given, async (io) => {
       const found: Descriptor[] = [];
-      const options = { ...lookOptions(given, io), ...(given.artifactType && { artifactType: given.artifactType }) };
+      const options = { ...lookOptions(given, io), artifactType: given.artifactType };
       for await (const descriptor of referrers(location, options)) {
         found.push(descriptor);
         const { digest, artifactType, mediaType, size } = descriptor;

@@ -24,8 +24,9 @@ export const rmCommand: Command<Context> = buildCommand({
   },
   func(this: Context, given: Omit<LookFlags, "platform">, ...locations: string[]) {
     return session(this, given, async (io) => {
+      const options = lookOptions(given, io);
       for (const location of locations) {
-        await remove(location, lookOptions(given, io));
+        await remove(location, options);
         if (!given.json) io.print(`${printable(location)}\n`);
       }
       if (given.json) io.json(locations);

@@ -3,8 +3,9 @@ import { GantryError } from "../../base/error.ts";
 import { serve } from "../../server/serve.ts";
 import { openServed } from "../../verbs/serve.ts";
 import type { Context } from "../context.ts";
-import { jsonFlag, type StoreFlags, storeFlags, storeOptions } from "../flags.ts";
+import { jsonFlag, limitsOf, type StoreFlags, storeFlags } from "../flags.ts";
 import { session } from "../session.ts";
+import { openStore } from "../store.ts";
 
 interface Flags extends StoreFlags {
   readonly listen: string;
@@ -45,15 +46,16 @@ export const serveCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, location: string) {
-    return session(this, {}, async ({ signal, print, json }) => {
-      const registry = openServed(location, storeOptions(flags));
+    return session(this, {}, async ({ signal, print, json, use }) => {
+      const limits = limitsOf(flags.limit);
+      const store = location === "store:" ? openStore(flags, { use }) : undefined;
+      const { registry } = use(openServed(location, { store, limits }));
       const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
       const service = await serve(registry, { ...parseListen(flags.listen), allowDelete: flags.allowDelete, onError });
       if (flags.json) json({ registry: registry.name, host: service.host });
       else print(`serving ${registry.name} on http://${service.host}\n`);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       await service.close();
-      await registry.close();
     });
   },
 });

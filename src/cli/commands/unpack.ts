@@ -5,26 +5,24 @@ import type { Context } from "../context.ts";
 import {
   debugFlag,
   jsonFlag,
-  limitFlag,
   limitsOf,
   onePlatformFlag,
   platformOf,
   progressFlag,
   type RemoteFlags,
+  registryOptions,
   remoteFlags,
-  remoteOptions,
   type StoreFlags,
   storeFlags,
 } from "../flags.ts";
 import { parseLocation } from "../location.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
-import { withStore } from "../store.ts";
+import { openStore } from "../store.ts";
 
 interface Flags extends StoreFlags, RemoteFlags {
-  readonly platform?: string;
+  readonly platform?: string | undefined;
   readonly policy: PullPolicy;
-  readonly limit?: readonly string[];
   readonly json: boolean;
   readonly debug: boolean;
   readonly progress: ProgressMode;
@@ -46,7 +44,6 @@ export const unpackCommand: Command<Context> = buildCommand({
         brief: "Whether to ask the registry",
         default: "IfNotPresent",
       },
-      limit: limitFlag,
       ...remoteFlags,
       json: jsonFlag,
       debug: debugFlag,
@@ -61,30 +58,22 @@ export const unpackCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, location: string, rootfs: string) {
-    return session(this, flags, async ({ signal, progress, debug, print, json }) => {
-      const limits = limitsOf(flags.limit);
-      await withStore(
-        flags,
-        async (store) => {
-          const result = await unpack(location, rootfs, {
-            store,
-            signal,
-            policy: flags.policy,
-            ...platformOf(flags.platform),
-            ...limits,
-            ...(progress && { progress }),
-            remote: remoteOptions(flags, debug),
-          });
-          for (const warning of result.warnings) this.process.stderr.write(`warning: ${printable(warning)}\n`);
-          if (flags.json) json(result);
-          else {
-            if (progress)
-              this.process.stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
-            print(`${result.digest}\n`);
-          }
-        },
-        limits,
-      );
+    return session(this, flags, async (io) => {
+      const { signal, progress, debug, print, json } = io;
+      const result = await unpack(location, rootfs, {
+        signal,
+        progress,
+        limits: limitsOf(flags.limit),
+        registry: registryOptions(flags, debug),
+        store: openStore(flags, io),
+        platform: platformOf(flags.platform),
+        policy: flags.policy,
+      });
+      const { stderr } = this.process;
+      for (const warning of result.warnings) stderr.write(`warning: ${printable(warning)}\n`);
+      if (flags.json) return json(result);
+      if (progress) stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
+      print(`${result.digest}\n`);
     });
   },
 });

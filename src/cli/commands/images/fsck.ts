@@ -6,7 +6,7 @@ import type { Context } from "../../context.ts";
 import { jsonFlag, progressFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import type { ProgressMode } from "../../progress.ts";
 import { session } from "../../session.ts";
-import { withStore } from "../../store.ts";
+import { openStore } from "../../store.ts";
 
 interface Flags extends StoreFlags {
   readonly rebuild: boolean;
@@ -30,19 +30,19 @@ export const fsckCommand: Command<Context> = buildCommand({
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
-    return session(this, flags, ({ signal, progress, print, json }) =>
-      withStore(flags, async (store) => {
-        const report = await store.fsck({ rebuild: flags.rebuild, signal, ...(progress && { progress }) });
-        if (flags.json) json(report);
-        else print(describe(report));
-        const { length } = report.findings;
-        if (length === 0) return;
-        throw new GantryError(
-          "STORE_DAMAGED",
-          `the store ${store.directory} has ${length} fault${length === 1 ? "" : "s"}`,
-        );
-      }),
-    );
+    return session(this, flags, async (io) => {
+      const { signal, progress, print, json } = io;
+      const store = openStore(flags, io);
+      const report = await store.fsck({ rebuild: flags.rebuild, signal, progress });
+      if (flags.json) json(report);
+      else print(describe(report));
+      const { length } = report.findings;
+      if (length === 0) return;
+      throw new GantryError(
+        "STORE_DAMAGED",
+        `the store ${store.directory} has ${length} fault${length === 1 ? "" : "s"}`,
+      );
+    });
   },
 });
 

@@ -3,7 +3,7 @@ import { formatBytes, printable } from "../../../base/text.ts";
 import type { Context } from "../../context.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
-import { withStore } from "../../store.ts";
+import { openStore } from "../../store.ts";
 
 interface Flags extends StoreFlags {
   readonly dryRun: boolean;
@@ -25,16 +25,14 @@ export const gcCommand: Command<Context> = buildCommand({
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
-    return session(this, {}, (io) =>
-      withStore(flags, async (store) => {
-        const report = await store.gc({ dryRun: flags.dryRun, signal: io.signal });
-        if (flags.json) return io.json({ dryRun: flags.dryRun, ...report });
-        const { blobs, layers, bytes, kept } = report;
-        for (const { digest, size } of blobs) io.print(`${digest}  ${formatBytes(size)}\n`);
-        for (const name of layers) io.print(`layers/${printable(name)}\n`);
-        const verb = flags.dryRun ? "would go" : "removed";
-        this.process.stderr.write(`${blobs.length} blobs ${verb}, ${formatBytes(bytes)}; ${kept} stay\n`);
-      }),
-    );
+    return session(this, {}, async (io) => {
+      const report = await openStore(flags, io).gc({ dryRun: flags.dryRun, signal: io.signal });
+      if (flags.json) return io.json({ dryRun: flags.dryRun, ...report });
+      const { blobs, layers, bytes, kept } = report;
+      for (const { digest, size } of blobs) io.print(`${digest}  ${formatBytes(size)}\n`);
+      for (const name of layers) io.print(`layers/${printable(name)}\n`);
+      const verb = flags.dryRun ? "would go" : "removed";
+      this.process.stderr.write(`${blobs.length} blobs ${verb}, ${formatBytes(bytes)}; ${kept} stay\n`);
+    });
   },
 });

@@ -4,7 +4,7 @@ import { labelImage } from "../../../verbs/images.ts";
 import type { Context } from "../../context.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
-import { withStore } from "../../store.ts";
+import { openStore } from "../../store.ts";
 
 interface Flags extends StoreFlags {
   readonly json: boolean;
@@ -24,12 +24,10 @@ export const labelCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, name: string, ...labels: string[]) {
-    return session(this, {}, (io) =>
-      withStore(flags, async (store) => {
-        const image = await labelImage(store, name, labels);
-        if (flags.json) io.json(image);
-        else for (const [key, value] of Object.entries(image.labels)) io.print(`${printable(`${key}=${value}`)}\n`);
-      }),
-    );
+    return session(this, {}, async (io) => {
+      const image = await labelImage(openStore(flags, io), name, labels);
+      if (flags.json) io.json(image);
+      else for (const [key, value] of Object.entries(image.labels)) io.print(`${printable(`${key}=${value}`)}\n`);
+    });
   },
 });

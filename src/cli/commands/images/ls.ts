@@ -6,7 +6,7 @@ import { blobListings, defaultStoreDirectory, derivedFile, nameListings } from "
 import type { ListedImage } from "../../../verbs/images.ts";
 import type { Context } from "../../context.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
-import { session } from "../../session.ts";
+import { type Session, session } from "../../session.ts";
 
 interface Flags extends StoreFlags {
   readonly filter?: readonly string[];
@@ -40,7 +40,7 @@ export const lsCommand: Command<Context> = buildCommand({
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
-    return session(this, {}, async (io) => io.print(await listing(flags)));
+    return session(this, {}, async (io) => io.print(await listing(flags, io)));
   },
 });
 
@@ -48,13 +48,13 @@ export const lsCommand: Command<Context> = buildCommand({
  * What is printed follows from the store's files, so it is kept beside them: thousands of images are listed without
  * opening a database.
  */
-async function listing(flags: Flags): Promise<string> {
+async function listing(flags: Flags, io: Session): Promise<string> {
   const make = async (): Promise<string> => {
-    const [{ withStore }, { listImages }] = await Promise.all([
+    const [{ openStore }, { listImages }] = await Promise.all([
       import("../../store.ts"),
       import("../../../verbs/images.ts"),
     ]);
-    const images = await withStore(flags, (store) => listImages(store, flags.filter));
+    const images = await listImages(openStore(flags, io), flags.filter);
     return flags.json ? `${JSON.stringify(images, null, 2)}\n` : table(images);
   };
   const directory = flags.store ?? defaultStoreDirectory();

@@ -4,7 +4,7 @@ import { removeImages } from "../../../verbs/images.ts";
 import type { Context } from "../../context.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
-import { withStore } from "../../store.ts";
+import { openStore } from "../../store.ts";
 
 interface Flags extends StoreFlags {
   readonly json: boolean;
@@ -24,12 +24,10 @@ export const rmCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, ...names: string[]) {
-    return session(this, {}, (io) =>
-      withStore(flags, async (store) => {
-        const removed = await removeImages(store, names);
-        if (flags.json) io.json(removed);
-        else for (const name of removed) io.print(`${printable(name)}\n`);
-      }),
-    );
+    return session(this, {}, async (io) => {
+      const removed = await removeImages(openStore(flags, io), names);
+      if (flags.json) io.json(removed);
+      else for (const name of removed) io.print(`${printable(name)}\n`);
+    });
   },
 });
