@@ -18,6 +18,15 @@ import type { Descriptor } from "../spec/types.ts";
 import type { ImageStore } from "./images.ts";
 import type { LeaseKeeper } from "./leases.ts";
 
+/** A name as its user wrote it. Where there is an image of exactly this name, `repo` and `tag` mean that one. */
+export interface GivenName {
+  readonly name: string;
+  readonly repo: RepoName;
+  readonly tag: Tag;
+  /** The name in full. @throws INVALID_REFERENCE for a name that is no reference */
+  full(): string;
+}
+
 interface StoreParts {
   readonly blobs: BlobDirectory;
   readonly images: ImageStore;
@@ -27,6 +36,7 @@ interface StoreParts {
   readonly lease: LeaseKeeper;
   /** Whether to protect also what is only asked after: for somebody who writes an image, that means it is there. */
   readonly eager: boolean;
+  readonly given?: GivenName | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -102,7 +112,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
       }
       throw manifestUnknown(this.name, repo, reference);
     }
-    const { mediaType, digest, size } = (await this.#images.get(nameOf(repo, reference))).target;
+    const { mediaType, digest, size } = (await this.#images.get(await this.#nameOf(repo, reference))).target;
     return { mediaType, digest, size };
   }
 
@@ -127,7 +137,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
       options,
     );
     if (options.tags?.length) await this.blobs.sync();
-    for (const tag of options.tags ?? []) await this.#images.set(nameOf(repo, tag), descriptor);
+    for (const tag of options.tags ?? []) await this.#images.set(await this.#nameOf(repo, tag), descriptor);
     return descriptor;
   }
 
@@ -137,7 +147,18 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async deleteTag(repo: RepoName, tag: Tag): Promise<void> {
-    await this.#images.delete(nameOf(repo, tag));
+    await this.#images.delete(await this.#nameOf(repo, tag));
+  }
+
+  async #nameOf(repo: RepoName, tag: string): Promise<string> {
+    const { given } = this.#parts;
+    if (given?.repo !== repo || given.tag !== tag) return nameOf(repo, tag);
+    try {
+      return (await this.#images.get(given.name)).name;
+    } catch (error) {
+      if (!isGantryError(error, "IMAGE_NOT_FOUND")) throw error;
+      return given.full();
+    }
   }
 
   async *repositories(): AsyncGenerator<RepoName> {

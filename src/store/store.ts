@@ -20,7 +20,7 @@ import { GuardedImages } from "./guarded.ts";
 import { type ImageStore, parseNamespace } from "./images.ts";
 import { Lease, LeaseKeeper } from "./leases.ts";
 import type { Presence } from "./presence.ts";
-import { StoreRegistry } from "./registry.ts";
+import { type GivenName, StoreRegistry } from "./registry.ts";
 import { type NamespacedImage, SqlImageStore, SqlImages } from "./sql/images.ts";
 import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
 
@@ -33,6 +33,12 @@ export interface StoreOptions {
   readonly database?: string | undefined;
   /** Default: `default`. */
   readonly namespace?: string | undefined;
+}
+
+interface WriterOptions {
+  readonly endless?: boolean | undefined;
+  /** The image to write, by the name that its user wrote. */
+  readonly given?: GivenName | undefined;
 }
 
 type DatabaseKind = "sqlite" | "postgres";
@@ -95,11 +101,16 @@ export class Store {
    * This store as somewhere to put images: what is found or brought is protected until `release`.
    * @param options.endless for a server: what it protects is let go after some hours, though it goes on
    */
-  writer(reason: string, options: { readonly endless?: boolean } = {}): StoreRegistry {
+  writer(reason: string, options: WriterOptions = {}): StoreRegistry {
     return this.#registry(reason, true, options);
   }
 
-  #registry(reason: string, eager: boolean, options: { readonly endless?: boolean } = {}): StoreRegistry {
+  /** This store as where one image is read, by the name that its user wrote, and tagged. */
+  reader(reason: string, given: GivenName | undefined): StoreRegistry {
+    return this.#registry(reason, false, { given });
+  }
+
+  #registry(reason: string, eager: boolean, options: WriterOptions = {}): StoreRegistry {
     return new StoreRegistry(`store ${this.directory}`, {
       blobs: this.blobs,
       images: this.images,
@@ -107,6 +118,7 @@ export class Store {
       prepare: () => this.prepare(),
       lease: new LeaseKeeper(this.directory, reason, options),
       eager,
+      given: options.given,
       close: () => this.close(),
     });
   }

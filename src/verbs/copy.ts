@@ -1,11 +1,12 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { formatPlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
-import { parseTag } from "../reference/reference.ts";
+import { parseTag, type Reference } from "../reference/reference.ts";
 import { isDigest } from "../spec/digest.ts";
 import { StoreRegistry } from "../store/registry.ts";
 import { type CopyOptions, type CopyResult, copyImage } from "../transfer/copy.ts";
-import { isRegistryLocation, registryReference, storeName, storePrefix } from "./names.ts";
+import { findImage } from "./images.ts";
+import { isRegistryLocation, registryReference, storePrefix } from "./names.ts";
 import { type Opened, open, openStored, referenceOf } from "./open.ts";
 import { holdStore, type VerbOptions } from "./options.ts";
 import { missingManifests } from "./pull.ts";
@@ -61,11 +62,13 @@ export interface PushOptions extends VerbOptions {
  * @throws INCOMPLETE_IMAGE where the store has only some platforms of it
  */
 export async function push(name: string, to: string | undefined, options: PushOptions = {}): Promise<CopyResult> {
-  const target = to ?? (name.startsWith(storePrefix) ? name.slice(storePrefix.length) : name);
+  const given = name.startsWith(storePrefix) ? name.slice(storePrefix.length) : name;
+  const target = to ?? given;
   if (!isRegistryLocation(target))
     throw new GantryError("USAGE", `push sends to a registry; for ${target} use \`gantry cp\``);
-  const own = storeName(registryReference(name.startsWith(storePrefix) ? name.slice(storePrefix.length) : name));
   await using held = holdStore(options);
+  const own = (await findImage(held.store, given)).name;
+  const reference = destinationOf(target, to === undefined);
   if (!options.platforms) {
     const missing = await missingManifests(held.store, own);
     if (missing.length > 0) {
@@ -77,7 +80,17 @@ export async function push(name: string, to: string | undefined, options: PushOp
       );
     }
   }
-  await using destination = open(registryReference(target).toFullString(), options);
+  await using destination = open(reference.toFullString(), options);
   // Awaited here: what is returned otherwise outlives what is closed on the way out.
   return await copyOpened(openStored(held.store, own), destination, options);
+}
+
+/** Where a push goes. @throws USAGE where the name in the store does not say */
+function destinationOf(target: string, isName: boolean): Reference {
+  try {
+    return registryReference(target);
+  } catch (error) {
+    if (!isName || !isGantryError(error, "INVALID_REFERENCE")) throw error;
+    throw new GantryError("USAGE", `${error.message}; say where to push it: \`gantry push NAME REF\``);
+  }
 }

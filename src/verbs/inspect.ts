@@ -5,6 +5,7 @@ import { isAttestation, manifestForPlatform } from "../images/select.ts";
 import { providerOf } from "../registry/registry.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Manifest, Platform } from "../spec/types.ts";
+import { repositoryReference, storePrefix } from "./names.ts";
 import { type Opened, open, referenceOf } from "./open.ts";
 import type { VerbOptions } from "./options.ts";
 
@@ -187,6 +188,7 @@ function summarize(descriptor: Descriptor, config: Image, manifest: Manifest): I
 
 /** The tags of a repository. */
 export async function* tags(location: string, options: LookOptions = {}): AsyncGenerator<string> {
+  if (location.startsWith(storePrefix)) repositoryReference(location.slice(storePrefix.length));
   await using opened = open(location, options);
   if (opened.reference !== undefined && (isDigest(opened.reference) || location.endsWith(`:${opened.reference}`))) {
     throw new GantryError("USAGE", `${location}: name a repository, without a tag or a digest`);

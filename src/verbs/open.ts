@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
-import { parseRef, parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
+import { parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { connect } from "../registry/routed/routed.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
-import { repositoryOf } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
-import { layoutPrefix, registryReference, storePrefix, unsupportedPrefixes } from "./names.ts";
+import { layoutPrefix, registryReference, storedName, storePrefix, unsupportedPrefixes } from "./names.ts";
 import { connectOptions, type HeldStore, holdStore, type VerbOptions } from "./options.ts";
 
 export interface OpenOptions extends VerbOptions {
@@ -90,10 +89,11 @@ export function openStored(store: Store, name: string): Opened {
 
 function openHeld(held: HeldStore, location: string, write = false): Opened {
   const { store } = held;
-  const reference = parseRef(location.slice(storePrefix.length));
-  const registry = write ? store.writer(`writing ${location}`) : store.registry;
-  return opened("store", registry, repositoryOf(reference.toFullString()), location, reference.wanted, async () => {
-    if (write) await registry.release();
+  const { repo, reference, given } = storedName(location.slice(storePrefix.length));
+  const reason = `writing ${location}`;
+  const registry = write ? store.writer(reason, { given }) : store.reader(reason, given);
+  return opened("store", registry, repo, location, reference, async () => {
+    await registry.release();
     await held.close();
   });
 }

@@ -3,7 +3,6 @@ import type { Limits } from "../base/limits.ts";
 import { readDocument } from "../images/graph.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice } from "../images/select.ts";
-import { providerOf } from "../registry/registry.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import { repositoryOf } from "../store/registry.ts";
 import type { Store } from "../store/store.ts";
@@ -59,8 +58,7 @@ export async function isComplete(
 ): Promise<boolean> {
   try {
     const { target } = await store.images.get(name);
-    const provider = providerOf(store.registry, repositoryOf(name));
-    const { manifest } = await manifestForPlatform(provider, target, options);
+    const { manifest } = await manifestForPlatform(store.blobs, target, options);
     for (const blob of [manifest.config, ...manifest.layers]) if (!(await store.blobs.has(blob))) return false;
     return true;
   } catch (error) {
@@ -75,7 +73,7 @@ export async function isComplete(
 /** The platforms of an index in a store whose manifests are missing. */
 export async function missingManifests(store: Store, name: string): Promise<readonly Descriptor[]> {
   const { target } = await store.images.get(name);
-  const { document } = await readDocument(providerOf(store.registry, repositoryOf(name)), target);
+  const { document } = await readDocument(store.blobs, target);
   if (document.kind === "manifest") return [];
   const missing: Descriptor[] = [];
   for (const entry of document.index.manifests) if (!(await store.blobs.has(entry))) missing.push(entry);

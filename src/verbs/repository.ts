@@ -1,6 +1,6 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { ChunkWriter } from "../content/content.ts";
-import { parseHost, parseRef, parseTag, type Tag } from "../reference/reference.ts";
+import { parseHost, parseTag, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { connect } from "../registry/routed/routed.ts";
@@ -8,7 +8,14 @@ import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { RateLimit } from "../transport/rate.ts";
 import type { LookOptions } from "./inspect.ts";
-import { isRegistryLocation, layoutPrefix, registryReference, storePrefix } from "./names.ts";
+import {
+  isRegistryLocation,
+  layoutPrefix,
+  registryReference,
+  repositoryReference,
+  storeName,
+  storePrefix,
+} from "./names.ts";
 import { open, referenceOf } from "./open.ts";
 import { connectOptions, holdStore } from "./options.ts";
 
@@ -17,6 +24,7 @@ export async function tag(location: string, tags: readonly string[], options: Lo
   const wanted = tags.map((text) => parseTag(text));
   if (wanted.length === 0) throw new GantryError("USAGE", "name at least one tag");
   const { signal } = options;
+  if (location.startsWith(storePrefix)) repositoryReference(location.slice(storePrefix.length));
   await using opened = open(location, options);
   const { registry, repo } = opened;
   const { bytes, descriptor } = await registry.getManifest(repo, await referenceOf(opened), { signal });
@@ -31,6 +39,7 @@ export async function tag(location: string, tags: readonly string[], options: Lo
  * @throws UNSUPPORTED where the registry does not delete, MANIFEST_UNKNOWN
  */
 export async function remove(location: string, options: LookOptions = {}): Promise<void> {
+  if (location.startsWith(storePrefix)) return await removeName(location, options);
   const { signal } = options;
   await using opened = open(location, options);
   const { registry, repo, reference } = opened;
@@ -59,10 +68,26 @@ export async function remove(location: string, options: LookOptions = {}): Promi
   }
 }
 
+/** Takes a name away from the store: the exact one, else the one in full. Bytes stay until garbage is collected. */
+async function removeName(location: string, options: LookOptions): Promise<void> {
+  const given = location.slice(storePrefix.length);
+  await using held = holdStore(options);
+  const { images } = held.store;
+  const exact = await images.get(given).catch((error: unknown) => {
+    if (!isGantryError(error, "IMAGE_NOT_FOUND")) throw error;
+    return undefined;
+  });
+  const { tag: named, digest } = exact ? {} : registryReference(given);
+  // Elsewhere no tag means latest; what is removed is said.
+  if (!exact && named === undefined && digest === undefined) {
+    throw new GantryError("USAGE", `${location}: name the tag to remove; the store has no image of exactly this name`);
+  }
+  await images.delete(exact?.name ?? storeName(registryReference(given)));
+}
+
 /** The tag and the digest that a location names itself; a layout's grammar has one of them at most. */
 function partsOf(location: string): { readonly tag?: Tag; readonly digest?: Digest } {
-  if (location.startsWith(layoutPrefix)) return {};
-  return location.startsWith(storePrefix) ? parseRef(location.slice(storePrefix.length)) : registryReference(location);
+  return location.startsWith(layoutPrefix) ? {} : registryReference(location);
 }
 
 /** Whether a location names a tag or a digest itself. */
