@@ -56,6 +56,7 @@ function bars(stderr: NodeJS.WriteStream): Printer {
   const items = new Map<string, Item>();
   const finished = new Set<string>();
   let drawn = 0;
+  let ended = false;
   let timer: NodeJS.Timeout | undefined;
   const row = (id: string, item: Item): string => {
     const share = item.total ? Math.min(1, item.done / item.total) : 0;
@@ -66,15 +67,17 @@ function bars(stderr: NodeJS.WriteStream): Printer {
     return `${item.label} [${bar}] ${finished.has(id) ? formatBytes(item.total ?? item.done) : size}`;
   };
   const erase = (): void => {
-    if (drawn > 0) stderr.write(`\u001b[${drawn}A\u001b[J`);
+    // To the first column too: a terminal shows the ^C that was typed where the cursor is.
+    if (drawn > 0) stderr.write(`\r\u001b[${drawn}A\u001b[J`);
     drawn = 0;
   };
   const draw = (): void => {
     erase();
+    if (ended) return;
     // What does not fit on the screen could not be erased again: running rows first, a few of the others.
-    const room = Math.max(3, (stderr.rows ?? 24) - 2);
+    const room = Math.max(3, (stderr.rows || 24) - 2);
     const running = [...items].filter(([id]) => !finished.has(id)).slice(0, room);
-    const text = running.map(([id, item]) => row(id, item).slice(0, Math.max(20, (stderr.columns ?? 80) - 1)));
+    const text = running.map(([id, item]) => row(id, item).slice(0, Math.max(20, (stderr.columns || 80) - 1)));
     if (text.length > 0) stderr.write(`${text.join("\n")}\n`);
     drawn = text.length;
   };
@@ -95,7 +98,10 @@ function bars(stderr: NodeJS.WriteStream): Printer {
     },
     end() {
       clearInterval(timer);
+      // Also where nothing is drawn at the moment, a ^C may stand before what is said next.
+      if (timer && drawn === 0) stderr.write("\r\u001b[K");
       erase();
+      ended = true;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { GantryError, isGantryError } from "../base/error.ts";
 import type { Progress } from "../base/progress.ts";
 import { printableJson } from "../base/text.ts";
 import type { Context } from "./context.ts";
@@ -16,10 +17,17 @@ export interface Session {
   use<T extends { close(): Promise<void> }>(resource: T): T;
 }
 
+export interface SessionFlags {
+  readonly progress?: ProgressMode | undefined;
+  readonly debug?: boolean | undefined;
+  /** Whether the next run goes on where this one was stopped, which the user is told then. */
+  readonly resumes?: boolean | undefined;
+}
+
 /** Runs a command's work, with progress on stderr that is wiped before anything else is said. */
 export async function session(
   context: Context,
-  flags: { readonly progress?: ProgressMode; readonly debug?: boolean },
+  flags: SessionFlags,
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
   const { stdout, stderr } = context.process;
@@ -39,6 +47,10 @@ export async function session(
         return resource;
       },
     });
+  } catch (error) {
+    if (!flags.resumes || !context.signal.aborted || !isGantryError(error, "TRANSFER_INTERRUPTED")) throw error;
+    const { message } = context.signal.reason as GantryError;
+    throw new GantryError("TRANSFER_INTERRUPTED", `${message}; the next run goes on from here`, { cause: error });
   } finally {
     end();
     for (const resource of used.reverse()) await resource.close();

@@ -44,7 +44,7 @@ export const cpCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, from: string, to: string) {
-    return session(this, flags, async (io) => {
+    return session(this, { ...flags, resumes: true }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const side = (insecure: boolean, authFile: string | undefined) => ({
         registry: registryOptions(

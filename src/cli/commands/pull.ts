@@ -18,7 +18,7 @@ export const pullCommand: Command<Context> = buildCommand({
     positional: { kind: "tuple", parameters: [{ parse: parseLocation, brief: "The image", placeholder: "REF" }] },
   },
   func(this: Context, flags: TransferFlags, reference: string) {
-    return session(this, flags, async (io) => {
+    return session(this, { ...flags, resumes: true }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const result = await pull(reference, {
         signal,

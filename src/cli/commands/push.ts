@@ -23,7 +23,7 @@ export const pushCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: TransferFlags, name: string, to?: string) {
-    return session(this, flags, async (io) => {
+    return session(this, { ...flags, resumes: true }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const result = await push(name, to, {
         signal,

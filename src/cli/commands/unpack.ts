@@ -1,5 +1,6 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../base/text.ts";
+import { isRegistryLocation } from "../../verbs/names.ts";
 import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
 import type { Context } from "../context.ts";
 import {
@@ -58,7 +59,9 @@ export const unpackCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, location: string, rootfs: string) {
-    return session(this, flags, async (io) => {
+    // What was pulled for it is there the next time.
+    const resumes = isRegistryLocation(location);
+    return session(this, { ...flags, resumes }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const result = await unpack(location, rootfs, {
         signal,
