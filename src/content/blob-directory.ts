@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { abortable } from "../base/async.ts";
@@ -6,6 +7,7 @@ import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { requireDirectory } from "../sys/in-place.ts";
 import { STALE_MS } from "../sys/lock.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
 import { Content, type Expected, requireDigest, requireSize } from "./content.ts";
@@ -111,13 +113,8 @@ export class BlobDirectory implements Provider {
   async #requireOwnDirectory(digest: Digest): Promise<void> {
     for (const directory of [join(this.root, "blobs"), join(this.root, "blobs", algorithmOf(digest))]) {
       if (this.#ready.has(directory)) continue;
-      const found = await lstat(directory).catch(() => undefined);
-      if (!found) return;
-      if (!found.isDirectory()) {
-        throw new GantryError("NOT_REGULAR_FILE", `${directory} must be a directory, not a link or a file`, {
-          details: { path: directory },
-        });
-      }
+      requireDirectory(directory);
+      if (!existsSync(directory)) return;
       this.#ready.add(directory);
     }
   }
@@ -294,15 +291,12 @@ export class BlobDirectory implements Provider {
   async #startSession(): Promise<string> {
     const tmp = join(this.root, "tmp");
     const session = join(tmp, `${SESSION_PREFIX}${randomUUID()}`);
+    requireDirectory(tmp);
     try {
       const first = await mkdir(session, { recursive: true, mode: 0o700 });
       this.#madeTmp ||= first !== undefined && first !== session;
     } catch (error) {
       throw await fileSystemError(error, "creating", session);
-    }
-    if (!(await lstat(tmp)).isDirectory()) {
-      await rmdir(session).catch(() => {});
-      throw new GantryError("NOT_REGULAR_FILE", `${tmp} must be a directory, not a link`, { details: { path: tmp } });
     }
     this.#heartbeat = setInterval(() => {
       const now = new Date();

@@ -109,6 +109,7 @@ export class Partials {
 
   /** Forgets what is kept of a blob that is whole by now. */
   async forget(digest: Digest): Promise<void> {
+    if (!(await isDirectory(this.#directory))) return;
     await rm(join(this.#directory, this.name(digest)), { force: true }).catch(() => {});
     await rmdir(this.#directory).catch(() => {});
   }

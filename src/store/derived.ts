@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   type BigIntStats,
   existsSync,
@@ -9,8 +8,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { version } from "../base/version.ts";
+import { requireDirectory } from "../sys/in-place.ts";
+import { temporaryName } from "../sys/owner.ts";
 
 /** A change less than this old may be followed by another one that leaves the same time: some file systems count whole seconds. */
 const SETTLED_MS = 2_500;
@@ -47,6 +48,7 @@ export class Derived {
   /** What was kept, if nothing changed since. */
   read(): string | undefined {
     try {
+      requireDirectory(dirname(this.#path));
       const text = readFileSync(this.#path, "utf8");
       const { text: stamp } = this.#stamp;
       return text.startsWith(`${stamp}\n`) ? text.slice(stamp.length + 1) : undefined;
@@ -63,8 +65,9 @@ export class Derived {
 }
 
 function write(path: string, text: string): void {
-  const temporary = `${path}.${randomUUID()}`;
+  const temporary = join(dirname(path), temporaryName(basename(path)));
   try {
+    requireDirectory(dirname(path));
     // Only the last directory: looking does not make a store.
     if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
     writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });

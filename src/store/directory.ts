@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { errnoOf } from "../base/error.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { requireDirectory, requireFile } from "../sys/in-place.ts";
 
 /** Where a store is when nobody says: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
 export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
@@ -24,6 +25,26 @@ export const nameListings = (directory: string): readonly string[] =>
 
 /** Where what follows from a store is kept; it can be removed at any time. */
 export const derivedFile = (directory: string, name: string): string => join(directory, "cache", name);
+
+/** The parts of a store that are written to or deleted from. */
+const directories = [
+  "blobs",
+  "blobs/sha256",
+  "blobs/sha512",
+  "cache",
+  "layers",
+  "leases",
+  "tmp",
+  "tmp/partial",
+  "trash",
+];
+const files = ["version.json", "oci-layout", "index.json", "names.db", "names.db-wal", "names.db-shm"];
+
+/** @throws NOT_REGULAR_FILE where a link, or another kind of file, has the place of a part of the store */
+export function requireOwnParts(directory: string): void {
+  for (const name of directories) requireDirectory(join(directory, name));
+  for (const name of files) requireFile(join(directory, name));
+}
 
 /** The names in a directory; none where there is no directory. Not being able to look is not the same as nothing there. */
 export async function namesIn(path: string): Promise<string[]> {

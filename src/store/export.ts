@@ -1,8 +1,11 @@
 import { open } from "node:fs/promises";
+import { join } from "node:path";
 import type { IndexFile } from "../registry/layout/index-file.ts";
 import { annotationKeys } from "../spec/annotations.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
+import { removeAbandoned } from "../sys/abandoned.ts";
+import { removeDeadLock } from "../sys/lock.ts";
 import type { NamespacedImage, SqlImages } from "./sql/images.ts";
 
 const keys = {
@@ -41,6 +44,15 @@ export async function exportNames(
       manifests: all.filter(shown).map(toEntry),
     });
   });
+}
+
+/** Removes what killed processes left beside the files of a store that are written anew as a whole. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  await removeAbandoned(directory, ["version.json", "index.json", "oci-layout"]);
+  await removeAbandoned(join(directory, "cache"));
+  // The next collection takes over the lock of a dead one; no process may ever want these again.
+  for (const name of ["version.json.lock", "index.json.lock"])
+    await removeDeadLock(join(directory, name)).catch(() => {});
 }
 
 /** Which change of the names is the last that an index.json shows; -1 where it is not of our making. */

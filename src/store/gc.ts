@@ -23,6 +23,7 @@ import { decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../spec/digest.ts";
 import { isConfigType, isLayerType } from "../spec/media-types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { requireDirectory } from "../sys/in-place.ts";
 import { withLock } from "../sys/lock.ts";
 import { namesIn } from "./directory.ts";
 import { readLeases } from "./leases.ts";
@@ -122,6 +123,16 @@ function report(blobs: GcReport["blobs"], layers: readonly string[], kept: numbe
 /** Where collections put blobs aside, each in a directory of its own. */
 const trashOf = (blobs: BlobDirectory): string => join(blobs.root, "trash");
 
+/** The directories in which collections have put blobs aside. @throws NOT_REGULAR_FILE for one that is a link */
+async function trashes(blobs: BlobDirectory): Promise<string[]> {
+  requireDirectory(trashOf(blobs));
+  const found = (await namesIn(trashOf(blobs))).map((name) => join(trashOf(blobs), name));
+  for (const trash of found) for (const path of [trash, ...aside(trash)]) requireDirectory(path);
+  return found;
+}
+
+const aside = (trash: string): string[] => ["sha256", "sha512"].map((algorithm) => join(trash, algorithm));
+
 /** The blobs in a directory of things put aside. */
 async function listAside(trash: string): Promise<Digest[]> {
   const found: Digest[] = [];
@@ -134,15 +145,14 @@ async function listAside(trash: string): Promise<Digest[]> {
 
 /** Removes directories that are empty by now; one that is not is somebody's. */
 async function removeEmpty(trash: string): Promise<void> {
-  for (const path of [join(trash, "sha256"), join(trash, "sha512"), trash, join(trash, "..")]) {
+  for (const path of [...aside(trash), trash, join(trash, "..")]) {
     await rmdir(path).catch(() => {});
   }
 }
 
 /** Brings back what a collection that was killed had put aside; it may be wanted. */
 export async function restoreTrash(blobs: BlobDirectory): Promise<void> {
-  for (const name of await namesIn(trashOf(blobs))) {
-    const trash = join(trashOf(blobs), name);
+  for (const trash of await trashes(blobs)) {
     for (const digest of await listAside(trash)) bringBack(blobs, trash, digest);
     await removeEmpty(trash);
   }
@@ -150,8 +160,8 @@ export async function restoreTrash(blobs: BlobDirectory): Promise<void> {
 
 /** Brings one blob back, if a collection has put it aside: somebody reads it now. */
 export async function recoverBlob(blobs: BlobDirectory, digest: Digest): Promise<boolean> {
-  for (const name of await namesIn(trashOf(blobs))) {
-    const file = blobFile(join(trashOf(blobs), name), digest);
+  for (const trash of await trashes(blobs)) {
+    const file = blobFile(trash, digest);
     if (!existsSync(file)) continue;
     move(file, blobs.path(digest));
     return true;
@@ -189,7 +199,7 @@ async function putAside(
   batch: readonly { readonly digest: Digest }[],
 ): Promise<void> {
   try {
-    for (const algorithm of ["sha256", "sha512"]) mkdirSync(join(trash, algorithm), { recursive: true, mode: 0o700 });
+    for (const path of aside(trash)) mkdirSync(path, { recursive: true, mode: 0o700 });
     await forEachSync(batch, ({ digest }) => move(blobs.path(digest), blobFile(trash, digest)));
   } catch (error) {
     throw await fileSystemError(error, "putting aside blobs in", trash);
@@ -257,7 +267,10 @@ function layerNames(directory: string): string[] {
       throw error;
     }
   };
-  return list(root).flatMap((algorithm) => list(join(root, algorithm)).map((name) => `${algorithm}/${name}`));
+  return list(root).flatMap((algorithm) => {
+    if (lstatSync(join(root, algorithm)).isSymbolicLink()) requireDirectory(join(root, algorithm));
+    return list(join(root, algorithm)).map((name) => `${algorithm}/${name}`);
+  });
 }
 
 interface Child {

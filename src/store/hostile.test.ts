@@ -1,11 +1,35 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { gantry } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { bytesSource } from "../content/index.ts";
 import { parseRepoName } from "../reference/index.ts";
 import { mediaTypes } from "../spec/index.ts";
-import { pushImage, rejects, seededBytes, testBlob, testImage, testLayer } from "../testing/index.ts";
+import {
+  pushImage,
+  randomImage,
+  rejects,
+  seededBytes,
+  startTestRegistry,
+  testBlob,
+  testImage,
+  testLayer,
+} from "../testing/index.ts";
 import { unpack } from "../verbs/index.ts";
 import { Store } from "./index.ts";
 
@@ -49,3 +73,96 @@ describe("a hostile image in a store", () => {
     await store.close();
   });
 });
+
+/** Every file below a directory: what it is, what is in it, and when it last changed. */
+function listing(root: string, at = ""): string[] {
+  return readdirSync(join(root, at), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(at, entry.name);
+    const { mtimeMs, ctimeMs } = lstatSync(join(root, path));
+    const line = `${path} ${mtimeMs} ${ctimeMs} ${entry.isFile() ? readFileSync(join(root, path), "hex") : ""}`;
+    return entry.isDirectory() ? [line, ...listing(root, path)] : [line];
+  });
+}
+
+test("S1 a symbolic link in place of a part of a store or layout is never written to or deleted through, by any command", async () => {
+  const work = await temporary();
+  await using server = await startTestRegistry();
+  const image = randomImage({ seed: 1 });
+  const name = `${server.host}/app:v1`;
+  await pushImage(server.registry, "app", image, "v1");
+  await pushImage(server.registry, "app", randomImage({ seed: 5 }), "v2");
+  const pristine = join(work, "pristine");
+  const run = (store: string, ...args: string[]) => gantry([...args, "--store", store]);
+  expect(await run(pristine, "pull", "--progress", "none", name)).toMatchObject({ code: 0 });
+  expect(await run(pristine, "cp", "--progress", "none", `store:${name}`, `oci:${pristine}-layout:v1`)).toMatchObject({
+    code: 0,
+  });
+  // Something of everything that a command might take for its own: an expired lease, a layer and a blob that no name
+  // leads to, blobs that a collection put aside, what is left of a download.
+  const put = (path: string, data: string | Uint8Array): void => {
+    mkdirSync(dirname(join(pristine, path)), { recursive: true });
+    writeFileSync(join(pristine, path), data);
+    utimesSync(join(pristine, path), 1, 1);
+  };
+  const blob = testBlob(seededBytes(64, 8));
+  const stray = blob.descriptor.digest.slice(7);
+  put("leases/x.jsonl", '{"expires":"2000-01-01T00:00:00.000Z"}\n');
+  put(`layers/sha256/${stray}/file`, "x");
+  put(`trash/x/sha256/${stray}`, blob.bytes);
+  put(`tmp/partial/sha256-${image.blobs[0]!.descriptor.digest.slice(7)}`, "x");
+  put("cache/x", "x");
+
+  const places: readonly (readonly [root: string, path: string])[] = [
+    ...["leases", "trash", "trash/x", "trash/x/sha256", "blobs", "blobs/sha256", "layers", "layers/sha256"],
+    ...["cache", "tmp", "tmp/partial", "index.json", "version.json", "names.db"],
+  ].map((path) => ["store", path] as const);
+  const layoutPlaces = ["tmp", "blobs", "blobs/sha256", "index.json"].map((path) => ["layout", path] as const);
+  for (const [kind, path] of [...places, ...layoutPlaces]) {
+    for (const dangling of [false, true]) {
+      const root = join(work, "root");
+      const [store, layout] = [join(root, "store"), join(root, "layout")];
+      const outside = join(work, "outside");
+      for (const old of [root, outside]) rmSync(old, { recursive: true, force: true });
+      cpSync(pristine, store, { recursive: true });
+      cpSync(`${pristine}-layout`, layout, { recursive: true });
+      if (kind === "layout") mkdirSync(join(layout, "tmp"), { recursive: true });
+      mkdirSync(outside);
+      const place = join(root, kind, path);
+      renameSync(place, join(outside, "target"));
+      symlinkSync(dangling ? join(outside, "nothing") : join(outside, "target"), place);
+      // Long enough ago that a command that writes believes a dead collection's trash is there to be brought back.
+      if (existsSync(join(store, "trash"))) utimesSync(join(store, "trash"), 1, 1);
+      const before = listing(outside);
+      // Deeper down only the commands that come by notice the link.
+      const [inLayers, inTrash] = ["layers/", "trash/"].map((prefix) => path.startsWith(prefix)) as [boolean, boolean];
+      const commands: [refuses: boolean, ...args: string[]][] =
+        kind === "store"
+          ? [
+              [true, "images", "gc"],
+              [!inLayers, "images", "fsck", "--rebuild", "--progress", "none"],
+              [!inLayers, "images", "fsck", "--progress", "none"],
+              [!inLayers, "pull", "--progress", "none", `${server.host}/app:v2`],
+              [!inLayers, "cp", "--progress", "none", `oci:${layout}:v1`, "store:reg.example.org/new:v1"],
+              [false, "push", "--progress", "none", name, `${server.host}/pushed:v1`],
+              [false, "images", "ls"],
+              [!inLayers && !inTrash, "images", "rm", name],
+            ]
+          : [
+              [true, "cp", "--progress", "none", `${server.host}/app:v2`, `oci:${layout}:v2`],
+              [false, "cp", "--progress", "none", `oci:${layout}:v1`, `${server.host}/copied:v1`],
+              [false, "rm", `oci:${layout}:v1`],
+            ];
+      for (const [refuses, ...args] of commands) {
+        const { code, stderr, stdout } = await run(store, ...args);
+        const seen = [kind, path, dangling, args[0], args[1], code, stdout];
+        expect([...seen, listing(outside)]).toEqual([...seen, before]);
+        expect([...seen, readlinkSync(place)]).toEqual([...seen, expect.stringContaining(outside)]);
+        if (code !== 0 || refuses) {
+          expect([...seen, stderr]).toEqual([...seen, expect.stringMatching(/\[(?:NOT_REGULAR_FILE|STORE_INVALID)\]/)]);
+          expect([...seen, stderr]).toEqual([...seen, expect.stringContaining(place)]);
+        }
+      }
+      expect(statSync(outside).isDirectory()).toBe(true);
+    }
+  }
+}, 600_000);

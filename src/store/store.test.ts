@@ -571,7 +571,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     const all = blobsOf(store);
     await rm(join(store.directory, "leases"), { recursive: true });
     await writeFile(join(store.directory, "leases"), "");
-    await rejects(store.gc(), "FILE_SYSTEM");
+    await rejects(store.gc(), "NOT_REGULAR_FILE");
     expect(blobsOf(store)).toEqual(all);
     await rm(join(store.directory, "leases"));
     await mkdir(join(store.directory, "leases"));

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -11,9 +10,10 @@ import { parseJsonObject } from "../spec/json.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
+import { temporaryName } from "../sys/owner.ts";
 import { Derived } from "./derived.ts";
-import { blobListings, defaultStoreDirectory, derivedFile, namesFile } from "./directory.ts";
-import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry } from "./export.ts";
+import { blobListings, defaultStoreDirectory, derivedFile, namesFile, requireOwnParts } from "./directory.ts";
+import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry, removeLeftovers } from "./export.ts";
 import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
 import type { GcOptions, GcReport } from "./gc.ts";
 import { GuardedImages } from "./guarded.ts";
@@ -206,7 +206,7 @@ export class Store {
     const database: DatabaseKind = this.shared ? "postgres" : "sqlite";
     const path = join(this.directory, "version.json");
     // Under a name of its own: another process may be making the same store.
-    const temporary = `${path}.${randomUUID()}`;
+    const temporary = join(this.directory, temporaryName("version.json"));
     await writeFile(temporary, JSON.stringify({ version: STORE_VERSION, database, id }), { mode: 0o600 });
     await rename(temporary, path);
   }
@@ -304,8 +304,13 @@ export class Store {
     }
   }
 
-  /** Undefined where there is no store yet. @throws STORE_VERSION for one that a newer gantry wrote */
+  /**
+   * Undefined where there is no store yet. Everything that a store does begins here, so this is where its parts are
+   * looked at.
+   * @throws STORE_VERSION for one that a newer gantry wrote; NOT_REGULAR_FILE
+   */
   async #version(): Promise<{ version: number; database: DatabaseKind; id: number } | undefined> {
+    requireOwnParts(this.directory);
     const path = join(this.directory, "version.json");
     let bytes: Buffer;
     try {
@@ -358,10 +363,12 @@ export class Store {
   /** Of names that a fleet shares, index.json shows those that are here. */
   async #exportNames(atLeast: number): Promise<void> {
     const names = await this.#names();
-    if (!this.shared) return exportNames(this.#index, names, atLeast);
-    const { inventory } = await import("./presence.ts");
-    const here = await inventory(this.directory);
-    return exportNames(this.#index, names, atLeast, ({ target }) => here.has(target.digest));
+    if (this.shared) {
+      const { inventory } = await import("./presence.ts");
+      const here = await inventory(this.directory);
+      await exportNames(this.#index, names, atLeast, ({ target }) => here.has(target.digest));
+    } else await exportNames(this.#index, names, atLeast);
+    await removeLeftovers(this.directory);
   }
 
   /** How much of each of these images is on this host, in their order. */

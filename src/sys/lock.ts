@@ -104,6 +104,13 @@ async function isStale(path: string, staleMs: number): Promise<boolean> {
   }
 }
 
+/** Removes a lock that a killed process left, where no process may ever come to lock the same path again. */
+export async function removeDeadLock(path: string): Promise<void> {
+  if (await isStale(path, STALE_MS)) await removeStale(path, randomUUID(), STALE_MS);
+  const takeover = `${path}.takeover`;
+  if (await isStale(takeover, STALE_MS)) await rm(takeover, { force: true });
+}
+
 /**
  * Only the holder of `path.takeover` may remove somebody else's lock, and it looks again first: without that a slow
  * second process could remove the fresh lock of the first one.

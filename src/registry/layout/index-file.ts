@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../../base/error.ts";
@@ -6,8 +5,11 @@ import { defaultLimits, type Limits } from "../../base/limits.ts";
 import { decodeImageLayout, decodeLayoutIndex } from "../../spec/decode.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor, Index } from "../../spec/types.ts";
+import { removeAbandoned } from "../../sys/abandoned.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
+import { requireDirectory, requireFile } from "../../sys/in-place.ts";
 import { withLock } from "../../sys/lock.ts";
+import { temporaryName } from "../../sys/owner.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
 
 const LAYOUT_HEADER = '{"imageLayoutVersion":"1.0.0"}';
@@ -44,6 +46,8 @@ export class IndexFile {
     const [file, directory] = this.#options.shared ? [0o666, 0o777] : [0o600, 0o700];
     try {
       await mkdir(this.root, { recursive: true, mode: directory });
+      for (const name of ["blobs", "blobs/sha256", "tmp"]) requireDirectory(join(this.root, name));
+      for (const name of ["oci-layout", "index.json"]) requireFile(join(this.root, name));
       if (await this.#exists("oci-layout")) return;
       const names = await readdir(this.root);
       const foreign = names.filter(
@@ -63,7 +67,7 @@ export class IndexFile {
         }
         if (await this.#exists("oci-layout")) return;
         // What makes a directory a layout appears last, and whole.
-        const temporary = join(this.root, `oci-layout.${randomUUID()}`);
+        const temporary = join(this.root, temporaryName("oci-layout"));
         await writeFile(temporary, LAYOUT_HEADER, { mode: file });
         await rename(temporary, join(this.root, "oci-layout"));
       });
@@ -81,6 +85,7 @@ export class IndexFile {
 
   /** @throws NAME_UNKNOWN where there is no layout, INVALID_DOCUMENT, NOT_REGULAR_FILE */
   async read(): Promise<Index> {
+    requireFile(this.path);
     const found = await stat(this.path, { bigint: true }).catch((error: unknown) => {
       if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
       throw error;
@@ -128,7 +133,8 @@ export class IndexFile {
   }
 
   async #replace(index: object, mode: number): Promise<void> {
-    const temporary = `${this.path}.${randomUUID()}`;
+    requireFile(this.path);
+    const temporary = join(this.root, temporaryName("index.json"));
     try {
       const file = await open(temporary, "wx", mode);
       try {
@@ -144,5 +150,6 @@ export class IndexFile {
     }
     const directory = await open(this.root, "r");
     await directory.sync().finally(() => directory.close());
+    await removeAbandoned(this.root, ["oci-layout", "index.json"]);
   }
 }
