@@ -55,6 +55,7 @@ export type ConfigErrorCode = "CONFIG_INVALID" | "HELPER_FAILED";
 export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "PLATFORM_REQUIRED" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
 export type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
 export type StoreErrorCode =
+  | "STORE_NOT_FOUND"
   | "STORE_VERSION"
   | "STORE_INVALID"
   | "STORE_DAMAGED"
@@ -136,6 +137,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   INVALID_LAYER: 5,
   TARGET_NOT_EMPTY: 2,
   WORKER_FAILED: 1,
+  STORE_NOT_FOUND: 3,
   STORE_VERSION: 1,
   STORE_INVALID: 1,
   STORE_DAMAGED: 5,

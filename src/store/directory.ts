@@ -12,6 +12,9 @@ export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): str
   return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "gantry");
 }
 
+/** The namespace of names that say none. */
+export const DEFAULT_NAMESPACE = "default";
+
 /** The database of a store that keeps its names itself. */
 export const namesFile = (directory: string): string => join(directory, "names.db");
 

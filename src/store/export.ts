@@ -6,6 +6,7 @@ import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { removeAbandoned } from "../sys/abandoned.ts";
 import { removeDeadLock } from "../sys/lock.ts";
+import { DEFAULT_NAMESPACE } from "./directory.ts";
 import type { NamespacedImage, SqlImages } from "./sql/images.ts";
 
 const keys = {
@@ -16,8 +17,6 @@ const keys = {
   created: "dev.gantry.created",
   updated: "dev.gantry.updated",
 } as const;
-
-export const DEFAULT_NAMESPACE = "default";
 
 /**
  * Writes the names into the index.json of the store, where other tools find those of the default namespace as

@@ -2,11 +2,11 @@ import { isGantryError } from "../base/error.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { Digest } from "../spec/digest.ts";
 import { isDigest, shortDigest } from "../spec/digest.ts";
-import { DEFAULT_NAMESPACE } from "./export.ts";
 import type { Collectable } from "./gc.ts";
 import { restoreTrash } from "./gc.ts";
 import { inventory, type Missing, PresenceScan } from "./presence.ts";
 import type { NamespacedImage } from "./sql/images.ts";
+import { unnamedManifests } from "./unnamed.ts";
 
 export interface FsckOptions extends OperationOptions {
   /** Also repair what can be repaired from what is here. */
@@ -15,9 +15,9 @@ export interface FsckOptions extends OperationOptions {
 
 /** Something that is wrong in a store. */
 export interface Finding {
-  readonly kind: "damaged" | "incomplete" | "absent" | "stray" | "database";
+  readonly kind: "damaged" | "incomplete" | "absent" | "stray" | "database" | "unnamed";
   readonly message: string;
-  /** The command that mends it. */
+  /** The command that mends it, as a shell takes it. */
   readonly repair?: string;
   readonly digest?: Digest;
   readonly image?: string;
@@ -31,6 +31,11 @@ export interface FsckReport {
   readonly findings: readonly Finding[];
   /** What was mended on the way. */
   readonly repaired: readonly string[];
+}
+
+interface CheckOptions extends FsckOptions {
+  /** The names were lost, so that images may lie there without one. */
+  readonly namesLost?: boolean;
 }
 
 /** What a check needs of a store, beyond what a collection does. */
@@ -48,14 +53,11 @@ export interface Checkable extends Collectable {
  * had put aside comes back, and index.json is brought up to date. With `rebuild` damaged blobs are removed, so that a
  * pull can bring them again.
  */
-export async function checkStore(store: Checkable, options: FsckOptions = {}): Promise<FsckReport> {
+export async function checkStore(store: Checkable, options: CheckOptions = {}): Promise<FsckReport> {
   const findings: Finding[] = [];
   const repaired: string[] = [];
   await restoreTrash(store.blobs);
-  for (const fault of await store.checkDatabase()) {
-    findings.push({ kind: "database", message: `the database: ${fault}`, repair: "gantry images fsck --rebuild" });
-  }
-  if (await store.exportAll()) repaired.push("index.json was behind the names; it was written again");
+  const images = await checkNames(store, findings, repaired);
   const { sound, damaged, bytes } = await hashBlobs(store, findings, options);
   if (options.rebuild) {
     for (const digest of damaged) {
@@ -63,10 +65,41 @@ export async function checkStore(store: Checkable, options: FsckOptions = {}): P
       repaired.push(`removed the damaged blob ${digest}`);
     }
   }
-  const { images } = await store.snapshot();
   const scan = new PresenceScan(store.blobs, sound, store.limits);
-  for (const image of images) findings.push(...examine(scan, image, store.shared));
+  for (const image of images) findings.push(...examine(scan, image, store, images));
+  if (options.namesLost) findings.push(...nameless(store, sound, images));
   return { blobs: sound.size + damaged.length, bytes, images: images.length, findings, repaired };
+}
+
+/** What the database says of itself, and its names: none where it cannot be used, which is a finding too. */
+async function checkNames(
+  store: Checkable,
+  findings: Finding[],
+  repaired: string[],
+): Promise<readonly NamespacedImage[]> {
+  const repair = store.advice.command(["images", "fsck", "--rebuild"]);
+  try {
+    for (const fault of await store.checkDatabase()) {
+      findings.push({ kind: "database", message: `the database: ${fault}`, repair });
+    }
+    if (await store.exportAll()) repaired.push("index.json was behind the names; it was written again");
+    return (await store.snapshot()).images;
+  } catch (error) {
+    if (!isGantryError(error, "STORE_INVALID")) throw error;
+    findings.push({ kind: "database", message: error.message, repair });
+    return [];
+  }
+}
+
+/** The images that lie in a store whose names were lost, each with the command that gives it a name. */
+function nameless(store: Checkable, sound: ReadonlySet<string>, images: readonly NamespacedImage[]): Finding[] {
+  const named = new Set(images.map(({ target }) => target.digest));
+  return unnamedManifests(store.blobs, sound, named, store.limits).map((digest) => ({
+    kind: "unnamed",
+    digest,
+    message: `manifest ${digest} has no name, so the next collection removes what it leads to; pull it again, or give it a name`,
+    repair: store.advice.command(["tag", `store:localhost/recovered@${digest}`, shortDigest(digest).slice(-12)]),
+  }));
 }
 
 /** Which blobs are what their names say. */
@@ -97,8 +130,11 @@ async function hashBlobs(
     if (fault === undefined) sound.add(digest);
     else {
       damaged.push(digest);
-      const repair = options.rebuild ? undefined : "gantry images fsck --rebuild, then pull what it says";
-      findings.push({ kind: "damaged", digest, message: fault, ...(repair && { repair }) });
+      const repair = store.advice.command(["images", "fsck", "--rebuild"]);
+      const message = `${fault}; without it a pull brings it again`;
+      findings.push(
+        options.rebuild ? { kind: "damaged", digest, message: fault } : { kind: "damaged", digest, message, repair },
+      );
     }
   }
   options.progress?.({ type: "end", id: "fsck", result: "done" });
@@ -124,34 +160,39 @@ async function hashBlob(
   }
 }
 
-function examine(scan: PresenceScan, image: NamespacedImage, shared: boolean): Finding[] {
-  const { name, namespace, target } = image;
+function examine(
+  scan: PresenceScan,
+  image: NamespacedImage,
+  { advice, shared }: Checkable,
+  images: readonly NamespacedImage[],
+): Finding[] {
+  const { name, target } = image;
   const { state, platforms, missing } = scan.examine(target);
-  const pull = (platform?: string): string =>
-    [
-      "gantry pull",
-      namespace !== DEFAULT_NAMESPACE && `--namespace ${namespace}`,
-      platform && `--platform ${platform}`,
-      name,
-    ]
-      .filter(Boolean)
-      .join(" ");
-  if (state === "absent") {
-    if (shared) return [];
-    return [{ kind: "absent", image: name, message: `${name}: nothing of it is here`, repair: pull() }];
-  }
+  const finding = (kind: Finding["kind"], fault: string, platform?: string): Finding => {
+    const message = `${name}${platform ? ` for ${platform}` : ""}: ${fault}`;
+    const call = { ...(platform !== undefined && { platform }) };
+    // What it was made from brings the same bytes, if that still has its name.
+    for (const { name: source, namespace, target: other } of [image, ...images]) {
+      const pull = other.digest === target.digest ? advice.pull(source, { ...call, namespace }) : undefined;
+      if (pull) return { kind, image: name, message, repair: pull };
+    }
+    const repair = advice.command(["images", "rm", name], image.namespace);
+    return {
+      kind,
+      image: name,
+      message: `${message}; its name does not say where it came from: pull that again, or give the name up`,
+      repair,
+    };
+  };
+  if (state === "absent") return shared ? [] : [finding("absent", "nothing of it is here")];
   if (missing.length === 0) {
-    if (state === "complete" || platforms.length > 0) return [];
-    return [{ kind: "incomplete", image: name, message: `${name}: no platform of it is here`, repair: pull() }];
+    return state === "complete" || platforms.length > 0 ? [] : [finding("incomplete", "no platform of it is here")];
   }
   const byPlatform = new Map<string | undefined, Missing[]>();
   for (const entry of missing) byPlatform.set(entry.platform, [...(byPlatform.get(entry.platform) ?? []), entry]);
-  return [...byPlatform].map(([platform, entries]) => ({
-    kind: "incomplete",
-    image: name,
-    message: `${name}${platform ? ` for ${platform}` : ""}: missing ${entries.map(describe).join(", ")}`,
-    repair: pull(platform),
-  }));
+  return [...byPlatform].map(([platform, entries]) =>
+    finding("incomplete", `missing ${entries.map(describe).join(", ")}`, platform),
+  );
 }
 
 function describe({ descriptor, parent }: Missing): string {

@@ -25,6 +25,7 @@ import { isConfigType, isLayerType } from "../spec/media-types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory } from "../sys/in-place.ts";
 import { withLock } from "../sys/lock.ts";
+import type { Advice } from "./advice.ts";
 import { namesIn } from "./directory.ts";
 import { readLeases } from "./leases.ts";
 import { blobFile, inventory } from "./presence.ts";
@@ -35,6 +36,7 @@ export interface Collectable {
   readonly directory: string;
   readonly blobs: BlobDirectory;
   readonly limits: Limits;
+  readonly advice: Advice;
   /** Every name of every namespace, also of other hosts. */
   snapshot(): Promise<Snapshot>;
   generation(): Promise<number>;
@@ -112,7 +114,7 @@ function requireCurrent(store: Collectable, generation: number, exported: number
   if (exported <= generation) return;
   throw new GantryError(
     "STORE_DATABASE",
-    `the database of the store ${store.directory} is older than its index.json (change ${generation} and change ${exported}): it may have been replaced. Nothing was removed; \`gantry images fsck --rebuild\` takes the names of both`,
+    `the database of the store ${store.directory} is older than its index.json (change ${generation} and change ${exported}): it may have been replaced. Nothing was removed; \`${store.advice.command(["images", "fsck", "--rebuild"])}\` takes the names of both`,
   );
 }
 
@@ -406,7 +408,7 @@ class Marks {
     if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
     throw new GantryError(
       "STORE_DAMAGED",
-      `blob ${digest} of the store ${this.#store.directory} is damaged, so what it leads to cannot be known; nothing that it may lead to was removed. Run \`gantry images fsck\``,
+      `blob ${digest} of the store ${this.#store.directory} is damaged, so what it leads to cannot be known; nothing that it may lead to was removed. Run \`${this.#store.advice.command(["images", "fsck"])}\``,
       { details: { digest } },
     );
   }

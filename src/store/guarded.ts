@@ -14,10 +14,13 @@ interface Guarded {
 export class GuardedImages implements ImageStore {
   readonly #inner: ImageStore;
   readonly #store: Guarded;
+  readonly #pull: (name: string) => string | undefined;
 
-  constructor(inner: ImageStore, store: Guarded) {
+  /** @param pull the command that brings a name, if its name says from where */
+  constructor(inner: ImageStore, store: Guarded, pull: (name: string) => string | undefined) {
     this.#inner = inner;
     this.#store = store;
+    this.#pull = pull;
   }
 
   /** Shared names are there before this host has a directory. */
@@ -27,9 +30,10 @@ export class GuardedImages implements ImageStore {
 
   async get(name: string): Promise<StoredImage> {
     if (await this.#readable()) return this.#inner.get(name);
+    const pull = this.#pull(name);
     throw new GantryError(
       "IMAGE_NOT_FOUND",
-      `the store ${this.#store.directory} is empty; get ${name} with \`gantry pull\``,
+      `the store ${this.#store.directory} is empty: there is no ${name}${pull ? `; get it with \`${pull}\`` : ""}`,
       { details: { name } },
     );
   }

@@ -42,12 +42,18 @@ export async function inventory(root: string): Promise<ReadonlySet<string>> {
  * Reads a document of a store at once, and verifies it: small files need no event loop. Undefined where it is not
  * there, is damaged, or is too large for a document, whatever calls it one.
  */
-function readStored(blobs: BlobDirectory, { digest, size }: Descriptor, limits: Limits): Buffer | undefined {
+export function readBytes(blobs: BlobDirectory, digest: Digest, limits: Limits): Buffer | undefined {
   const path = blobs.path(digest);
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (!found?.isFile() || found.size !== size || size > limits.metadataBytes) return undefined;
+  if (!found?.isFile() || found.size > limits.metadataBytes) return undefined;
   const bytes = readFileSync(path);
   return digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined;
+}
+
+/** As {@link readBytes}, of the size that a descriptor says. */
+function readStored(blobs: BlobDirectory, { digest, size }: Descriptor, limits: Limits): Buffer | undefined {
+  const bytes = readBytes(blobs, digest, limits);
+  return bytes?.length === size ? bytes : undefined;
 }
 
 /** Says of images how much of them is here, from the documents and one listing of the blobs. */

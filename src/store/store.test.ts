@@ -9,6 +9,7 @@ import { parseRepoName, parseTag } from "../reference/index.ts";
 import { LayoutRegistry, type Registry } from "../registry/index.ts";
 import { type Descriptor, type Digest, digestOf, mediaTypes } from "../spec/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, testBlob, testIndex } from "../testing/index.ts";
+import { Advice } from "./advice.ts";
 import { Store } from "./index.ts";
 import { LEASE_MS } from "./leases.ts";
 
@@ -25,6 +26,7 @@ async function filled(): Promise<Store> {
   return store;
 }
 
+const adviceOf = ({ directory, namespace }: Store) => new Advice({ directory, namespace, database: undefined });
 const blobsOf = (store: Store): string[] =>
   readdirSync(join(store.directory, "blobs/sha256")).map((hex) => `sha256:${hex}`);
 const indexOf = (store: Store) => JSON.parse(readFileSync(join(store.directory, "index.json"), "utf8"));
@@ -96,7 +98,7 @@ describe("the directory", () => {
     await rejects(store.images.get("x"), "IMAGE_NOT_FOUND");
     await rejects(store.images.delete("x"), "IMAGE_NOT_FOUND");
     expect((await store.gc()).blobs).toEqual([]);
-    expect((await store.fsck()).findings).toEqual([]);
+    await rejects(store.fsck(), "STORE_NOT_FOUND");
     await store.close();
     expect(existsSync(directory)).toBe(false);
   });
@@ -167,13 +169,10 @@ describe("index.json", () => {
       for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
       await work();
       const broken = new Store(store.directory);
-      for (const use of [
-        () => broken.images.list(),
-        () => broken.gc(),
-        () => broken.images.set("x", target("x")),
-        () => broken.fsck(),
-      ])
+      for (const use of [() => broken.images.list(), () => broken.gc(), () => broken.images.set("x", target("x"))])
         await rejects(use, "STORE_INVALID");
+      const repair = `gantry images fsck --rebuild --store ${store.directory}`;
+      expect((await broken.fsck()).findings).toMatchObject([{ kind: "database", repair }]);
       const { findings, repaired } = await broken.fsck({ rebuild: true });
       expect([name, findings]).toEqual([name, []]);
       expect(repaired.join()).toContain("3 names restored from index.json");
@@ -261,6 +260,7 @@ describe("garbage collection", () => {
       directory: store.directory,
       blobs: store.blobs,
       limits: store.limits,
+      advice: adviceOf(store),
       exported: async () => -1,
       snapshot: async () => {
         asked += 1;
@@ -396,7 +396,9 @@ describe("presence and fsck", () => {
     expect((await store.fsck()).findings).toEqual([]);
     await store.blobs.delete(targets[0]!.digest);
     expect((await presence())[0]).toEqual(["absent"]);
-    expect((await store.fsck()).findings).toMatchObject([{ kind: "absent", image: one, repair: `gantry pull ${one}` }]);
+    expect((await store.fsck()).findings).toMatchObject([
+      { kind: "absent", image: one, repair: `gantry pull ${one} --store ${store.directory}` },
+    ]);
     await store.close();
   });
 
@@ -411,7 +413,7 @@ describe("presence and fsck", () => {
     const { findings } = await store.fsck();
     expect(findings.map(({ kind }) => kind)).toEqual(["damaged", "incomplete"]);
     expect(findings[0]!.digest).toBe(digest);
-    expect(findings[1]!.repair).toBe(`gantry pull --platform linux/arm64 ${two}`);
+    expect(findings[1]!.repair).toBe(`gantry pull --platform linux/arm64 ${two} --store ${store.directory}`);
     expect(findings[1]!.message).toContain(digest);
     expect(existsSync(path)).toBe(true);
     const after = await store.fsck({ rebuild: true });
@@ -490,6 +492,7 @@ describe("what would lose something is refused, or loses nothing", () => {
       directory: store.directory,
       blobs: store.blobs,
       limits: store.limits,
+      advice: adviceOf(store),
       exported: async () => -1,
       snapshot: async () => {
         const images = await names();

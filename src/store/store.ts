@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
@@ -11,15 +11,24 @@ import type { Descriptor } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
 import { temporaryName } from "../sys/owner.ts";
+import { Advice } from "./advice.ts";
 import { Derived } from "./derived.ts";
-import { blobListings, defaultStoreDirectory, derivedFile, namesFile, requireOwnParts } from "./directory.ts";
-import { DEFAULT_NAMESPACE, exportedGeneration, exportNames, fromEntry, removeLeftovers } from "./export.ts";
+import {
+  blobListings,
+  DEFAULT_NAMESPACE,
+  defaultStoreDirectory,
+  derivedFile,
+  namesFile,
+  requireOwnParts,
+} from "./directory.ts";
+import { exportedGeneration, exportNames, fromEntry, removeLeftovers } from "./export.ts";
 import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
 import type { GcOptions, GcReport } from "./gc.ts";
 import { GuardedImages } from "./guarded.ts";
 import { type ImageStore, parseNamespace } from "./images.ts";
 import { Lease, LeaseKeeper } from "./leases.ts";
 import type { Presence } from "./presence.ts";
+import type { Rebuilt } from "./rebuild.ts";
 import { type GivenName, StoreRegistry } from "./registry.ts";
 import { type NamespacedImage, SqlImageStore, SqlImages } from "./sql/images.ts";
 import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
@@ -59,6 +68,7 @@ export class Store {
   readonly namespace: string;
   readonly limits: Limits;
   readonly #address: string | undefined;
+  readonly #advice: Advice;
   readonly #index: IndexFile;
   #prepared: Promise<void> | undefined;
   #database: Promise<SqlImages> | undefined;
@@ -71,6 +81,7 @@ export class Store {
     if (this.#address !== undefined && !/^postgres(?:ql)?:\/\//.test(this.#address)) {
       throw new GantryError("USAGE", "the database of a store is an address like postgres://user@host/database");
     }
+    this.#advice = new Advice({ directory: this.directory, database: this.#address, namespace: this.namespace });
     this.#index = new IndexFile(this.directory, { limits: this.limits });
     this.blobs = new BlobDirectory(this.directory, {
       limits: this.limits,
@@ -85,10 +96,11 @@ export class Store {
   imagesOf(namespace: string): ImageStore {
     const images = new SqlImageStore(() => this.#names(), {
       namespace: parseNamespace(namespace),
+      advice: this.#advice,
       where: `the store ${this.directory}${namespace === DEFAULT_NAMESPACE ? "" : ` (namespace ${namespace})`}`,
       changed: (generation) => this.#export(generation),
     });
-    return new GuardedImages(images, this);
+    return new GuardedImages(images, this, (name) => this.#advice.pull(name, { namespace }));
   }
 
   /** A blob that a collection has put aside, and that somebody wants. */
@@ -186,7 +198,7 @@ export class Store {
     try {
       const { migrate } = await import("./sql/migrations.ts");
       await migrate(images.database);
-      if (migrateNames) await images.adopt((await this.#exported()).names);
+      if (migrateNames) await images.adopt(await this.#exported());
       return await images.id();
     } finally {
       await images.close();
@@ -222,7 +234,9 @@ export class Store {
       return new SqlImages(await openPostgres(this.#address));
     }
     const { openSqlite } = await import("./sql/sqlite.ts");
-    return new SqlImages(await openSqlite(this.#file));
+    return new SqlImages(
+      await openSqlite(this.#file, { repair: this.#advice.command(["images", "fsck", "--rebuild"]) }),
+    );
   }
 
   /** The names, in tables of the version that this code knows. */
@@ -267,9 +281,24 @@ export class Store {
   }
 
   #namesLost(): GantryError {
+    const rebuild = `\`${this.#advice.command(["images", "fsck", "--rebuild"])}\``;
     return new GantryError(
       "STORE_INVALID",
-      `the names of the store ${this.directory} are gone: ${this.#file} is missing or empty. \`gantry images fsck --rebuild\` restores them from index.json`,
+      `the names of the store ${this.directory} are gone: ${this.#file} is missing or empty. ${
+        existsSync(this.#index.path)
+          ? `${rebuild} restores them from index.json`
+          : `So is index.json, so what was called how is lost: ${rebuild} begins an empty list of names, and says which images lie there without one`
+      }`,
+    );
+  }
+
+  #noStore(): GantryError {
+    const { directory } = this;
+    return new GantryError(
+      "STORE_NOT_FOUND",
+      existsSync(this.#index.path)
+        ? `${directory} is an image layout, and no store (it has no version.json); read it as oci:${directory}, or name the store with --store`
+        : `there is no store at ${directory}: the first image that is pulled there makes it; name another one with --store`,
     );
   }
 
@@ -281,7 +310,7 @@ export class Store {
       "STORE_DATABASE",
       kind === "postgres"
         ? `the names of the store ${this.directory} are in PostgreSQL; say where with --store-db or GANTRY_STORE_DB`
-        : `the store ${this.directory} keeps its names in its own database; to take them to PostgreSQL run \`gantry images fsck --rebuild\` with this --store-db, or use a new --store`,
+        : `the store ${this.directory} keeps its names in its own database; to take them to PostgreSQL run \`${this.#advice.command(["images", "fsck", "--rebuild"])}\`, or use a new --store`,
     );
   }
 
@@ -290,16 +319,17 @@ export class Store {
     const exported = await exportedGeneration(this.#index.path);
     const [found, generation] = [await images.id(), await images.generation()];
     const where = `the database ${images.database.name}`;
+    const rebuild = this.#advice.command(["images", "fsck", "--rebuild"]);
     if (found !== id) {
       throw new GantryError(
         "STORE_DATABASE",
-        `${where} is not the one that keeps the names of the store ${this.directory}; check the address. If it shall be from now on, \`gantry images fsck --rebuild\` brings the names there`,
+        `${where} is not the one that keeps the names of the store ${this.directory}; check the address. If it shall be from now on, \`${rebuild}\` brings the names there`,
       );
     }
     if (exported > generation) {
       throw new GantryError(
         "STORE_DATABASE",
-        `${where} is older than the index.json of the store ${this.directory} (change ${generation} and change ${exported}): it may have been restored. \`gantry images fsck --rebuild\` takes the names of both`,
+        `${where} is older than the index.json of the store ${this.directory} (change ${generation} and change ${exported}): it may have been restored. \`${rebuild}\` takes the names of both`,
       );
     }
   }
@@ -341,6 +371,11 @@ export class Store {
     return (await this.#version()) !== undefined;
   }
 
+  /** A command on this store, as a shell takes it, for errors that advise one: with the flags that name the store. */
+  command(...words: readonly string[]): string {
+    return this.#advice.command(words);
+  }
+
   /** Announces that blobs are on their way in. */
   async lease(reason: string): Promise<Lease> {
     await this.prepare();
@@ -355,7 +390,7 @@ export class Store {
       await this.#exportNames(atLeast);
     } catch (error) {
       if (!isGantryError(error)) throw error;
-      const said = `the change is made, but index.json could not be written: ${error.message}; \`gantry images fsck\` does it`;
+      const said = `the change is made, but index.json could not be written: ${error.message}; \`${this.#advice.command(["images", "fsck"])}\` does it`;
       throw new GantryError(error.code, said, { cause: error });
     }
   }
@@ -396,13 +431,16 @@ export class Store {
       blobs: this.blobs,
       limits: this.limits,
       shared: this.shared,
+      advice: this.#advice,
       snapshot: async () => (await this.#names()).snapshot(),
       generation: async () => (await this.#names()).generation(),
       checkDatabase: async () => (await this.#names()).check(),
       exportAll: async () => {
         const generation = await (await this.#names()).generation();
+        if (existsSync(this.#index.path)) await this.#index.create();
         if ((await exportedGeneration(this.#index.path)) >= generation) return false;
         await this.#exportNames(generation);
+        await this.#index.create();
         return true;
       },
       exported: () => exportedGeneration(this.#index.path),
@@ -421,82 +459,39 @@ export class Store {
    * Hashes every blob and follows every image. With `rebuild` a database that is gone or cannot be read is made anew
    * from index.json, names in there that the database lacks are taken over, and damaged blobs are removed.
    * @see checkStore
+   * @throws STORE_NOT_FOUND
    */
   async fsck(options: FsckOptions = {}): Promise<FsckReport> {
-    if (!(await this.exists())) return { blobs: 0, bytes: 0, images: 0, findings: [], repaired: [] };
-    const repaired = options.rebuild ? await this.#rebuild() : [];
+    if (!(await this.exists())) throw this.#noStore();
+    const { repaired, namesLost } = options.rebuild ? await this.#rebuild() : { repaired: [], namesLost: false };
     await this.prepare();
     const { checkStore } = await import("./fsck.ts");
-    const report = await checkStore(this.#parts(), options);
+    const report = await checkStore(this.#parts(), { ...options, namesLost });
     return { ...report, repaired: [...repaired, ...report.repaired] };
   }
 
-  /** The names that index.json shows, and the last change that it shows; -1 where the file is not of our making. */
-  async #exported(): Promise<{ names: readonly NamespacedImage[]; generation: number }> {
-    const names = (await this.#index.read()).manifests.flatMap((entry) => fromEntry(entry) ?? []);
-    return { names, generation: await exportedGeneration(this.#index.path) };
+  /** The names that index.json shows. */
+  async #exported(): Promise<readonly NamespacedImage[]> {
+    return (await this.#index.read()).manifests.flatMap((entry) => fromEntry(entry) ?? []);
   }
 
-  async #rebuild(): Promise<string[]> {
-    const repaired: string[] = [];
+  async #rebuild(): Promise<Rebuilt> {
     await this.#closeNames();
-    await withLock(join(this.directory, "version.json.lock"), async () => {
-      const found = await this.#version();
-      const moving = this.shared && found?.database === "sqlite";
-      if (!moving) this.#requireSameKind(found?.database);
-      // First of all: without them there is nothing to restore from, and all stays as it is.
-      const { names, generation } = moving ? await this.#ownNames() : await this.#exported();
-      if (!this.shared && !(await this.#isSound())) {
-        const aside = `${this.#file}.damaged-${Date.now()}`;
-        if (existsSync(this.#file)) await rename(this.#file, aside);
-        for (const suffix of ["-wal", "-shm"]) await rm(`${this.#file}${suffix}`, { force: true });
-        repaired.push(`the names' database could not be used; what there was of it is ${aside}`);
-      }
-      const id = await this.#makeTables(false);
-      const images = await this.#open();
-      try {
-        // A database that has all that index.json shows has lost nothing; what it lacks was removed.
-        if (moving || found?.id !== id || generation > (await images.generation())) {
-          const added = await images.adopt(names, generation);
-          repaired.push(`${added} name${added === 1 ? "" : "s"} restored from ${moving ? this.#file : "index.json"}`);
-        }
-      } finally {
-        await images.close();
-      }
-      await this.#writeVersion(id);
-      if (moving) await rename(this.#file, `${this.#file}.moved-${Date.now()}`);
+    const { rebuildNames } = await import("./rebuild.ts");
+    return rebuildNames({
+      directory: this.directory,
+      index: this.#index,
+      shared: this.shared,
+      state: async () => {
+        const found = await this.#version();
+        const moving = this.shared && found?.database === "sqlite";
+        if (!moving) this.#requireSameKind(found?.database);
+        return { moving, id: found?.id };
+      },
+      makeTables: () => this.#makeTables(false),
+      open: () => this.#open(),
+      writeVersion: (id) => this.#writeVersion(id),
     });
-    return repaired;
-  }
-
-  /** The names of the database in this directory; those of index.json where it cannot be used. */
-  async #ownNames(): Promise<{ names: readonly NamespacedImage[]; generation: number }> {
-    if (!(await this.#isSound())) return this.#exported();
-    const { openSqlite } = await import("./sql/sqlite.ts");
-    const own = new SqlImages(await openSqlite(this.#file));
-    try {
-      const { images: names, generation } = await own.snapshot();
-      return { names, generation };
-    } finally {
-      await own.close();
-    }
-  }
-
-  /** Whether the database in this directory can be used, and has tables of ours. */
-  async #isSound(): Promise<boolean> {
-    if (!existsSync(this.#file)) return false;
-    const { openSqlite } = await import("./sql/sqlite.ts");
-    try {
-      const own = new SqlImages(await openSqlite(this.#file));
-      try {
-        return (await own.check()).length === 0 && (await schemaVersion(own.database)) > 0;
-      } finally {
-        await own.close();
-      }
-    } catch (error) {
-      if (isGantryError(error, "STORE_INVALID")) return false;
-      throw error;
-    }
   }
 
   async #closeNames(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
 import { GantryError } from "../../base/error.ts";
 import type { Descriptor } from "../../spec/types.ts";
+import type { Advice } from "../advice.ts";
 import { type Filter, matcher, parseFilter, type Selector } from "../filters.ts";
 import {
   applyUpdate,
@@ -230,18 +231,21 @@ export class SqlImageStore implements ImageStore {
   readonly #namespace: string;
   readonly #changed: (generation: number) => Promise<void>;
   readonly #where: string;
+  readonly #advice: Advice;
 
   constructor(
     images: () => Promise<SqlImages>,
     options: {
       readonly namespace: string;
       readonly where: string;
+      readonly advice: Advice;
       readonly changed?: (generation: number) => Promise<void>;
     },
   ) {
     this.#images = images;
     this.#namespace = options.namespace;
     this.#where = options.where;
+    this.#advice = options.advice;
     this.#changed = options.changed ?? (async () => {});
   }
 
@@ -281,9 +285,11 @@ export class SqlImageStore implements ImageStore {
   }
 
   #notFound(name: string): never {
-    throw new GantryError("IMAGE_NOT_FOUND", `${this.#where} has no image ${name}; get it with \`gantry pull\``, {
-      details: { name },
-    });
+    const pull = this.#advice.pull(name, { namespace: this.#namespace });
+    const next = pull
+      ? `get it with \`${pull}\``
+      : `\`${this.#advice.command(["images", "ls"], this.#namespace)}\` lists what there is`;
+    throw new GantryError("IMAGE_NOT_FOUND", `${this.#where} has no image ${name}; ${next}`, { details: { name } });
   }
 }
 

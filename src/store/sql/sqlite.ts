@@ -15,6 +15,11 @@ interface Handle {
 
 type Driver = "node:sqlite" | "libsql";
 
+export interface SqliteOptions {
+  /** The command that makes a damaged database anew. */
+  readonly repair?: string | undefined;
+}
+
 /** How long a writer waits for the others. Milliseconds. */
 const WAIT_MS = 60_000;
 
@@ -66,8 +71,11 @@ const isBusy = (error: unknown): boolean => [BUSY, LOCKED].includes(resultCode(e
  * mode, readers never wait, and writers wait for each other without keeping this process from its other work. Nothing
  * else in this process may open the file: closing it again would take SQLite's locks away (that is how POSIX has it).
  */
-export async function openSqlite(path: string): Promise<SqlDatabase & { readonly driver: Driver }> {
-  const failed = (error: unknown): unknown => explain(path, error);
+export async function openSqlite(
+  path: string,
+  options: SqliteOptions = {},
+): Promise<SqlDatabase & { readonly driver: Driver }> {
+  const failed = (error: unknown): unknown => explain(path, error, options);
   let handle: Handle;
   let driver: Driver;
   try {
@@ -140,7 +148,7 @@ export async function openSqlite(path: string): Promise<SqlDatabase & { readonly
 }
 
 /** What SQLite's errors mean to somebody who has a store. */
-function explain(path: string, error: unknown): unknown {
+function explain(path: string, error: unknown, { repair }: SqliteOptions): unknown {
   const code = resultCode(error);
   const said = `the database ${path}: ${messageOf(error)}`;
   if (code === BUSY || code === LOCKED) {
@@ -150,9 +158,8 @@ function explain(path: string, error: unknown): unknown {
   }
   if (code === 13) return new GantryError("NO_SPACE", `${said}; make room and try again`, { cause: error });
   if (code === 11 || code === 26) {
-    return new GantryError("STORE_INVALID", `${said}; \`gantry images fsck --rebuild\` makes it anew from index.json`, {
-      cause: error,
-    });
+    const next = repair === undefined ? "" : `; \`${repair}\` makes it anew from index.json`;
+    return new GantryError("STORE_INVALID", `${said}${next}`, { cause: error });
   }
   if (code === 8 || code === 10 || code === 14) return new GantryError("FILE_SYSTEM", said, { cause: error });
   return error;
