@@ -59,7 +59,7 @@ test("every example does what it says", async () => {
   expect(ran["client.mjs"]).toContain(`registry https://${server.host}/v2/`);
   expect(ran["validate.mjs"]).toContain("0 violations, byte for byte: true");
   expect(ran["store.mjs"]).toContain(
-    "is complete on this host: linux/amd64\n0 blobs, 0 bytes, have no name\nthe store is sound",
+    "is complete on this host: linux/amd64\nbackup: 33143 bytes, 2 layers, complete: true\n0 blobs, 0 bytes, have no name\nthe store is sound",
   );
   const { size } = await server.registry.getManifest(parseRepoName("app"), parseTag("v1")).then((it) => it.descriptor);
   expect(ran["media-types.mjs"]).toContain(`application/vnd.oci.image.manifest.v1+json  ${size}\n`);

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { errnoOf } from "../base/error.ts";
+import { errnoOf, isGantryError } from "../base/error.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory, requireFile } from "../sys/in-place.ts";
 
@@ -47,6 +47,12 @@ const files = ["version.json", "oci-layout", "index.json", "names.db", "names.db
 export function requireOwnParts(directory: string): void {
   for (const name of directories) requireDirectory(join(directory, name));
   for (const name of files) requireFile(join(directory, name));
+}
+
+/** Whether an error says that a file system, or the permissions of a file, forbid to write. */
+export function isUnwritable(error: unknown): boolean {
+  const errno = isGantryError(error) ? error.details["errno"] : errnoOf(error);
+  return ["EROFS", "EACCES", "EPERM"].includes(String(errno));
 }
 
 /** The names in a directory; none where there is no directory. Not being able to look is not the same as nothing there. */

@@ -7,7 +7,7 @@ import { BlobDirectory } from "../content/blob-directory.ts";
 import { IndexFile } from "../registry/layout/index-file.ts";
 import type { Digest } from "../spec/digest.ts";
 import { parseJsonObject } from "../spec/json.ts";
-import type { Descriptor } from "../spec/types.ts";
+import type { Descriptor, Platform } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
 import { temporaryName } from "../sys/owner.ts";
@@ -18,14 +18,17 @@ import {
   DEFAULT_NAMESPACE,
   defaultStoreDirectory,
   derivedFile,
+  isUnwritable,
   namesFile,
   requireOwnParts,
 } from "./directory.ts";
 import { exportedGeneration, exportNames, fromEntry, removeLeftovers } from "./export.ts";
+import { findImage } from "./find.ts";
 import type { Checkable, FsckOptions, FsckReport } from "./fsck.ts";
 import type { GcOptions, GcReport } from "./gc.ts";
 import { GuardedImages } from "./guarded.ts";
-import { type ImageStore, parseNamespace } from "./images.ts";
+import type { StoreImage } from "./image.ts";
+import { type ImageStore, parseNamespace, type StoredImage } from "./images.ts";
 import { Lease, LeaseKeeper } from "./leases.ts";
 import type { Presence } from "./presence.ts";
 import type { Rebuilt } from "./rebuild.ts";
@@ -154,7 +157,7 @@ export class Store {
     if (found?.version === STORE_VERSION) {
       this.#requireSameKind(found.database);
       // What a collection that was killed put aside may be what is wanted now.
-      if (await isOld(join(this.directory, "trash"))) await (await import("./gc.ts")).restoreTrash(this.blobs);
+      await this.#restoreTrash();
       return;
     }
     if (!found) {
@@ -173,6 +176,15 @@ export class Store {
     } catch (error) {
       throw await fileSystemError(error, "creating the store", this.directory);
     }
+  }
+
+  /** Brings back what a collection that was killed put aside; in a store that cannot be written to it stays there. */
+  async #restoreTrash(): Promise<void> {
+    if (!(await isOld(join(this.directory, "trash")))) return;
+    const { restoreTrash } = await import("./gc.ts");
+    await restoreTrash(this.blobs).catch((error: unknown) => {
+      if (!isUnwritable(error)) throw error;
+    });
   }
 
   /** Somebody's layout is not ours to take over: its names would be lost with the first change. */
@@ -371,6 +383,37 @@ export class Store {
     return (await this.#version()) !== undefined;
   }
 
+  /**
+   * The image that a user means: the name as it is given (`backup`), else in full (`docker.io/library/alpine:latest` for
+   * `alpine`).
+   * @throws IMAGE_NOT_FOUND
+   */
+  find(name: string): Promise<StoredImage> {
+    return findImage(this.images, name);
+  }
+
+  /** The image under a name, to be read and checked, found as {@link find} does. @throws IMAGE_NOT_FOUND */
+  async image(name: string, options: { readonly platform?: Platform | undefined } = {}): Promise<StoreImage> {
+    const { StoreImage } = await import("./image.ts");
+    return new StoreImage(this.blobs, await this.find(name), { limits: this.limits, platform: options.platform });
+  }
+
+  /**
+   * Keeps an image that is read from being collected, though its name goes: its document, and all that this leads to.
+   * Where the store cannot be written to, or is not there, nothing is protected and the image is read all the same.
+   * @param reason for people who look
+   */
+  async protect(digest: Digest, reason: string): Promise<AsyncDisposable> {
+    const keeper = new LeaseKeeper(this.directory, reason);
+    try {
+      if (await this.exists()) await this.prepare().then(() => keeper.protect(digest));
+    } catch (error) {
+      await keeper.release();
+      if (!isUnwritable(error)) throw error;
+    }
+    return { [Symbol.asyncDispose]: () => keeper.release() };
+  }
+
   /** A command on this store, as a shell takes it, for errors that advise one: with the flags that name the store. */
   command(...words: readonly string[]): string {
     return this.#advice.command(words);
@@ -408,7 +451,7 @@ export class Store {
 
   /** How much of each of these images is on this host, in their order. */
   async presence(targets: readonly Descriptor[]): Promise<readonly Presence[]> {
-    if (await isOld(join(this.directory, "trash"))) await (await import("./gc.ts")).restoreTrash(this.blobs);
+    await this.#restoreTrash();
     // As long as no blob comes or goes, what was found out before is still true.
     const kept = new Derived(derivedFile(this.directory, "presence.json"), blobListings(this.directory));
     const known = new Map(JSON.parse(kept.read() ?? "[]") as [string, Presence][]);

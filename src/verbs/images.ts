@@ -1,8 +1,8 @@
-import { GantryError, isGantryError } from "../base/error.ts";
+import { GantryError } from "../base/error.ts";
 import type { StoredImage } from "../store/images.ts";
 import type { Presence } from "../store/presence.ts";
 import type { Store } from "../store/store.ts";
-import { registryReference, storeName, storePrefix } from "./names.ts";
+import { dockerPrefix, storePrefix } from "./names.ts";
 
 /** An image of the store, and how much of it is on this host. Times are RFC 3339. */
 export interface ListedImage extends Omit<StoredImage, "createdAt" | "updatedAt"> {
@@ -23,17 +23,10 @@ export async function listImages(store: Store, filters: readonly string[] = []):
   }));
 }
 
-/** The image that somebody means: the name as it was given, or in full. @throws IMAGE_NOT_FOUND, INVALID_REFERENCE */
+/** The image that somebody means: the name as it was given, or in full. @throws IMAGE_NOT_FOUND */
 export async function findImage(store: Store, location: string): Promise<StoredImage> {
-  const given = location.startsWith(storePrefix) ? location.slice(storePrefix.length) : location;
-  try {
-    return await store.images.get(given);
-  } catch (error) {
-    if (!isGantryError(error, "IMAGE_NOT_FOUND")) throw error;
-    const name = storeName(registryReference(given));
-    if (name === given) throw error;
-    return store.images.get(name);
-  }
+  const prefix = [storePrefix, dockerPrefix].find((it) => location.startsWith(it)) ?? "";
+  return store.find(location.slice(prefix.length));
 }
 
 /** Sets labels, `KEY=VALUE` each; one without a value is removed. @throws IMAGE_NOT_FOUND, USAGE, INVALID_IMAGE */

@@ -5,7 +5,7 @@ import { type GivenName, repositoryOf } from "../store/registry.ts";
 
 export const layoutPrefix = "oci:";
 export const storePrefix = "store:";
-const dockerPrefix = "docker://";
+export const dockerPrefix = "docker://";
 /** Kinds of locations that are known and cannot be opened. */
 export const unsupportedPrefixes: readonly string[] = [
   "oci-archive:",

@@ -1,6 +1,11 @@
+import { accessSync, constants } from "node:fs";
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Semaphore, sleep } from "../../base/async.ts";
 import { GantryError, messageOf } from "../../base/error.ts";
+import { fileSystemError } from "../../sys/fs-error.ts";
 import type { SqlDatabase, SqlRow, SqlSession, SqlValue } from "./database.ts";
+import { privateCopy } from "./private-copy.ts";
 
 /** What libsql and node:sqlite have in common. */
 interface Handle {
@@ -64,25 +69,29 @@ function resultCode(error: unknown): number {
 }
 const BUSY = 5;
 const LOCKED = 6;
+const READONLY = 8;
+const CANNOT_OPEN = 14;
 const isBusy = (error: unknown): boolean => [BUSY, LOCKED].includes(resultCode(error));
 
 /**
  * A SQLite database in a file that exists (an empty one will do). Several processes may have it open: it is in WAL
  * mode, readers never wait, and writers wait for each other without keeping this process from its other work. Nothing
  * else in this process may open the file: closing it again would take SQLite's locks away (that is how POSIX has it).
+ * Where the file cannot be written, it is read: as it is where SQLite can, else from a copy.
  */
 export async function openSqlite(
   path: string,
   options: SqliteOptions = {},
 ): Promise<SqlDatabase & { readonly driver: Driver }> {
-  const failed = (error: unknown): unknown => explain(path, error, options);
+  const failed = (error: unknown): Promise<unknown> => explain(path, error, options);
   let handle: Handle;
   let driver: Driver;
   try {
     ({ handle, driver } = await openHandle(path));
   } catch (error) {
-    throw failed(error);
+    throw await failed(error);
   }
+  let copy: string | undefined;
   const turn = new Semaphore(1);
 
   function run(sql: string, parameters: readonly SqlValue[] = []): readonly SqlRow[] {
@@ -94,23 +103,43 @@ export async function openSqlite(
     return [];
   }
 
-  async function patiently<T>(work: () => T): Promise<T> {
+  const patiently = <T>(work: () => T): Promise<T> =>
+    retried(work).catch(async (error: unknown) => {
+      throw await failed(error);
+    });
+
+  async function retried<T>(work: () => T): Promise<T> {
     const deadline = Date.now() + WAIT_MS;
     for (let pause = 1; ; pause = Math.min(pause * 2, 25)) {
       try {
         return work();
       } catch (error) {
-        if (!isBusy(error) || Date.now() > deadline) throw failed(error);
+        if (!isBusy(error) || Date.now() > deadline) throw error;
         await sleep(pause * (0.5 + Math.random()));
       }
     }
   }
 
-  await patiently(() => {
+  const begin = (): void => {
     handle.exec("PRAGMA busy_timeout = 10");
     const [mode] = run("PRAGMA journal_mode");
     if (mode?.["journal_mode"] !== "wal") handle.exec("PRAGMA journal_mode = WAL");
-  });
+  };
+  try {
+    await retried(begin);
+  } catch (error) {
+    handle.close();
+    if (![READONLY, CANNOT_OPEN].includes(resultCode(error)) || !whyUnwritable(path)) throw await failed(error);
+    copy = await privateCopy(path);
+    ({ handle, driver } = await openHandle(join(copy, "names.db")));
+    await patiently(() => {
+      begin();
+      handle.exec("PRAGMA query_only = ON");
+      run("SELECT count(*) FROM sqlite_master");
+    });
+    // It is open, and needs no name any more: nothing stays where this process is killed.
+    await rm(copy, { recursive: true, force: true }).catch(() => {});
+  }
   let open = true;
   return {
     dialect: "sqlite",
@@ -138,17 +167,28 @@ export async function openSqlite(
       (await turn.acquire())();
       try {
         // libsql closes when the garbage collector comes by; what is in the log goes into the database now.
-        if (driver === "libsql") run("PRAGMA wal_checkpoint(TRUNCATE)");
+        if (driver === "libsql" && copy === undefined) run("PRAGMA wal_checkpoint(TRUNCATE)");
       } catch {
         // Others are at it. The log keeps what it has.
       }
       handle.close();
+      if (copy !== undefined) await rm(copy, { recursive: true, force: true });
     },
   };
 }
 
+/** What the system says to writing a database, and beside it; undefined where it may be written. */
+function whyUnwritable(path: string): unknown {
+  try {
+    for (const it of [dirname(path), path]) accessSync(it, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
 /** What SQLite's errors mean to somebody who has a store. */
-function explain(path: string, error: unknown, { repair }: SqliteOptions): unknown {
+async function explain(path: string, error: unknown, { repair }: SqliteOptions): Promise<unknown> {
   const code = resultCode(error);
   const said = `the database ${path}: ${messageOf(error)}`;
   if (code === BUSY || code === LOCKED) {
@@ -161,6 +201,9 @@ function explain(path: string, error: unknown, { repair }: SqliteOptions): unkno
     const next = repair === undefined ? "" : `; \`${repair}\` makes it anew from index.json`;
     return new GantryError("STORE_INVALID", `${said}${next}`, { cause: error });
   }
-  if (code === 8 || code === 10 || code === 14) return new GantryError("FILE_SYSTEM", said, { cause: error });
+  const unwritable = code === READONLY ? whyUnwritable(path) : undefined;
+  if (unwritable) return fileSystemError(unwritable, "writing", path);
+  if (code === READONLY || code === 10 || code === CANNOT_OPEN)
+    return new GantryError("FILE_SYSTEM", said, { cause: error });
   return error;
 }
