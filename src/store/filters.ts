@@ -23,7 +23,8 @@ export interface Filter {
  * Reads a filter in containerd's language: `name==docker.io/library/alpine:3.20`, `labels.team==core,name~=alpine`,
  * `labels."org.example/x"`. Fields are `name`, `target.digest`, `target.mediatype` and `labels.KEY`; operators are `==`,
  * `!=` and `~=` (an RE2 expression that matches anywhere), and a field alone asks whether it is there. A comma is AND.
- * Values are bare up to a comma or space, or quoted with `"`, `/` or `|`.
+ * Values are bare up to a comma or space, or quoted with `"`; those of `~=` also with `/` or `|`. Between all of these
+ * a backslash begins an escape of Go's strings, so that the expression `a\.b` is written `/a\\.b/`.
  * @throws INVALID_FILTER with the position
  */
 export function parseFilter(text: string): Filter {
@@ -39,38 +40,48 @@ export function parseFilter(text: string): Filter {
     while (/\s/.test(text[at] ?? "")) at += 1;
   };
 
+  /** Between quotes containerd reads one set of escapes, whatever the quote: a backslash itself is always `\\`. */
   function quoted(): string {
     const start = at;
     const quote = text[at]!;
-    let value = "";
+    const bytes: Buffer[] = [];
     for (at += 1; text[at] !== quote; at += 1) {
-      if (at >= text.length) return fail(start, `the ${quote} that begins here does not end`);
-      if (text[at] !== "\\") {
-        value += text[at];
-        continue;
+      if (at >= text.length || text[at] === "\n") {
+        return fail(
+          start,
+          `the ${quote} that begins here does not end${at < text.length ? " before the new line" : ""}`,
+        );
       }
-      at += 1;
-      if (text[at] === quote) value += quote;
-      // Between slashes or bars only the quote itself is escaped: what is there is an expression with escapes of its own.
-      else if (quote !== '"') value += `\\${text[at] ?? ""}`;
-      else value += escaped();
+      const whole = String.fromCodePoint(text.codePointAt(at)!);
+      at += whole.length - 1;
+      bytes.push(whole === "\\" ? escaped(quote) : Buffer.from(whole));
     }
     at += 1;
-    return value;
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(bytes));
+    } catch {
+      return fail(start, "the bytes that this value escapes are no UTF-8");
+    }
   }
 
-  function escaped(): string {
-    const simple = { n: "\n", t: "\t", r: "\r", a: "\x07", b: "\b", f: "\f", v: "\v", "\\": "\\", "'": "'" };
-    const char = text[at] ?? "";
-    if (Object.hasOwn(simple, char)) return simple[char as keyof typeof simple];
-    const lengths: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
-    const digits = text.slice(at + 1, at + 1 + (lengths[char] ?? 0));
-    const code = Number.parseInt(digits, 16);
-    if (lengths[char] !== digits.length || !/^[0-9a-f]+$/i.test(digits) || code > 0x10ffff) {
-      return fail(at - 1, "this is no escape that is known");
+  /** What an escape stands for: a character, or with `\x` and three octal digits one byte. Ends at its last character. */
+  function escaped(quote: string): Buffer {
+    const simple = { n: "\n", t: "\t", r: "\r", a: "\x07", b: "\b", f: "\f", v: "\v", "\\": "\\", [quote]: quote };
+    const start = at;
+    const rest = text.slice(start + 1, start + 10);
+    const char = rest[0] ?? "";
+    if (Object.hasOwn(simple, char)) {
+      at += 1;
+      return Buffer.from(simple[char as keyof typeof simple]!);
     }
-    at += digits.length;
-    return String.fromCodePoint(code);
+    const [match, octal, hex, short, long] =
+      /^(?:([0-7]{3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(rest) ?? [];
+    const byte = Number.parseInt(octal ?? hex ?? "", octal ? 8 : 16);
+    const point = Number.parseInt(short ?? long ?? "", 16);
+    at += match?.length ?? 0;
+    if (byte <= 0xff) return Buffer.from([byte]);
+    if (point <= 0x10ffff && (point < 0xd800 || point > 0xdfff)) return Buffer.from(String.fromCodePoint(point));
+    return fail(start, `there is no escape like this; write \\\\ for a backslash`);
   }
 
   function fieldPart(): string {
@@ -85,12 +96,16 @@ export function parseFilter(text: string): Filter {
     return part;
   }
 
-  function value(): string {
+  function value(operator: Operator): string {
     if (text[at] === '"' || text[at] === "/" || text[at] === "|") {
+      if (text[at] !== '"' && operator !== "~=") {
+        return fail(at, `between ${text[at]} stand only the expressions of ~=; quote this value with "`);
+      }
       const inner = quoted();
       if (at < text.length && !/[\s,]/.test(text[at]!)) return fail(at, "a comma is missing after the quoted value");
       return inner;
     }
+    if (/[=!~]/.test(text[at] ?? "")) return fail(at, `a value that begins with ${text[at]} must be quoted`);
     const bare = /^[^\s,]*/.exec(text.slice(at))![0];
     at += bare.length;
     return bare === "" ? fail(at, "a value is missing here") : bare;
@@ -103,15 +118,17 @@ export function parseFilter(text: string): Filter {
       field.push(fieldPart());
     }
     skipSpace();
-    const operator = (["==", "!=", "~="] as const).find((candidate) => text.startsWith(candidate, at));
+    const signs = /^[=!~]*/.exec(text.slice(at))![0];
+    const operator = (["==", "!=", "~="] as const).find((candidate) => candidate === signs);
     if (!operator) {
+      if (signs !== "") return fail(at, `${signs} is no operator; there are ==, != and ~=`);
       if (at < text.length && text[at] !== ",") return fail(at, "an operator is missing here: ==, != or ~=");
       return { field, operator: "present", value: "", at };
     }
     at += operator.length;
     skipSpace();
     const start = at;
-    return { field, operator, value: value(), at: start };
+    return { field, operator, value: value(operator), at: start };
   }
 
   const selectors: Selector[] = [];
