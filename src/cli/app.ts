@@ -23,7 +23,7 @@ async function application(argv: readonly string[]): Promise<Application<Context
         "",
         "Images are named the same way everywhere:",
         "  alpine:3.20  ghcr.io/o/r@sha256:...  docker://REF    in a registry",
-        "  oci:DIR[:TAG|@DIGEST]                                in an OCI image layout",
+        "  oci:DIR[[:REPO]:TAG|@DIGEST]                         in an OCI image layout",
         "  store:NAME                                           in the local store",
         "",
         "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not authorised,",

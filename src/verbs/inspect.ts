@@ -189,9 +189,30 @@ function summarize(descriptor: Descriptor, config: Image, manifest: Manifest): I
 /** The tags of a repository. */
 export async function* tags(location: string, options: LookOptions = {}): AsyncGenerator<string> {
   if (location.startsWith(storePrefix)) repositoryReference(location.slice(storePrefix.length));
-  await using opened = open(location, options);
+  await using opened = open(location, { ...options, names: "repository" });
   if (opened.reference !== undefined && (isDigest(opened.reference) || location.endsWith(`:${opened.reference}`))) {
     throw new GantryError("USAGE", `${location}: name a repository, without a tag or a digest`);
   }
-  yield* opened.registry.tags(opened.repo, options);
+  try {
+    yield* opened.registry.tags(opened.repo, options);
+  } catch (error) {
+    throw opened.kind === "layout" && isGantryError(error, "NAME_UNKNOWN")
+      ? await withRepositories(error, opened)
+      : error;
+  }
+}
+
+/** Says which repositories a layout has, to whom asked for one that it has not. */
+async function withRepositories(error: GantryError, { registry }: Opened): Promise<GantryError> {
+  const found: string[] = [];
+  try {
+    for await (const name of registry.repositories()) found.push(name);
+  } catch {
+    return error;
+  }
+  const text =
+    found.length === 0
+      ? "it has none"
+      : `it has ${found.join(", ")}: list one with \`gantry ls ${registry.name}:REPO\``;
+  return new GantryError(error.code, `${error.message}; ${text}`, { cause: error, details: { repositories: found } });
 }

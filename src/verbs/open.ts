@@ -1,17 +1,19 @@
-import { existsSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
-import { parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
+import { parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { connect } from "../registry/routed/routed.ts";
-import { type Digest, parseDigest } from "../spec/digest.ts";
+import type { Digest } from "../spec/digest.ts";
 import type { Store } from "../store/store.ts";
+import { type Named, parseLayoutLocation } from "./layout-location.ts";
 import { layoutPrefix, registryReference, storedName, storePrefix, unsupportedPrefixes } from "./names.ts";
 import { connectOptions, type HeldStore, holdStore, type VerbOptions } from "./options.ts";
 
 export interface OpenOptions extends VerbOptions {
   /** For a destination: make a layout that is not there, and accept images of which some platforms are missing. */
   readonly write?: boolean | undefined;
+  /** What is wanted: `oci:DIR:x` is the image x of a layout, or its repository x. Default: an image. */
+  readonly names?: Named | undefined;
 }
 
 /** A location, opened. Close it, or let `await using` do so. */
@@ -27,8 +29,7 @@ export interface Opened extends AsyncDisposable {
 }
 
 /**
- * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[[:REPO]:TAG|@DIGEST]`, `store:NAME`. This is the
- * only place that knows this grammar.
+ * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[[:REPO]:TAG|@DIGEST]`, `store:NAME`.
  * @throws INVALID_REFERENCE, UNSUPPORTED for a kind of location that is not known
  */
 export function open(location: string, options: OpenOptions = {}): Opened {
@@ -47,7 +48,10 @@ export function open(location: string, options: OpenOptions = {}): Opened {
 }
 
 function openLayout(location: string, options: OpenOptions): Opened {
-  const { directory, repo, reference } = splitLayout(location.slice(layoutPrefix.length));
+  const { directory, repo, reference } = parseLayoutLocation(
+    location.slice(layoutPrefix.length),
+    options.names ?? "image",
+  );
   if (directory === "") throw new GantryError("INVALID_REFERENCE", `${location}: name a directory, as in oci:DIR:TAG`);
   const registry = new LayoutRegistry(directory, {
     limits: options.limits,
@@ -56,26 +60,6 @@ function openLayout(location: string, options: OpenOptions): Opened {
   });
   const close = (): Promise<void> => registry.close();
   return opened("layout", registry, repo ?? registry.defaultRepository, location, reference, close);
-}
-
-/**
- * `DIR`, `DIR:TAG`, `DIR@DIGEST`, and `DIR:REPO:TAG` where a directory holds several repositories. Directories may
- * have colons in their names: one that exists decides.
- */
-function splitLayout(text: string): { directory: string; repo?: RepoName; reference?: Tag | Digest } {
-  const at = text.lastIndexOf("@");
-  if (at > 0 && text.slice(at + 1).includes(":")) {
-    return { ...splitLayout(text.slice(0, at)), reference: parseDigest(text.slice(at + 1), `oci:${text}`) };
-  }
-  const last = text.lastIndexOf(":");
-  if (last <= 0 || existsSync(text)) return { directory: text };
-  const before = text.lastIndexOf(":", last - 1);
-  if (before > 0 && !existsSync(text.slice(0, last)) && existsSync(text.slice(0, before))) {
-    const repo = parseRepoName(text.slice(before + 1, last));
-    return { directory: text.slice(0, before), repo, reference: parseTag(text.slice(last + 1)) };
-  }
-  if (text.slice(last + 1).includes("/")) return { directory: text };
-  return { directory: text.slice(0, last), reference: parseTag(text.slice(last + 1)) };
 }
 
 function openStore(location: string, options: OpenOptions): Opened {
@@ -109,9 +93,15 @@ function opened(
   return { kind, registry, repo, name, reference, close, [Symbol.asyncDispose]: close };
 }
 
-/** The tag or digest of an opened location; a layout that holds a single image needs none. */
+/**
+ * The tag or digest of an opened location: `latest` of a repository, and of a layout the one image that it holds.
+ * @throws USAGE
+ */
 export async function referenceOf(location: Opened): Promise<Tag | Digest> {
   if (location.reference !== undefined) return location.reference;
-  if (location.registry instanceof LayoutRegistry) return (await location.registry.onlyManifest()).digest;
+  if (location.registry instanceof LayoutRegistry) {
+    if (location.repo !== location.registry.defaultRepository) return parseTag("latest");
+    return (await location.registry.onlyManifest()).digest;
+  }
   throw new GantryError("USAGE", `${location.name}: name a tag or a digest`);
 }

@@ -114,6 +114,7 @@ export async function* catalog(location: string, options: LookOptions = {}): Asy
 
 function registryOf(location: string, options: LookOptions): Registry {
   const { limits } = options;
+  if (location === layoutPrefix) throw new GantryError("USAGE", `${location}: name the directory of a layout`);
   if (location.startsWith(layoutPrefix)) return new LayoutRegistry(location.slice(layoutPrefix.length), { limits });
   return connect(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), connectOptions(options));
 }

@@ -12,7 +12,11 @@ export const lsCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: parseLocation, brief: "HOST/REPOSITORY, oci:DIR or store:HOST/REPOSITORY", placeholder: "REPO" },
+        {
+          parse: parseLocation,
+          brief: "HOST/REPOSITORY, oci:DIR[:REPO] or store:HOST/REPOSITORY",
+          placeholder: "REPO",
+        },
       ],
     },
   },

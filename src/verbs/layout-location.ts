@@ -1,0 +1,60 @@
+import { existsSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { GantryError, isGantryError } from "../base/error.ts";
+import { parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
+import { type Digest, parseDigest } from "../spec/digest.ts";
+
+/** What a location in a layout says. */
+export interface LayoutLocation {
+  readonly directory: string;
+  /** Undefined for the default repository of the layout. */
+  readonly repo: RepoName | undefined;
+  readonly reference: Tag | Digest | undefined;
+}
+
+/** What a caller wants to be named: it decides what one word after the directory is. */
+export type Named = "image" | "repository";
+
+/**
+ * Reads `DIR[[:REPO]:TAG|[:REPO]@DIGEST]`. One word between the directory and the end is the TAG where an image is
+ * wanted, and the REPO where a repository is; with a slash, or before a digest, it is a REPO. A directory may have
+ * colons in its name: one that exists decides; of one that does not, its parent.
+ * @throws INVALID_REFERENCE
+ */
+export function parseLayoutLocation(text: string, wanted: Named): LayoutLocation {
+  const at = text.lastIndexOf("@");
+  const colon = text.indexOf(":", at);
+  if (at > 0 && colon > 0 && !existsSync(text) && !existsSync(text.slice(0, colon))) {
+    return { ...parseLayoutLocation(text.slice(0, at), "repository"), reference: digestIn(text, at + 1) };
+  }
+  const directory = directoryOf(text);
+  const [first, second] = text.slice(directory.length).split(":").slice(1);
+  if (first === undefined) return { directory, repo: undefined, reference: undefined };
+  if (second !== undefined) return { directory, repo: parseRepoName(first), reference: parseTag(second) };
+  if (wanted === "repository" || first.includes("/")) {
+    return { directory, repo: parseRepoName(first), reference: undefined };
+  }
+  return { directory, repo: undefined, reference: parseTag(first) };
+}
+
+function digestIn(text: string, start: number): Digest {
+  try {
+    return parseDigest(text.slice(start), `oci:${text}`);
+  } catch (error) {
+    // A digest that was typed wrong is not content that is wrong.
+    if (isGantryError(error, "INVALID_DIGEST")) throw new GantryError("INVALID_REFERENCE", error.message);
+    throw error;
+  }
+}
+
+/** The part that is the directory: all of it, or what is before one of the last two colons. */
+function directoryOf(text: string): string {
+  const last = text.lastIndexOf(":");
+  const before = last > 0 ? text.lastIndexOf(":", last - 1) : -1;
+  const longestFirst = [text.length, last, before].filter((end) => end >= 0).map((end) => text.slice(0, end));
+  return (
+    longestFirst.find((directory) => existsSync(directory)) ??
+    longestFirst.find((directory) => !basename(directory).includes(":") && existsSync(dirname(directory))) ??
+    longestFirst.at(-1)!
+  );
+}
