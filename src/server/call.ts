@@ -1,0 +1,21 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Limits } from "../base/limits.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { OpenUploads } from "./open-uploads.ts";
+
+/** What all requests of one server have in common. */
+export interface Served {
+  readonly registry: Registry;
+  readonly limits: Limits;
+  readonly allowDelete: boolean;
+  readonly uploads: OpenUploads;
+}
+
+/** One request, and what it is answered from. */
+export interface Call extends Served {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+  /** Aborts when the client has gone away. */
+  readonly signal: AbortSignal;
+}
