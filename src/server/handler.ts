@@ -4,6 +4,7 @@ import { defaultLimits, type Limits } from "../base/limits.ts";
 import { parseTagOrDigest } from "../reference/reference.ts";
 import type { Registry } from "../registry/registry.ts";
 import { parseDigest } from "../spec/digest.ts";
+import { Access, type AccessOptions } from "./access.ts";
 import type { Call, Served } from "./call.ts";
 import { deleteBlob, deleteManifest } from "./deleter.ts";
 import { sendError } from "./errors.ts";
@@ -15,7 +16,7 @@ import { parseRoute, type Route } from "./routes.ts";
 import { deleteUpload, getUpload, patchUpload, putUpload } from "./uploads.ts";
 import { postBlob, putManifest } from "./writer.ts";
 
-export interface HandlerOptions {
+export interface HandlerOptions extends AccessOptions {
   readonly limits?: Limits;
   /** Whether DELETE of manifests, tags and blobs is allowed. Default: false. */
   readonly allowDelete?: boolean;
@@ -31,13 +32,17 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
     allowDelete: options.allowDelete ?? false,
     uploads: new OpenUploads(),
   };
+  const access = new Access(options);
   return (request, response) => {
     const gone = new AbortController();
     response.once("close", () => gone.abort(new GantryError("TRANSFER_INTERRUPTED", "the client went away")));
     const url = URL.canParse(request.url ?? "", "http://registry.invalid/")
       ? new URL(request.url!, "http://registry.invalid/")
       : new URL("http://registry.invalid/");
-    handle({ ...served, request, response, url, signal: gone.signal }).catch((error: unknown) => {
+    const answered = async (): Promise<void> => {
+      if (!access.check(request, response)) await handle({ ...served, request, response, url, signal: gone.signal });
+    };
+    answered().catch((error: unknown) => {
       if (!isGantryError(error)) options.onError?.(error);
       sendError(response, error);
     });

@@ -1,8 +1,12 @@
+import { lookup } from "node:dns/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { GantryError, messageOf } from "../base/error.ts";
 import type { Registry } from "../registry/registry.ts";
+import { isLoopback } from "./access.ts";
 import { type HandlerOptions, registryHandler } from "./handler.ts";
+
+const DEFAULT_HOST = "127.0.0.1";
 
 export interface ServeOptions extends HandlerOptions {
   /** Default: 127.0.0.1, reachable from this machine only. */
@@ -20,9 +24,17 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** @throws CONNECTION_FAILED where the address cannot be had */
+/** @throws CONNECTION_FAILED where the address cannot be had, USAGE for names and origins that are none */
 export async function serve(registry: Registry, options: ServeOptions = {}): Promise<Service> {
-  return listen(createServer({ maxHeaderSize: 64 << 10 }, registryHandler(registry, options)), options);
+  const handler = registryHandler(registry, { ...options, allowHosts: await allowedHosts(options) });
+  return listen(createServer({ maxHeaderSize: 64 << 10 }, handler), options);
+}
+
+/** Beyond loopback a server has names that only its network knows: they are checked where they are given. */
+async function allowedHosts({ allowHosts, host = DEFAULT_HOST }: ServeOptions): Promise<readonly string[]> {
+  if (allowHosts) return allowHosts;
+  const { address } = await lookup(host).catch(() => ({ address: host }));
+  return isLoopback(address) ? [host] : ["*"];
 }
 
 /** Starts any HTTP server the way {@link serve} does. */
@@ -30,7 +42,7 @@ export async function listen(
   server: Server,
   options: { readonly host?: string; readonly port?: number } = {},
 ): Promise<Service> {
-  const host = options.host ?? "127.0.0.1";
+  const host = options.host ?? DEFAULT_HOST;
   server.headersTimeout = 30_000;
   server.requestTimeout = 0;
   server.timeout = 120_000;

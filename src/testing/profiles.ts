@@ -70,7 +70,7 @@ export interface ProfiledRegistry extends AsyncDisposable {
 export async function startProfile(profile: RegistryProfile): Promise<ProfiledRegistry> {
   const registry = new MemoryRegistry();
   const requests: { method: string; url: URL; headers: IncomingMessage["headers"] }[] = [];
-  const inner = registryHandler(registry, { allowDelete: true });
+  const inner = registryHandler(registry, { allowDelete: true, allowHosts: ["*"] });
   const handler = new Profiled(profile, registry, inner);
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", `http://${request.headers.host}`);

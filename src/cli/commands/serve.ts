@@ -10,6 +10,8 @@ import { openStore } from "../store.ts";
 interface Flags extends StoreFlags {
   readonly listen: string;
   readonly allowDelete: boolean;
+  readonly allowHost?: readonly string[];
+  readonly allowOrigin?: readonly string[];
   readonly json: boolean;
 }
 
@@ -20,6 +22,9 @@ function parseListen(text: string): { host: string; port: number } {
     throw new GantryError("USAGE", `--listen ${text}: expected HOST:PORT, such as 127.0.0.1:5000`);
   return { host: match[1] ?? (match[2] || "127.0.0.1"), port };
 }
+
+const several = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: String, brief, placeholder, variadic: true, optional: true }) as const;
 
 export const serveCommand: Command<Context> = buildCommand({
   docs: {
@@ -39,6 +44,11 @@ export const serveCommand: Command<Context> = buildCommand({
         default: "127.0.0.1:5000",
       },
       allowDelete: { kind: "boolean", brief: "Allow clients to delete", default: false, withNegated: false },
+      allowHost: several(
+        "A name that clients may call this server by; * is any (default: loopback names where it listens there, else any)",
+        "NAME",
+      ),
+      allowOrigin: several("An origin whose web pages may use this server, such as https://ui.example", "ORIGIN"),
     },
     positional: {
       kind: "tuple",
@@ -51,7 +61,13 @@ export const serveCommand: Command<Context> = buildCommand({
       const store = location === "store:" ? openStore(flags, { use }) : undefined;
       const { registry } = use(openServed(location, { store, limits }));
       const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
-      const service = await serve(registry, { ...parseListen(flags.listen), allowDelete: flags.allowDelete, onError });
+      const service = await serve(registry, {
+        ...parseListen(flags.listen),
+        allowDelete: flags.allowDelete,
+        allowHosts: flags.allowHost,
+        allowOrigins: flags.allowOrigin,
+        onError,
+      });
       if (flags.json) json({ registry: registry.name, host: service.host });
       else print(`serving ${registry.name} on http://${service.host}\n`);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
