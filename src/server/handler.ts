@@ -39,6 +39,8 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
     const url = URL.canParse(request.url ?? "", "http://registry.invalid/")
       ? new URL(request.url!, "http://registry.invalid/")
       : new URL("http://registry.invalid/");
+    response.setHeader("docker-distribution-api-version", "registry/2.0");
+    response.setHeader("x-content-type-options", "nosniff");
     const answered = async (): Promise<void> => {
       if (!access.check(request, response)) await handle({ ...served, request, response, url, signal: gone.signal });
     };
@@ -50,7 +52,6 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
 }
 
 async function handle(call: Call): Promise<void> {
-  call.response.setHeader("docker-distribution-api-version", "registry/2.0");
   const route = parseRoute(call.url.pathname);
   const methods = methodsOf(call, route);
   const method = call.request.method ?? "GET";

@@ -1,7 +1,12 @@
+import { mkdir, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { temporary } from "../../test/support/temporary.ts";
+import { LayoutRegistry } from "../registry/layout/layout.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
-import { pushImage, randomImage } from "../testing/index.ts";
+import { digestOf, hexOf } from "../spec/digest.ts";
+import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
 import { serve } from "./serve.ts";
 
 interface Answer {
@@ -67,12 +72,13 @@ describe("a server among hostile clients", () => {
         expect(answer.body).toContain("--allow-host");
         expect((await as({ host }, "POST", "/v2/app/blobs/uploads/")).status).toBe(403);
       }
-      for (const headers of [
+      const pages: Record<string, string>[] = [
         { origin: "https://attacker.example" },
         { origin: "null" },
         { origin: `http://localhost:${Number(port) + 1}` },
         { "sec-fetch-site": "cross-site" },
-      ]) {
+      ];
+      for (const headers of pages) {
         for (const method of ["GET", "HEAD", "POST", "OPTIONS"]) {
           const answer = await as(headers, method, method === "POST" ? "/v2/app/blobs/uploads/" : undefined);
           expect([headers, method, answer.status]).toEqual([headers, method, 403]);
@@ -83,6 +89,60 @@ describe("a server among hostile clients", () => {
       expect((await as({ "sec-fetch-site": "none" })).status).toBe(200);
     } finally {
       await server.close();
+    }
+  });
+
+  test("R11 nothing that is stored is served as a web page or a script", async () => {
+    const directory = await temporary();
+    const types = {
+      html: "text/html",
+      parameters: "application/vnd.oci.image.manifest.v1+json; charset=utf-8",
+      script: "text/javascript",
+      svg: "image/svg+xml",
+      none: "application/vnd.",
+      split: "application/vnd.a+json\r\nset-cookie: a=b",
+      vendor: "application/vnd.example.thing.v1+json",
+      manifest: "application/vnd.oci.image.manifest.v1+json",
+      list: "application/vnd.docker.distribution.manifest.list.v2+json",
+      legacy: "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    };
+    const page = Buffer.from("<script>alert(1)</script>");
+    const digest = digestOf(page);
+    const manifests = Object.entries(types).map(([tag, mediaType]) => ({
+      mediaType,
+      digest,
+      size: page.length,
+      annotations: { "org.opencontainers.image.ref.name": tag },
+    }));
+    await mkdir(join(directory, "blobs/sha256"), { recursive: true });
+    await writeFile(join(directory, "blobs/sha256", hexOf(digest)), page);
+    await writeFile(join(directory, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+    await writeFile(join(directory, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
+    const layout = new LayoutRegistry(directory);
+    await using server = await startTestRegistry({ registry: layout });
+    const repo = layout.defaultRepository;
+    const served: Record<string, unknown> = {};
+    for (const tag of Object.keys(types)) {
+      const answer = await ask(server, "GET", `/v2/${repo}/manifests/${tag}`);
+      served[tag] = answer.headers["content-type"];
+      expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+    }
+    const asStored = ["vendor", "manifest", "list", "legacy"];
+    expect(served).toEqual(
+      Object.fromEntries(
+        Object.entries(types).map(([tag, type]) => [tag, asStored.includes(tag) ? type : "application/octet-stream"]),
+      ),
+    );
+    for (const [method, path] of [
+      ["GET", "/v2/"],
+      ["GET", "/v2/none/tags/list"],
+      ["GET", `/v2/${repo}/blobs/${digest}`],
+      ["POST", `/v2/${repo}/blobs/uploads/`],
+      ["DELETE", "/"],
+    ] as const) {
+      const { headers } = await ask(server, method, path);
+      expect([path, headers["x-content-type-options"]]).toEqual([path, "nosniff"]);
+      expect(headers["content-type"] ?? "").not.toMatch(/html|script/);
     }
   });
 

@@ -1,6 +1,6 @@
 import type { RepoName, Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";
-import { mediaTypes } from "../spec/media-types.ts";
+import { isIndexType, isManifestType, isSchema1Type, mediaTypes } from "../spec/media-types.ts";
 import type { Call } from "./call.ts";
 import { parseRange } from "./range.ts";
 import { pumpTo, sendBytes, sendStatus } from "./respond.ts";
@@ -9,7 +9,7 @@ import { pumpTo, sendBytes, sendStatus } from "./respond.ts";
 export async function getManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
   const { descriptor, bytes } = await call.registry.getManifest(repo, reference, { signal: call.signal });
   sendBytes(call, bytes, {
-    "content-type": descriptor.mediaType,
+    "content-type": servedType(descriptor.mediaType),
     "docker-content-digest": descriptor.digest,
     etag: `"${descriptor.digest}"`,
   });
@@ -38,4 +38,10 @@ export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promi
   const content = await registry.getBlob(repo, { digest, size }, { signal });
   response.writeHead(200, { ...headers, "content-length": size });
   await pumpTo(call, { pump: (write) => content.pipe(write, { signal }), close: () => content.cancel() });
+}
+
+/** What is stored may call itself anything; as `text/html` it would be a page of this server in a browser. */
+function servedType(type: string): string {
+  const known = isManifestType(type) || isIndexType(type) || isSchema1Type(type);
+  return known || /^application\/vnd\.[\w!#$&^.+-]+\+json$/.test(type) ? type : mediaTypes.octetStream;
 }
