@@ -4,7 +4,7 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 
-/** Bounds on what an image, a registry or an archive may make us do. All are on by default. Sizes are in bytes. */
+/** Bounds on what an image, a registry, an archive or a client may make us do. All are on by default. Sizes are in bytes. */
 export interface Limits {
   /** A manifest, an index, a config, a page of tags or referrers. */
   readonly metadataBytes: number;
@@ -42,6 +42,12 @@ export interface Limits {
   readonly tarGlobalRecords: number;
   /** Symbolic links followed while one path is resolved. */
   readonly symlinks: number;
+  /** Uploads that clients of a server have open. */
+  readonly uploads: number;
+  /** Uploads that one client of a server, told by its address, has open. */
+  readonly uploadsPerClient: number;
+  /** Bytes of all uploads that clients of a server have open. */
+  readonly uploadBytes: number;
 }
 
 export const defaultLimits: Limits = {
@@ -64,6 +70,9 @@ export const defaultLimits: Limits = {
   tarHeaderBytes: 1 * MiB,
   tarGlobalRecords: 32,
   symlinks: 40,
+  uploads: 256,
+  uploadsPerClient: 128,
+  uploadBytes: 64 * GiB,
 };
 
 export type LimitName = keyof Limits;

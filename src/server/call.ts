@@ -9,6 +9,8 @@ export interface Served {
   readonly limits: Limits;
   readonly allowDelete: boolean;
   readonly uploads: OpenUploads;
+  /** A request whose body stops coming for this long is cut off. Milliseconds. */
+  readonly bodyIdleMs: number;
 }
 
 /** One request, and what it is answered from. */

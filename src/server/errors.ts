@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorCode } from "../base/codes.ts";
 import { type GantryError, isGantryError } from "../base/error.ts";
 
@@ -29,6 +29,9 @@ const statuses: Partial<Record<ErrorCode, readonly [status: number, wire: string
   TOO_MANY_REQUESTS: [429, "TOOMANYREQUESTS"],
 };
 
+/** How long a client that was refused may go on sending. Milliseconds. */
+const REST_MS = 5_000;
+
 /** Answers a request with an error, or cuts the connection where a body has begun: half a body must not look whole. */
 export function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
@@ -41,4 +44,12 @@ export function sendError(response: ServerResponse, error: unknown): void {
   const body = JSON.stringify({ errors: [{ code: wire, message }] });
   response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
   response.end(response.req.method === "HEAD" ? undefined : body);
+  if (!response.req.complete) discardRest(response.req);
+}
+
+/** Takes what a client still sends for a while: a connection that is cut at once may take the answer with it. */
+function discardRest(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.destroy(), REST_MS).unref();
+  request.once("close", () => clearTimeout(timer));
+  request.on("error", () => {}).resume();
 }

@@ -20,17 +20,24 @@ export interface HandlerOptions extends AccessOptions {
   readonly limits?: Limits;
   /** Whether DELETE of manifests, tags and blobs is allowed. Default: false. */
   readonly allowDelete?: boolean;
+  /** An upload that no request adds to for this long is dropped. Milliseconds; default: 15 minutes. */
+  readonly uploadIdleMs?: number | undefined;
+  /** A request whose body stops coming for this long is cut off. Milliseconds; default: 1 minute. */
+  readonly bodyIdleMs?: number | undefined;
   /** Told of what went wrong inside: the client only learns that something did. */
   readonly onError?: (error: unknown) => void;
 }
 
 /** Any registry, as the listener of a node:http server (distribution-spec). */
 export function registryHandler(registry: Registry, options: HandlerOptions = {}): RequestListener {
+  const limits = options.limits ?? defaultLimits;
+  const onError = options.onError ?? (() => {});
   const served: Served = {
     registry,
-    limits: options.limits ?? defaultLimits,
+    limits,
     allowDelete: options.allowDelete ?? false,
-    uploads: new OpenUploads(),
+    uploads: new OpenUploads({ limits, idleMs: options.uploadIdleMs ?? 15 * 60_000, onError }),
+    bodyIdleMs: options.bodyIdleMs ?? 60_000,
   };
   const access = new Access(options);
   return (request, response) => {
@@ -45,7 +52,7 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
       if (!access.check(request, response)) await handle({ ...served, request, response, url, signal: gone.signal });
     };
     answered().catch((error: unknown) => {
-      if (!isGantryError(error)) options.onError?.(error);
+      if (!isGantryError(error)) onError(error);
       sendError(response, error);
     });
   };

@@ -1,12 +1,18 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
+import { defaultLimits } from "../base/limits.ts";
+import { parseRepoName, parseTag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
 import { digestOf, hexOf } from "../spec/digest.ts";
 import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
+import { clientOf } from "./open-uploads.ts";
 import { serve } from "./serve.ts";
 
 interface Answer {
@@ -42,6 +48,93 @@ function ask(server: { readonly host: string }, method: string, path: string, as
 const codeOf = ({ body }: Answer): string => JSON.parse(body).errors[0].code;
 
 describe("a server among hostile clients", () => {
+  test("R1 a page is never larger than the server wants, whatever number is asked for", async () => {
+    await using server = await startTestRegistry();
+    const image = randomImage();
+    await pushImage(server.registry, "app", image, "v0");
+    const [{ bytes, descriptor }] = image.documents as [(typeof image.documents)[0]];
+    const tags = Array.from({ length: 1200 }, (_, at) => parseTag(`t${String(at).padStart(4, "0")}`));
+    await server.registry.pushManifest(parseRepoName("app"), bytes, descriptor.mediaType, { tags });
+    for (const n of ["1001", "99999999", "9".repeat(400), "1e9", "-1", "0x10", "abc", "", "1.5", "%00"]) {
+      const answer = await ask(server, "GET", `/v2/app/tags/list?n=${n}`);
+      expect([n, answer.status, JSON.parse(answer.body).tags.length]).toEqual([n, 200, 1000]);
+      expect(answer.headers["link"]).toBe('</v2/app/tags/list?n=1000&last=t0999>; rel="next"');
+    }
+    const none = await ask(server, "GET", "/v2/app/tags/list?n=0");
+    expect([none.status, JSON.parse(none.body).tags, none.headers["link"]]).toEqual([200, [], undefined]);
+  });
+
+  test("R2 a manifest over 4 MiB is refused, whether its size is declared or not, and nothing of it is kept", async () => {
+    await using server = await startTestRegistry();
+    const type = { "content-type": "application/vnd.oci.image.manifest.v1+json" };
+    for (const more of [{}, { "transfer-encoding": "chunked" }] as Record<string, string>[]) {
+      const body = Buffer.alloc((4 << 20) + 1, " ");
+      const answer = await ask(server, "PUT", "/v2/app/manifests/v1", { body, headers: { ...type, ...more } });
+      expect([more, answer.status, codeOf(answer)]).toEqual([more, 413, "SIZE_INVALID"]);
+    }
+    expect((await ask(server, "GET", "/v2/app/tags/list")).status).toBe(404);
+    // One of just 4 MiB is taken.
+    const start = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}';
+    const headers = { "content-type": "application/vnd.oci.image.index.v1+json" };
+    const put = await ask(server, "PUT", "/v2/app/manifests/v1", { body: start.padEnd(4 << 20), headers });
+    expect(put.status).toBe(201);
+  });
+
+  test("R3 names and upload ids lead to nothing outside", async () => {
+    const work = await temporary();
+    const directory = join(work, "layout");
+    await writeFile(join(work, "secret"), "what it says");
+    await using server = await startTestRegistry({ registry: new LayoutRegistry(directory, { create: true }) });
+    await pushImage(server.registry, "app", randomImage(), "v1");
+    const before = (await readdir(work, { recursive: true })).sort();
+    for (const name of [
+      "..",
+      "../../etc",
+      "a/../../secret",
+      "%2e%2e%2fsecret",
+      "a%2f..%2fsecret",
+      "a%00",
+      "/etc",
+      "a//b",
+    ]) {
+      for (const rest of ["manifests/v1", "tags/list", "blobs/uploads/", "blobs/uploads/1"]) {
+        for (const method of ["GET", "POST", "PUT", "DELETE"]) {
+          const answer = await ask(server, method, `/v2/${name}/${rest}`, {
+            body: method === "PUT" ? "{}" : undefined,
+          });
+          expect([name, rest, method, answer.status]).toEqual([
+            name,
+            rest,
+            method,
+            expect.toSatisfy((it) => it >= 400 && it < 500),
+          ]);
+          expect(answer.body).not.toContain("what it says");
+        }
+      }
+    }
+    const { headers } = await ask(server, "POST", "/v2/app/blobs/uploads/");
+    const id = String(headers["location"]).split("/").at(-1)!;
+    expect(id).toMatch(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    for (const path of [
+      `/v2/other/blobs/uploads/${id}`,
+      `/v2/app/blobs/uploads/${id}%2f..`,
+      `/v2/app/blobs/uploads/..%2fuploads%2f${id}`,
+      "/v2/app/blobs/uploads/..%2f..%2f..%2fsecret",
+      "/v2/app/blobs/sha256:..%2f..%2f..%2fsecret",
+      `/v2/app/blobs/sha256:${"../".repeat(21)}x`,
+    ]) {
+      for (const method of ["GET", "PATCH", "PUT", "DELETE"]) {
+        const answer = await ask(server, method, path, { body: method === "GET" ? undefined : "x" });
+        expect([path, method, answer.status]).toEqual([path, method, expect.toSatisfy((it) => it >= 400 && it < 500)]);
+      }
+    }
+    expect((await ask(server, "GET", String(headers["location"]))).status).toBe(204);
+    await ask(server, "DELETE", String(headers["location"]));
+    expect((await readdir(work, { recursive: true })).filter((name) => !name.includes("tmp")).sort()).toEqual(
+      before.filter((name) => !name.includes("tmp")),
+    );
+  });
+
   test("R9 a page in a browser can neither call a loopback server by a name of its own, nor ask from another site", async () => {
     const registry = new MemoryRegistry();
     await pushImage(registry, "app", randomImage(), "v1");
@@ -90,6 +183,91 @@ describe("a server among hostile clients", () => {
     } finally {
       await server.close();
     }
+  });
+
+  test("R10 uploads that are left behind end, and keep no other client out", async () => {
+    const work = await temporary();
+    const limits = { ...defaultLimits, uploads: 6, uploadsPerClient: 4, uploadBytes: 1000 };
+    const server = await serve(new MemoryRegistry(), { limits });
+    const opened = async (from: string): Promise<string> => {
+      const { status, headers } = await ask(server, "POST", "/v2/app/blobs/uploads/", { from });
+      return status === 202 ? String(headers["location"]) : String(status);
+    };
+    const known = async (uploads: readonly string[]): Promise<number[]> =>
+      Promise.all(uploads.map(async (upload) => (await ask(server, "GET", upload)).status));
+    const patch = async (upload: string, size: number, headers = {}): Promise<number> =>
+      (await ask(server, "PATCH", upload, { body: Buffer.alloc(size), headers })).status;
+    try {
+      const first: string[] = [];
+      for (let count = 0; count < 4; count += 1) first.push(await opened("127.0.0.1"));
+      expect(await opened("127.0.0.1")).toBe("429");
+      const others = [await opened("127.0.0.2"), await opened("127.0.0.2")];
+      // Adding makes the first one the last to be idle.
+      expect(await patch(first[0]!, 10)).toBe(202);
+      others.push(await opened("127.0.0.3"));
+      expect(await known([...first, ...others])).toEqual([204, 404, 204, 204, 204, 204, 204]);
+
+      expect(await patch(first[2]!, 600)).toBe(202);
+      expect(await patch(others[0]!, 600)).toBe(202);
+      expect(await known([first[2]!, first[3]!, others[0]!])).toEqual([404, 204, 204]);
+      expect(await patch(others[1]!, 1001)).toBe(413);
+      expect(await patch(others[2]!, 1001, { "transfer-encoding": "chunked" })).toBe(413);
+      expect(await known(others)).toEqual([204, 404, 404]);
+
+      // What a request is adding to is never dropped for another one.
+      const [host, port] = server.host.split(":");
+      const slow = connect(Number(port), host);
+      const begun = once(server.server, "request");
+      slow.write(`PATCH ${others[0]} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 300\r\n\r\n`);
+      await begun;
+      const late = await opened("127.0.0.4");
+      for (let status = 202; status === 202; ) status = await patch(late, 20);
+      expect(await patch(late, 20)).toBe(429);
+      slow.destroy();
+      expect(server.server.headersTimeout).toBeGreaterThan(0);
+    } finally {
+      await server.close();
+    }
+
+    // By itself: the file of an idle upload goes, and a body that stops coming ends its request, not the upload.
+    const layout = new LayoutRegistry(work, { create: true });
+    const quick = await serve(layout, { uploadIdleMs: 20 });
+    const left = async (): Promise<string[]> => {
+      const sessions = await readdir(join(work, "tmp"));
+      return (await Promise.all(sessions.map((name) => readdir(join(work, "tmp", name))))).flat();
+    };
+    try {
+      const { headers } = await ask(quick, "POST", "/v2/app/blobs/uploads/", {});
+      while ((await ask(quick, "GET", String(headers["location"]))).status !== 404) await sleep(10);
+      while ((await left()).length > 0) await sleep(10);
+    } finally {
+      await quick.close();
+      await layout.close();
+    }
+    const impatient = await serve(new MemoryRegistry(), { bodyIdleMs: 50 });
+    try {
+      const location = String((await ask(impatient, "POST", "/v2/app/blobs/uploads/")).headers["location"]);
+      const [host, port] = impatient.host.split(":");
+      const stuck = connect(Number(port), host);
+      stuck.write(`PATCH ${location} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nsome`);
+      await new Promise((resolve) =>
+        stuck
+          .on("error", () => {})
+          .on("close", resolve)
+          .resume(),
+      );
+      expect(await ask(impatient, "GET", location)).toMatchObject({ status: 204, headers: { range: "0-3" } });
+    } finally {
+      await impatient.close();
+    }
+  });
+
+  test("clients are told apart by address, those of IPv6 by network", () => {
+    expect(clientOf("::ffff:10.0.0.1")).toBe(clientOf("10.0.0.1"));
+    expect(clientOf("2001:db8:1:2::1")).toBe(clientOf("2001:db8:1:2:3:4:5:6"));
+    expect(clientOf("2001:db8::1")).toBe(clientOf("2001:db8:0:0:9::1"));
+    expect(clientOf("2001:db8:1:2::1")).not.toBe(clientOf("2001:db8:1:3::1"));
+    expect(clientOf("::1")).not.toBe(clientOf("fe80::1"));
   });
 
   test("R11 nothing that is stored is served as a web page or a script", async () => {

@@ -1,61 +1,111 @@
 import { randomUUID } from "node:crypto";
 import { sleep } from "../base/async.ts";
 import { GantryError } from "../base/error.ts";
+import { checkLimit, type Limits, limitFlag } from "../base/limits.ts";
 import type { RepoName } from "../reference/reference.ts";
 import type { BlobUpload } from "../registry/registry.ts";
 
-/** Uploads that nobody added to for this long are dropped. Milliseconds. */
-const UPLOAD_IDLE_MS = 15 * 60_000;
 /** How long a request waits for another one on the same upload. Milliseconds. */
 const QUIET_MS = 5_000;
-/** Uploads open at once: each keeps a file and buffers. */
-const MAX_UPLOADS = 256;
+
+export interface OpenUploadsOptions {
+  readonly limits: Limits;
+  /** An upload that no request adds to for this long is dropped. Milliseconds. */
+  readonly idleMs: number;
+  /** Told what could not be dropped. */
+  readonly onError: (error: unknown) => void;
+}
 
 /** An upload under way. Only one request at a time may add to it. */
 export interface OpenUpload {
   readonly id: string;
   readonly repo: RepoName;
+  /** Whose it is: see {@link clientOf}. */
+  readonly client: string;
   readonly upload: BlobUpload;
+  /** What was taken of it. */
+  bytes: number;
   /** Settles when the request is over that adds to it just now. */
   busy: Promise<void> | undefined;
-  usedAt: number;
+  timer: NodeJS.Timeout | undefined;
 }
 
-/** The uploads of one server that are under way, by an id that means something in one repository only. */
+/**
+ * The uploads of one server that are under way, by an id that means something in one repository only. Clients that
+ * leave theirs behind must not keep others out: an idle upload ends by itself, and earlier where its room is needed.
+ */
 export class OpenUploads {
+  /** Longest idle first. */
   readonly #uploads = new Map<string, OpenUpload>();
+  /** Clients whose uploads are being opened. */
+  readonly #opening: string[] = [];
+  readonly #options: OpenUploadsOptions;
+  #bytes = 0;
 
-  /** Makes room for one more. @throws TOO_MANY_REQUESTS */
-  async admit(): Promise<void> {
-    for (const open of this.#uploads.values()) {
-      if (open.busy || Date.now() - open.usedAt < UPLOAD_IDLE_MS) continue;
-      await this.drop(open).catch(() => {});
-    }
-    if (this.#uploads.size < MAX_UPLOADS) return;
-    throw new GantryError(
-      "TOO_MANY_REQUESTS",
-      `${MAX_UPLOADS} uploads are open; finish or delete some, then try again`,
-    );
+  constructor(options: OpenUploadsOptions) {
+    this.#options = options;
   }
 
-  add(repo: RepoName, upload: BlobUpload): OpenUpload {
-    const open: OpenUpload = { id: randomUUID(), repo, upload, busy: undefined, usedAt: Date.now() };
-    this.#uploads.set(open.id, open);
-    return open;
+  /** Opens one more for a client. @throws TOO_MANY_REQUESTS, and what `start` throws */
+  async open(client: string, repo: RepoName, start: () => Promise<BlobUpload>): Promise<OpenUpload> {
+    this.#admit(client);
+    this.#opening.push(client);
+    try {
+      const upload = await start();
+      const open = { id: randomUUID(), repo, client, upload, bytes: 0, busy: undefined, timer: undefined };
+      this.#rest(open);
+      return open;
+    } finally {
+      this.#opening.splice(this.#opening.indexOf(client), 1);
+    }
+  }
+
+  #admit(client: string): void {
+    const { uploads, uploadsPerClient } = this.#options.limits;
+    const clients = [...this.#opening, ...[...this.#uploads.values()].map((open) => open.client)];
+    if (clients.filter((one) => one === client).length >= uploadsPerClient) {
+      throw tooMany(`${uploadsPerClient} uploads of your address are open; ${limitFlag("uploadsPerClient")}`);
+    }
+    if (clients.length < uploads) return;
+    const idle = this.#longestIdle(() => 1);
+    if (!idle) throw tooMany(`${uploads} uploads are under way; ${limitFlag("uploads")}`);
+    this.#abandon(idle);
+  }
+
+  /** The upload that is added to least recently, of the client that has the most of what `weigh` counts. */
+  #longestIdle(weigh: (open: OpenUpload) => number): OpenUpload | undefined {
+    const weights = new Map<string, number>();
+    for (const open of this.#uploads.values()) {
+      weights.set(open.client, (weights.get(open.client) ?? 0) + weigh(open));
+    }
+    const idle = [...this.#uploads.values()].filter((open) => !open.busy && weigh(open) > 0);
+    return idle.sort((a, b) => weights.get(b.client)! - weights.get(a.client)!)[0];
+  }
+
+  /** Counts bytes that are about to be added. @throws LIMIT_EXCEEDED, TOO_MANY_REQUESTS where others hold the room */
+  take(open: OpenUpload, count: number): void {
+    const { limits } = this.#options;
+    checkLimit(limits, "uploadBytes", open.bytes + count, "the upload");
+    while (this.#bytes + count > limits.uploadBytes) {
+      const idle = this.#longestIdle(({ bytes }) => bytes);
+      if (!idle) throw tooMany(`uploads under way hold ${this.#bytes} bytes; ${limitFlag("uploadBytes")}`);
+      this.#abandon(idle);
+    }
+    open.bytes += count;
+    this.#bytes += count;
   }
 
   /** @throws BLOB_UPLOAD_UNKNOWN */
   find(repo: RepoName, id: string): OpenUpload {
     const found = this.#uploads.get(id);
-    if (found?.repo !== repo) {
-      throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${repo}: there is no such upload; start again with POST`);
-    }
-    return found;
+    if (found?.repo === repo) return found;
+    throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${repo}: there is no such upload; start again with POST`);
   }
 
   /** From now on the id is unknown. What came stays with the upload. */
   forget(open: OpenUpload): void {
-    this.#uploads.delete(open.id);
+    clearTimeout(open.timer);
+    if (this.#uploads.delete(open.id)) this.#bytes -= open.bytes;
   }
 
   /** Forgets an upload together with what came. */
@@ -64,10 +114,23 @@ export class OpenUploads {
     await open.upload.cancel();
   }
 
+  #abandon(open: OpenUpload): void {
+    this.drop(open).catch(this.#options.onError);
+  }
+
+  /** From now on it is idle, and ends if it stays so. */
+  #rest(open: OpenUpload): void {
+    this.#uploads.delete(open.id);
+    this.#uploads.set(open.id, open);
+    open.timer = setTimeout(() => this.#abandon(open), this.#options.idleMs).unref();
+  }
+
   /** Runs one request that adds to an upload; a second one at the same time is refused. */
   async adding(open: OpenUpload, work: () => Promise<void>): Promise<void> {
     await this.quiet(open);
     if (open.busy) throw new GantryError("BLOB_UPLOAD_INVALID", "another request is adding to this upload");
+    this.find(open.repo, open.id);
+    clearTimeout(open.timer);
     let done = (): void => {};
     open.busy = new Promise((resolve) => {
       done = resolve;
@@ -76,7 +139,7 @@ export class OpenUploads {
       await work();
     } finally {
       open.busy = undefined;
-      open.usedAt = Date.now();
+      if (this.#uploads.has(open.id)) this.#rest(open);
       done();
     }
   }
@@ -87,4 +150,19 @@ export class OpenUploads {
     await Promise.race([open.busy, sleep(open.busy ? QUIET_MS : 0, end.signal).catch(() => {})]);
     end.abort();
   }
+}
+
+function tooMany(what: string): GantryError<"TOO_MANY_REQUESTS"> {
+  return new GantryError("TOO_MANY_REQUESTS", `${what} raises this; finish or delete some, or wait, then try again`);
+}
+
+/** Tells clients apart by their address: an IPv6 host has a whole /64 of them. */
+export function clientOf(address: string | undefined): string {
+  const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/i, "");
+  if (!plain.includes(":")) return plain;
+  const [head = "", tail] = plain.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const after = tail ? tail.split(":") : [];
+  const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
+  return [...groups, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after].slice(0, 4).join(":");
 }

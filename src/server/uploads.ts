@@ -1,18 +1,21 @@
 import type { OutgoingHttpHeaders } from "node:http";
+import { isGantryError } from "../base/error.ts";
+import { checkLimit } from "../base/limits.ts";
+import type { Body } from "../content/content.ts";
 import type { RepoName } from "../reference/reference.ts";
 import { parseDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { requestBody } from "./body.ts";
 import type { Call } from "./call.ts";
-import type { OpenUpload } from "./open-uploads.ts";
+import { clientOf, type OpenUpload } from "./open-uploads.ts";
 import { contentRangeStart } from "./range.ts";
 import { sendStatus } from "./respond.ts";
 
 /** Starts an upload (distribution-spec, "POST then PUT"), or does it in one request ("Single POST"). */
 export async function startUpload(call: Call, repo: RepoName): Promise<void> {
-  const { registry, signal, uploads, url } = call;
-  await uploads.admit();
-  const open = uploads.add(repo, await registry.openUpload(repo, { signal }));
+  const { registry, request, signal, uploads, url } = call;
+  const client = clientOf(request.socket.remoteAddress);
+  const open = await uploads.open(client, repo, () => registry.openUpload(repo, { signal }));
   if (!url.searchParams.has("digest")) return sendStatus(call, 202, whereabouts(open));
   try {
     return await finish(call, open);
@@ -35,7 +38,7 @@ export async function patchUpload(call: Call, repo: RepoName, id: string): Promi
   await call.uploads.adding(open, async () => {
     const start = contentRangeStart(call.request.headers["content-range"]);
     if (start !== undefined && start !== open.upload.offset) return sendStatus(call, 416, place(open));
-    await open.upload.append(requestBody(call.request), { signal: call.signal });
+    await append(call, open);
     sendStatus(call, 202, whereabouts(open));
   });
 }
@@ -56,13 +59,32 @@ export function blobCreated(call: Call, repo: RepoName, { digest }: Descriptor):
 }
 
 async function finish(call: Call, open: OpenUpload): Promise<void> {
-  const { request, signal, uploads, url } = call;
+  const { signal, uploads, url } = call;
   const digest = parseDigest(url.searchParams.get("digest"), "the digest parameter");
   await uploads.adding(open, async () => {
-    await open.upload.append(requestBody(request), { signal });
+    await append(call, open);
     uploads.forget(open);
     blobCreated(call, open.repo, await open.upload.commit(digest, { signal }));
   });
+}
+
+/** Adds the body of a request. What is too large will never fit, and is dropped at once. */
+async function append(call: Call, open: OpenUpload): Promise<void> {
+  const { limits, request, signal, uploads } = call;
+  const body = requestBody(call);
+  try {
+    const declared = Number(request.headers["content-length"] ?? 0);
+    checkLimit(limits, "uploadBytes", open.bytes + declared, "the upload");
+    const pump: Body["pump"] = (write, stop) =>
+      body.pump((chunk) => {
+        uploads.take(open, chunk.byteLength);
+        return write(chunk);
+      }, stop);
+    await open.upload.append({ pump, close: () => body.close() }, { signal });
+  } catch (error) {
+    if (isGantryError(error, "LIMIT_EXCEEDED")) await uploads.drop(open);
+    throw error;
+  }
 }
 
 function place({ id, repo, upload }: OpenUpload): OutgoingHttpHeaders {

@@ -75,7 +75,7 @@ export async function push(name: string, to: string | undefined, options: PushOp
       const names = missing.map((entry) => (entry.platform ? formatPlatform(entry.platform) : entry.digest));
       throw new GantryError(
         "INCOMPLETE_IMAGE",
-        `${own} is in the store only in part: ${names.join(", ")} missing. Bring the rest with \`${options.store.command("pull", "--platform", "all", own)}\`, or push one platform with --platform`,
+        `${own} is in the store only in part: ${names.join(", ")} missing. Bring the rest with \`${held.store.command("pull", "--platform", "all", own)}\`, or push one platform with --platform`,
         { details: { missing: names } },
       );
     }

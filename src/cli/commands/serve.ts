@@ -12,6 +12,7 @@ interface Flags extends StoreFlags {
   readonly allowDelete: boolean;
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
+  readonly limit?: readonly string[];
   readonly json: boolean;
 }
 
@@ -63,6 +64,7 @@ export const serveCommand: Command<Context> = buildCommand({
       const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
       const service = await serve(registry, {
         ...parseListen(flags.listen),
+        limits,
         allowDelete: flags.allowDelete,
         allowHosts: flags.allowHost,
         allowOrigins: flags.allowOrigin,
