@@ -4,28 +4,47 @@ import type { Body } from "../content/content.ts";
 import { iterableBody } from "../content/source.ts";
 import type { Call } from "./call.ts";
 
-/** The body of a request; one that ends early, or stops coming, is an error and not the end of the data. */
-export function requestBody({ request, bodyIdleMs }: Call): Body {
+export interface RequestBody extends Body {
+  /** What went wrong on the client's side, as opposed to where its bytes go. */
+  readonly failure: unknown;
+}
+
+/**
+ * The body of a request; one that ends early, or stops coming, is an error and not the end of the data.
+ * @param look sees the length of each chunk before it is passed on, and may refuse it
+ */
+export function requestBody({ request, bodyIdleMs }: Call, look: (count: number) => void = () => {}): RequestBody {
   // Who stops reading still wants to answer: the connection stays.
   const body = iterableBody(request.iterator({ destroyOnReturn: false }));
   const giveUp = (): void => {
     const message = `no more of the request's body came for ${bodyIdleMs / 1000} s`;
     request.destroy(new GantryError("TRANSFER_INTERRUPTED", message));
   };
+  let failure: unknown;
   return {
+    get failure() {
+      return failure;
+    },
     async pump(write, signal) {
       let idle = setTimeout(giveUp, bodyIdleMs);
+      let writing = false;
       try {
         await body.pump(async (chunk) => {
           // Only the client's part of the time counts.
           clearTimeout(idle);
+          look(chunk.byteLength);
+          writing = true;
           await write(chunk);
+          writing = false;
           idle = setTimeout(giveUp, bodyIdleMs);
         }, signal);
       } catch (error) {
-        throw request.complete || isGantryError(error)
-          ? error
-          : new GantryError("TRANSFER_INTERRUPTED", "the client stopped sending", { cause: error });
+        if (writing) throw error;
+        failure =
+          request.complete || isGantryError(error)
+            ? error
+            : new GantryError("TRANSFER_INTERRUPTED", "the client stopped sending", { cause: error });
+        throw failure;
       } finally {
         clearTimeout(idle);
       }
@@ -41,10 +60,10 @@ export async function readDocument(call: Call): Promise<Buffer> {
   checkLimit(limits, "metadataBytes", declared, `a manifest of ${declared} bytes`);
   const chunks: Buffer[] = [];
   let length = 0;
-  await requestBody(call).pump((chunk) => {
-    length += chunk.byteLength;
+  const look = (count: number): void => {
+    length += count;
     checkLimit(limits, "metadataBytes", length, "the manifest");
-    chunks.push(chunk as Buffer);
-  }, signal);
+  };
+  await requestBody(call, look).pump((chunk) => void chunks.push(chunk as Buffer), signal);
   return Buffer.concat(chunks, length);
 }

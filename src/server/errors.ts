@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorCode } from "../base/codes.ts";
-import { type GantryError, isGantryError } from "../base/error.ts";
+import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 
 /** Status and wire code (distribution-spec, "Error Codes") for each of our codes; others are 500. */
 const statuses: Partial<Record<ErrorCode, readonly [status: number, wire: string]>> = {
@@ -29,22 +29,101 @@ const statuses: Partial<Record<ErrorCode, readonly [status: number, wire: string
   TOO_MANY_REQUESTS: [429, "TOOMANYREQUESTS"],
 };
 
+/** What a registry says of a request, in words that hold nothing of this machine: its own may name paths. */
+const answers: Partial<Record<ErrorCode, (error: GantryError) => string>> = {
+  BLOB_UNKNOWN: () => "there is no such blob in this repository",
+  BLOB_UPLOAD_UNKNOWN: () => "there is no such upload; start again with POST",
+  MANIFEST_UNKNOWN: () => "there is no such manifest in this repository",
+  IMAGE_NOT_FOUND: () => "there is no such manifest in this repository",
+  NAME_UNKNOWN: () => "there is no such repository",
+  MANIFEST_BLOB_UNKNOWN: ({ details }) =>
+    `the manifest refers to what is not in this repository: ${[details["missing"] ?? []].flat().slice(0, 10).join(", ")}`,
+  UNSUPPORTED: () => "what is served here cannot do that",
+  UNAUTHORIZED: () => "the registry behind this one asks for credentials; whoever runs this one can give it some",
+  DENIED: () => "the registry behind this one refuses that",
+  TOO_MANY_REQUESTS: () => "the registry behind this one is asked too often; wait, then try again",
+};
+
+/** What it says where it was given bytes; where it was not, the same code speaks of what it has stored. */
+const answersToBytes: typeof answers = {
+  DIGEST_MISMATCH: ({ details }) =>
+    details["computed"] === undefined
+      ? "the bytes that came do not have that digest; the content was discarded"
+      : `the bytes that came have the digest ${details["computed"]}, not ${details["expected"]}; the content was discarded`,
+  SIZE_MISMATCH: () => "more or fewer bytes came than were announced; the content was discarded",
+  MANIFEST_INVALID: () => "the registry behind this one does not take this manifest",
+  BLOB_UPLOAD_INVALID: () => "the registry behind this one does not take this blob",
+};
+
+/** What went wrong in the registry that is served: its log says what, its clients only learn that something did. */
+export class RegistryFault extends Error {
+  override readonly cause: unknown;
+
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause });
+    this.cause = cause;
+  }
+}
+
+/** An error of the registry as one for the client. `given`: it was given bytes, which may be wrong. */
+export function registryError(error: unknown, given = false): GantryError | RegistryFault {
+  if (!isGantryError(error)) return new RegistryFault(error);
+  const say = answers[error.code] ?? (given ? answersToBytes[error.code] : undefined);
+  return say ? new GantryError(error.code, say(error), { cause: error }) : new RegistryFault(error);
+}
+
+/** Waits for the registry, whose errors become errors for the client. */
+export async function ask<T>(work: Promise<T>, given?: "given bytes"): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw registryError(error, given !== undefined);
+  }
+}
+
+/** As {@link ask}, for what a registry lists. */
+export async function* askAll<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]();
+  try {
+    for (let item = await ask(iterator.next()); !item.done; item = await ask(iterator.next())) yield item.value;
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/** True where the disk of the registry is full. */
+function isNoSpace(error: unknown): boolean {
+  const errno = isGantryError(error) ? (error.details["errno"] ?? error.code) : errnoOf(error);
+  return errno === "ENOSPC" || errno === "EDQUOT" || errno === "NO_SPACE";
+}
+
+function describe(error: unknown): readonly [status: number, wire: string, message: string] {
+  const known = isGantryError(error) ? statuses[error.code] : undefined;
+  if (known) return [...known, (error as GantryError).message];
+  if (error instanceof RegistryFault && isNoSpace(error.cause)) {
+    return [507, "UNKNOWN", "the registry has no space left for this"];
+  }
+  return [500, "UNKNOWN", "the registry failed; its log says why"];
+}
+
 /** How long a client that was refused may go on sending. Milliseconds. */
 const REST_MS = 5_000;
 
-/** Answers a request with an error, or cuts the connection where a body has begun: half a body must not look whole. */
-export function sendError(response: ServerResponse, error: unknown): void {
+/**
+ * Answers a request with an error, or cuts the connection where a body has begun: half a body must not look whole.
+ * @returns whether it is the registry's own failure
+ */
+export function sendError(response: ServerResponse, error: unknown): boolean {
   if (response.headersSent) {
     response.destroy();
-    return;
+    return true;
   }
-  const known = isGantryError(error) ? statuses[error.code] : undefined;
-  const [status, wire] = known ?? [500, "UNKNOWN"];
-  const message = known ? (error as GantryError).message : "the registry failed; its log says why";
-  const body = JSON.stringify({ errors: [{ code: wire, message }] });
+  const [status, code, message] = describe(error);
+  const body = JSON.stringify({ errors: [{ code, message }] });
   response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
   response.end(response.req.method === "HEAD" ? undefined : body);
   if (!response.req.complete) discardRest(response.req);
+  return status >= 500;
 }
 
 /** Takes what a client still sends for a while: a connection that is cut at once may take the answer with it. */

@@ -7,13 +7,13 @@ import { parseDigest } from "../spec/digest.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import type { Call, Served } from "./call.ts";
 import { deleteBlob, deleteManifest } from "./deleter.ts";
-import { sendError } from "./errors.ts";
+import { RegistryFault, sendError } from "./errors.ts";
 import { listReferrers, listRepositories, listTags } from "./lister.ts";
 import { OpenUploads } from "./open-uploads.ts";
 import { getBlob, getManifest } from "./reader.ts";
 import { sendJson } from "./respond.ts";
 import { parseRoute, type Route } from "./routes.ts";
-import { deleteUpload, getUpload, patchUpload, putUpload } from "./uploads.ts";
+import { deleteUpload, getUpload, patchUpload, placeOf, putUpload } from "./uploads.ts";
 import { postBlob, putManifest } from "./writer.ts";
 
 export interface HandlerOptions extends AccessOptions {
@@ -24,19 +24,33 @@ export interface HandlerOptions extends AccessOptions {
   readonly uploadIdleMs?: number | undefined;
   /** A request whose body stops coming for this long is cut off. Milliseconds; default: 1 minute. */
   readonly bodyIdleMs?: number | undefined;
-  /** Told of what went wrong inside: the client only learns that something did. */
-  readonly onError?: (error: unknown) => void;
+  /**
+   * Told of what went wrong inside, that is every answer of 500 and more, and what was cut off while it was sent: the
+   * client only learns that something did.
+   */
+  readonly onError?: ((error: unknown, request: FailedRequest) => void) | undefined;
+}
+
+/** What was asked when something went wrong. */
+export interface FailedRequest {
+  readonly method: string;
+  readonly path: string;
 }
 
 /** Any registry, as the listener of a node:http server (distribution-spec). */
 export function registryHandler(registry: Registry, options: HandlerOptions = {}): RequestListener {
   const limits = options.limits ?? defaultLimits;
   const onError = options.onError ?? (() => {});
+  const uploads = new OpenUploads({
+    limits,
+    idleMs: options.uploadIdleMs ?? 15 * 60_000,
+    onError: (error, open) => onError(error, { method: "DELETE", path: placeOf(open) }),
+  });
   const served: Served = {
     registry,
     limits,
     allowDelete: options.allowDelete ?? false,
-    uploads: new OpenUploads({ limits, idleMs: options.uploadIdleMs ?? 15 * 60_000, onError }),
+    uploads,
     bodyIdleMs: options.bodyIdleMs ?? 60_000,
   };
   const access = new Access(options);
@@ -52,8 +66,10 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
       if (!access.check(request, response)) await handle({ ...served, request, response, url, signal: gone.signal });
     };
     answered().catch((error: unknown) => {
-      if (!isGantryError(error)) onError(error);
-      sendError(response, error);
+      const cause = error instanceof RegistryFault ? error.cause : error;
+      const left =
+        gone.signal.aborted && (cause === gone.signal.reason || isGantryError(cause, "TRANSFER_INTERRUPTED"));
+      if (sendError(response, error) && !left) onError(cause, { method: request.method ?? "", path: url.pathname });
     });
   };
 }
@@ -62,12 +78,15 @@ async function handle(call: Call): Promise<void> {
   const route = parseRoute(call.url.pathname);
   const methods = methodsOf(call, route);
   const method = call.request.method ?? "GET";
+  const deletes = call.allowDelete || route.kind === "upload";
   const answer = methods[method] ?? (method === "HEAD" ? methods["GET"] : undefined);
-  if (!answer) throw new GantryError("UNSUPPORTED", `${method} is not supported here`);
-  if (method === "DELETE" && route.kind !== "upload" && !call.allowDelete) {
-    throw new GantryError("UNSUPPORTED", "this registry does not allow deletion");
-  }
-  await answer();
+  if (answer && (method !== "DELETE" || deletes)) return answer();
+  const allowed = Object.keys(methods).filter((name) => name !== "DELETE" || deletes);
+  call.response.setHeader("allow", allowed.flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : name)).join(", "));
+  throw new GantryError(
+    "UNSUPPORTED",
+    answer ? "this registry does not allow deletion" : `${method} is not supported here`,
+  );
 }
 
 /** What can be done with what a path names (distribution-spec, "Endpoints"). GET answers HEAD too. */

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
-import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { ask, codeOf } from "../../test/support/raw.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { parseRepoName, parseTag } from "../reference/reference.ts";
@@ -14,38 +14,6 @@ import { digestOf, hexOf } from "../spec/digest.ts";
 import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
 import { clientOf } from "./open-uploads.ts";
 import { serve } from "./serve.ts";
-
-interface Answer {
-  readonly status: number;
-  readonly headers: NodeJS.Dict<string | string[]>;
-  readonly body: string;
-}
-
-interface Asked {
-  readonly body?: Buffer | string | undefined;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** The address that the request comes from. */
-  readonly from?: string;
-}
-
-/** One raw request: paths and headers go out as they are written. */
-function ask(server: { readonly host: string }, method: string, path: string, asked: Asked = {}): Promise<Answer> {
-  const [host, port] = server.host.split(":");
-  return new Promise((resolve, reject) => {
-    const options = { host, port, method, path, headers: asked.headers ?? {}, agent: false, localAddress: asked.from };
-    const sent = request(options, (response) => {
-      let body = "";
-      response.on("data", (data) => {
-        body += data;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-    });
-    sent.on("error", reject);
-    sent.end(asked.body);
-  });
-}
-
-const codeOf = ({ body }: Answer): string => JSON.parse(body).errors[0].code;
 
 describe("a server among hostile clients", () => {
   test("R1 a page is never larger than the server wants, whatever number is asked for", async () => {

@@ -3,6 +3,7 @@ import type { Digest } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { Call } from "./call.ts";
+import { askAll } from "./errors.ts";
 import { sendJson } from "./respond.ts";
 
 /** How many names a page of a listing holds at the most, whatever is asked for. */
@@ -25,7 +26,7 @@ async function sendNames(call: Call, key: string, names: AsyncIterable<string>, 
   const last = searchParams.get("last");
   const page: string[] = [];
   let another = false;
-  for await (const name of names) {
+  for await (const name of askAll(names)) {
     if (last !== null && name <= last) continue;
     if (page.length === count) {
       another = count > 0;
@@ -42,7 +43,7 @@ export async function listReferrers(call: Call, repo: RepoName, digest: Digest):
   const artifactType = call.url.searchParams.get("artifactType");
   const manifests: Descriptor[] = [];
   const options = { ...(artifactType && { artifactType }), signal: call.signal };
-  for await (const descriptor of call.registry.referrers(repo, digest, options)) manifests.push(descriptor);
+  for await (const descriptor of askAll(call.registry.referrers(repo, digest, options))) manifests.push(descriptor);
   sendJson(
     call,
     { schemaVersion: 2, mediaType: mediaTypes.index, manifests },

@@ -12,8 +12,8 @@ export interface OpenUploadsOptions {
   readonly limits: Limits;
   /** An upload that no request adds to for this long is dropped. Milliseconds. */
   readonly idleMs: number;
-  /** Told what could not be dropped. */
-  readonly onError: (error: unknown) => void;
+  /** Told of an upload that could not be dropped. */
+  readonly onError: (error: unknown, open: OpenUpload) => void;
 }
 
 /** An upload under way. Only one request at a time may add to it. */
@@ -115,7 +115,7 @@ export class OpenUploads {
   }
 
   #abandon(open: OpenUpload): void {
-    this.drop(open).catch(this.#options.onError);
+    this.drop(open).catch((error: unknown) => this.#options.onError(error, open));
   }
 
   /** From now on it is idle, and ends if it stays so. */

@@ -4,22 +4,28 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** RFC 9110 section 14: one range is served; several, or another unit, are answered with the whole. */
+/**
+ * The `Range` of a request for a blob (RFC 9110 section 14.2). One range is served. Several, another unit, and what is
+ * no range at all, such as one that ends before it begins, are answered with the whole.
+ */
 export function parseRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? "");
-  if (!match || (match[1] === "" && match[2] === "")) return undefined;
-  if (match[1] === "") {
-    const length = Math.min(Number(match[2]), size);
+  const match = /^bytes=(\d*)-(\d*)$/i.exec(header ?? "");
+  const [first, last] = [match?.[1] ?? "", match?.[2] ?? ""];
+  if (first === "" && last === "") return undefined;
+  if (first === "") {
+    const length = Math.min(Number(last), size);
     return length === 0 ? "unsatisfiable" : { start: size - length, end: size };
   }
-  const start = Number(match[1]);
-  const end = match[2] === "" ? size : Math.min(Number(match[2]) + 1, size);
-  if (start >= size) return "unsatisfiable";
-  return end > start ? { start, end } : undefined;
+  const start = Number(first);
+  const end = last === "" ? size : Math.min(Number(last) + 1, size);
+  if (last !== "" && Number(last) < start) return undefined;
+  return start >= size ? "unsatisfiable" : { start, end };
 }
 
-/** The first byte of a `Content-Range` of an upload (distribution-spec, "Pushing a blob in chunks"). */
-export function contentRangeStart(header: string | undefined): number | undefined {
-  const range = /^(?:bytes )?(\d+)-(\d+)/.exec(header ?? "");
-  return range ? Number(range[1]) : undefined;
+/** The `Content-Range` of a chunk: `0-499` (distribution-spec, "Pushing a blob in chunks"), or as HTTP writes it. */
+export function parseContentRange(header: string | undefined): ByteRange | "malformed" | undefined {
+  if (header === undefined) return undefined;
+  const match = /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/(?:\d+|\*))?$/i.exec(header);
+  const [start, last] = [Number(match?.[1]), Number(match?.[2])];
+  return last >= start ? { start, end: last + 1 } : "malformed";
 }

@@ -2,12 +2,13 @@ import type { RepoName, Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type, mediaTypes } from "../spec/media-types.ts";
 import type { Call } from "./call.ts";
+import { ask } from "./errors.ts";
 import { parseRange } from "./range.ts";
 import { pumpTo, sendBytes, sendStatus } from "./respond.ts";
 
 /** distribution-spec, "Pulling manifests". */
 export async function getManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
-  const { descriptor, bytes } = await call.registry.getManifest(repo, reference, { signal: call.signal });
+  const { descriptor, bytes } = await ask(call.registry.getManifest(repo, reference, { signal: call.signal }));
   sendBytes(call, bytes, {
     "content-type": servedType(descriptor.mediaType),
     "docker-content-digest": descriptor.digest,
@@ -25,17 +26,20 @@ export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promi
     "accept-ranges": "bytes",
     "cache-control": "max-age=31536000, immutable",
   };
-  const { size } = await registry.resolveBlob(repo, digest, { signal });
+  const { size } = await ask(registry.resolveBlob(repo, digest, { signal }));
   if (request.method === "HEAD") return sendStatus(call, 200, { ...headers, "content-length": size });
-  const range = parseRange(request.headers.range, size);
+  // A range of another version than the one that is here is none (RFC 9110 section 13.1.5).
+  const condition = request.headers["if-range"];
+  const same = condition === undefined || condition === headers.etag;
+  const range = same ? parseRange(request.headers.range, size) : undefined;
   if (range === "unsatisfiable") return sendStatus(call, 416, { "content-range": `bytes */${size}` });
   if (range) {
-    const part = await registry.getBlobRange(repo, { digest, size }, range, { signal });
+    const part = await ask(registry.getBlobRange(repo, { digest, size }, range, { signal }));
     const contentRange = `bytes ${range.start}-${range.end - 1}/${size}`;
     response.writeHead(206, { ...headers, "content-length": range.end - range.start, "content-range": contentRange });
     return pumpTo(call, part);
   }
-  const content = await registry.getBlob(repo, { digest, size }, { signal });
+  const content = await ask(registry.getBlob(repo, { digest, size }, { signal }));
   response.writeHead(200, { ...headers, "content-length": size });
   await pumpTo(call, { pump: (write) => content.pipe(write, { signal }), close: () => content.cancel() });
 }

@@ -1,28 +1,7 @@
-import { request } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { pushImage, randomImage, startTestRegistry, type TestRegistry } from "../testing/index.ts";
-
-/** One raw request: paths go out as they are written. */
-function ask(
-  server: TestRegistry,
-  method: string,
-  path: string,
-  options: { body?: Buffer; headers?: Record<string, string> } = {},
-): Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: string }> {
-  const [host, port] = server.host.split(":");
-  return new Promise((resolve, reject) => {
-    const sent = request({ host, port, method, path, headers: options.headers ?? {} }, (response) => {
-      let body = "";
-      response.on("data", (data) => {
-        body += data;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-    });
-    sent.on("error", reject);
-    sent.end(options.body);
-  });
-}
+import { ask } from "../../test/support/raw.ts";
+import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
 
 describe("the server", () => {
   test("answers malformed requests with an error of the specification, and lives on", async () => {

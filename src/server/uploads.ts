@@ -1,21 +1,21 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import { isGantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit } from "../base/limits.ts";
-import type { Body } from "../content/content.ts";
 import type { RepoName } from "../reference/reference.ts";
 import { parseDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { requestBody } from "./body.ts";
 import type { Call } from "./call.ts";
+import { ask, registryError } from "./errors.ts";
 import { clientOf, type OpenUpload } from "./open-uploads.ts";
-import { contentRangeStart } from "./range.ts";
+import { type ByteRange, parseContentRange } from "./range.ts";
 import { sendStatus } from "./respond.ts";
 
 /** Starts an upload (distribution-spec, "POST then PUT"), or does it in one request ("Single POST"). */
 export async function startUpload(call: Call, repo: RepoName): Promise<void> {
   const { registry, request, signal, uploads, url } = call;
   const client = clientOf(request.socket.remoteAddress);
-  const open = await uploads.open(client, repo, () => registry.openUpload(repo, { signal }));
+  const open = await uploads.open(client, repo, () => ask(registry.openUpload(repo, { signal })));
   if (!url.searchParams.has("digest")) return sendStatus(call, 202, whereabouts(open));
   try {
     return await finish(call, open);
@@ -36,8 +36,6 @@ export async function getUpload(call: Call, repo: RepoName, id: string): Promise
 export async function patchUpload(call: Call, repo: RepoName, id: string): Promise<void> {
   const open = call.uploads.find(repo, id);
   await call.uploads.adding(open, async () => {
-    const start = contentRangeStart(call.request.headers["content-range"]);
-    if (start !== undefined && start !== open.upload.offset) return sendStatus(call, 416, place(open));
     await append(call, open);
     sendStatus(call, 202, whereabouts(open));
   });
@@ -50,7 +48,7 @@ export async function putUpload(call: Call, repo: RepoName, id: string): Promise
 
 /** distribution-spec, "Cancel a blob upload". */
 export async function deleteUpload(call: Call, repo: RepoName, id: string): Promise<void> {
-  await call.uploads.drop(call.uploads.find(repo, id));
+  await ask(call.uploads.drop(call.uploads.find(repo, id)));
   sendStatus(call, 204);
 }
 
@@ -64,33 +62,70 @@ async function finish(call: Call, open: OpenUpload): Promise<void> {
   await uploads.adding(open, async () => {
     await append(call, open);
     uploads.forget(open);
-    blobCreated(call, open.repo, await open.upload.commit(digest, { signal }));
+    blobCreated(call, open.repo, await ask(open.upload.commit(digest, { signal }), "given bytes"));
   });
 }
 
-/** Adds the body of a request. What is too large will never fit, and is dropped at once. */
+/** Adds the body of a request, which must be the bytes that its Content-Range says, if it has one. */
 async function append(call: Call, open: OpenUpload): Promise<void> {
-  const { limits, request, signal, uploads } = call;
-  const body = requestBody(call);
+  const { limits, request, response, signal, uploads } = call;
+  const length = request.headers["content-length"];
   try {
-    const declared = Number(request.headers["content-length"] ?? 0);
-    checkLimit(limits, "uploadBytes", open.bytes + declared, "the upload");
-    const pump: Body["pump"] = (write, stop) =>
-      body.pump((chunk) => {
-        uploads.take(open, chunk.byteLength);
-        return write(chunk);
-      }, stop);
-    await open.upload.append({ pump, close: () => body.close() }, { signal });
+    const range = expectedRange(request.headers["content-range"], open, length);
+    checkLimit(limits, "uploadBytes", open.bytes + Number(length ?? 0), "the upload");
+    let came = 0;
+    const body = requestBody(call, (count) => {
+      came += count;
+      if (range && came > range.end - range.start) throw rangeInvalid("the body is longer than its Content-Range");
+      uploads.take(open, count);
+    });
+    try {
+      await open.upload.append(body, { signal });
+    } catch (error) {
+      if (body.failure !== undefined || signal.aborted) throw body.failure ?? error;
+      // Bytes that were acknowledged may be lost: this upload cannot be gone on with.
+      await uploads.drop(open).catch(() => {});
+      throw registryError(error, true);
+    }
+    if (range && came < range.end - range.start) throw rangeInvalid("the body is shorter than its Content-Range");
   } catch (error) {
-    if (isGantryError(error, "LIMIT_EXCEEDED")) await uploads.drop(open);
+    // What is too large never fits.
+    if (isGantryError(error, "LIMIT_EXCEEDED")) await uploads.drop(open).catch(() => {});
+    if (isGantryError(error, "RANGE_INVALID")) {
+      for (const [name, value] of Object.entries(progress(open))) response.setHeader(name, value);
+    }
     throw error;
   }
 }
 
-function place({ id, repo, upload }: OpenUpload): OutgoingHttpHeaders {
-  return { location: `/v2/${repo}/blobs/uploads/${id}`, range: `0-${Math.max(0, upload.offset - 1)}` };
+/** @throws RANGE_INVALID where the chunk is not the next one, or its length is another */
+function expectedRange(
+  header: string | undefined,
+  open: OpenUpload,
+  length: string | undefined,
+): ByteRange | undefined {
+  const range = parseContentRange(header);
+  if (range === "malformed") throw rangeInvalid("the Content-Range is not of the form START-END");
+  if (range && range.start !== open.upload.offset) throw rangeInvalid(`the next byte is ${open.upload.offset}`);
+  if (range && length !== undefined && Number(length) !== range.end - range.start) {
+    throw rangeInvalid("the Content-Length is not that of the Content-Range");
+  }
+  return range;
+}
+
+function rangeInvalid(what: string): GantryError<"RANGE_INVALID"> {
+  return new GantryError("RANGE_INVALID", `${what}; the Range of this answer is what came so far`);
+}
+
+/** The path of an upload. */
+export function placeOf({ id, repo }: OpenUpload): string {
+  return `/v2/${repo}/blobs/uploads/${id}`;
+}
+
+function progress(open: OpenUpload): { readonly location: string; readonly range: string } {
+  return { location: placeOf(open), range: `0-${Math.max(0, open.upload.offset - 1)}` };
 }
 
 function whereabouts(open: OpenUpload): OutgoingHttpHeaders {
-  return { ...place(open), "docker-upload-uuid": open.id };
+  return { ...progress(open), "docker-upload-uuid": open.id };
 }

@@ -4,6 +4,7 @@ import { decodeDocument } from "../spec/decode.ts";
 import { type Digest, isDigest, parseDigest } from "../spec/digest.ts";
 import { readDocument } from "./body.ts";
 import type { Call } from "./call.ts";
+import { ask } from "./errors.ts";
 import { sendStatus } from "./respond.ts";
 import { blobCreated, startUpload } from "./uploads.ts";
 
@@ -13,10 +14,8 @@ export async function putManifest(call: Call, repo: RepoName, reference: Tag | D
   const mediaType = call.request.headers["content-type"]?.split(";")[0]?.trim();
   const document = decodeDocument(bytes, mediaType, "the manifest", call.limits);
   const names = isDigest(reference) ? { digest: reference } : { tags: [reference as Tag] };
-  const descriptor = await call.registry.pushManifest(repo, bytes, document.mediaType, {
-    ...names,
-    signal: call.signal,
-  });
+  const options = { ...names, signal: call.signal };
+  const descriptor = await ask(call.registry.pushManifest(repo, bytes, document.mediaType, options), "given bytes");
   const subject = (document.kind === "index" ? document.index : document.manifest).subject;
   sendStatus(call, 201, {
     location: `/v2/${repo}/manifests/${descriptor.digest}`,
@@ -32,7 +31,7 @@ export async function postBlob(call: Call, repo: RepoName): Promise<void> {
   if (mount && from) {
     try {
       const options = { signal: call.signal };
-      const mounted = await call.registry.mountBlob(parseRepoName(from), repo, parseDigest(mount), options);
+      const mounted = await ask(call.registry.mountBlob(parseRepoName(from), repo, parseDigest(mount), options));
       return blobCreated(call, repo, mounted);
     } catch (error) {
       // What cannot be mounted is uploaded.

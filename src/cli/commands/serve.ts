@@ -1,5 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { GantryError } from "../../base/error.ts";
+import { GantryError, messageOf } from "../../base/error.ts";
+import { printable } from "../../base/text.ts";
+import type { FailedRequest } from "../../server/handler.ts";
 import { serve } from "../../server/serve.ts";
 import { openServed } from "../../verbs/serve.ts";
 import type { Context } from "../context.ts";
@@ -61,7 +63,8 @@ export const serveCommand: Command<Context> = buildCommand({
       const limits = limitsOf(flags.limit);
       const store = location === "store:" ? openStore(flags, { use }) : undefined;
       const { registry } = use(openServed(location, { store, limits }));
-      const onError = (error: unknown): void => void this.process.stderr.write(`error: ${String(error)}\n`);
+      const onError = (error: unknown, { method, path }: FailedRequest): void =>
+        void this.process.stderr.write(`error: ${printable(`${method} ${path}: ${messageOf(error)}`)}\n`);
       const service = await serve(registry, {
         ...parseListen(flags.listen),
         limits,
