@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { errnoOf, GantryError, messageOf } from "../base/error.ts";
+import { GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { isObject } from "../spec/schema.ts";
-import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
+import { readSmallFile } from "../sys/regular-file.ts";
 import {
   type Credential,
   type CredentialSource,
@@ -38,21 +38,21 @@ export function authFiles(env: NodeJS.ProcessEnv = process.env): readonly string
 
 /** @throws CONFIG_INVALID for a file that is there and cannot be understood */
 async function readConfig(path: string, options: { readonly toWrite?: boolean } = {}): Promise<Config | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    const code = errnoOf(error) ?? "";
-    // What we may not read is not ours to use, but it is not empty either.
-    if (code === "ENOENT" || code === "ENOTDIR" || (code === "EACCES" && !options.toWrite)) return undefined;
-    throw await fileSystemError(error, "reading", path);
-  }
   const invalid = (why: string): GantryError =>
     new GantryError(
       "CONFIG_INVALID",
       `${path} cannot be used: ${why}; mend it, or name another${path === dockerConfigFile() ? " directory with DOCKER_CONFIG" : ""}`,
     );
-  if (text.length > MAX_CONFIG) throw invalid(`it is larger than ${MAX_CONFIG} bytes`);
+  let text: string;
+  try {
+    const bytes = await readSmallFile(path, { limit: MAX_CONFIG, follow: true });
+    if (!bytes) return undefined;
+    text = bytes.toString("utf8");
+  } catch (error) {
+    // What we may not read is not ours to use, but it is not empty either.
+    if (isGantryError(error) && error.details["errno"] === "EACCES" && !options.toWrite) return undefined;
+    throw isGantryError(error, "NOT_REGULAR_FILE", "LIMIT_EXCEEDED") ? invalid(messageOf(error)) : error;
+  }
   let value: unknown;
   try {
     value = text.trim() === "" ? {} : JSON.parse(text);

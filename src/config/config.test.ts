@@ -199,7 +199,7 @@ describe("credentials in files", () => {
     const work = await temporary();
     // A directory in its place cannot be read by anybody, root included.
     await mkdir(join(work, "config.json"));
-    await rejects(saveLogin(join(work, "config.json"), "a.b", { username: "me", password: "x" }), "FILE_SYSTEM");
+    await rejects(saveLogin(join(work, "config.json"), "a.b", { username: "me", password: "x" }), "CONFIG_INVALID");
   });
 
   test("a file that is a link stays one", async () => {

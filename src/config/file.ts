@@ -1,18 +1,18 @@
-import { readFile } from "node:fs/promises";
-import { errnoOf, GantryError, messageOf } from "../base/error.ts";
+import { GantryError, messageOf } from "../base/error.ts";
+import { readSmallFile } from "../sys/regular-file.ts";
 
 const MAX_FILE = 4 << 20;
 
 /** The text of a configuration file; undefined where there is none. @throws CONFIG_INVALID where it cannot be read */
-export async function readConfigFile(path: string): Promise<string | undefined> {
+async function readConfigFile(path: string): Promise<string | undefined> {
   try {
-    const text = await readFile(path, "utf8");
-    if (text.length <= MAX_FILE) return text;
+    return (await readSmallFile(path, { limit: MAX_FILE, follow: true }))?.toString("utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
-    throw invalidConfig(path, messageOf(error));
+    throw new GantryError("CONFIG_INVALID", `the configuration cannot be used: ${messageOf(error)}`, {
+      cause: error,
+      details: { path },
+    });
   }
-  throw invalidConfig(path, `it is larger than ${MAX_FILE} bytes`);
 }
 
 export function invalidConfig(path: string, why: string): GantryError<"CONFIG_INVALID"> {

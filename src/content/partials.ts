@@ -1,7 +1,8 @@
-import { constants, copyFile, lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { constants, copyFile, lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { STALE_MS } from "../sys/lock.ts";
+import { openRegularFile } from "../sys/regular-file.ts";
 import type { Checkpoint } from "./content.ts";
 import { CHUNK_SIZE } from "./source.ts";
 
@@ -46,14 +47,12 @@ export class Partials {
   ): Promise<Checkpoint | undefined> {
     if (size === undefined || size <= WORTH_KEEPING) return undefined;
     if (!((await this.#takeKept(digest, path)) || (await this.#takeFromSession(digest, path)))) return undefined;
-    const checkpoint = await hashOf(path, digest, signal).catch(() => undefined);
+    const checkpoint = await hashOf(path, digest, size, signal).catch(() => undefined);
     if (signal?.aborted) {
       await this.keep(digest, path);
       throw signal.reason;
     }
-    // As long as the whole, or longer, it would have been published if it were right.
-    const useful = checkpoint && checkpoint.offset > 0 && checkpoint.offset < size;
-    if (useful) return checkpoint;
+    if (checkpoint && checkpoint.offset > 0) return checkpoint;
     await rm(path, { force: true });
     return undefined;
   }
@@ -170,20 +169,28 @@ async function ownFile(path: string): Promise<{ readonly size: number; readonly 
   return found?.isFile() && found.nlink === 1 ? found : undefined;
 }
 
-async function hashOf(path: string, digest: Digest, signal?: AbortSignal): Promise<Checkpoint> {
-  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+/** Undefined for a file as long as the whole, or longer: it would have been published if it were right. */
+async function hashOf(
+  path: string,
+  digest: Digest,
+  whole: number,
+  signal?: AbortSignal,
+): Promise<Checkpoint | undefined> {
+  const file = await openRegularFile(path);
+  if (!file) return undefined;
   try {
     const hasher = new Hasher(algorithmOf(digest));
     const buffer = Buffer.allocUnsafe(CHUNK_SIZE);
     let offset = 0;
-    for (;;) {
+    while (file.size < whole && offset < whole) {
       signal?.throwIfAborted();
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+      const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, offset);
       if (bytesRead === 0) return { offset, hasher };
       hasher.update(buffer.subarray(0, bytesRead));
       offset += bytesRead;
     }
+    return undefined;
   } finally {
-    await file.close();
+    await file.handle.close();
   }
 }

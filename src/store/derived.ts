@@ -1,20 +1,13 @@
-import {
-  type BigIntStats,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { type BigIntStats, existsSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { version } from "../base/version.ts";
 import { requireDirectory } from "../sys/in-place.ts";
 import { temporaryName } from "../sys/owner.ts";
+import { readSmallFileSync } from "../sys/regular-file.ts";
 
 /** A change less than this old may be followed by another one that leaves the same time: some file systems count whole seconds. */
 const SETTLED_MS = 2_500;
+const MAX_KEPT = 64 << 20;
 
 /** What files look like from outside; it changes with every change of theirs. Undefined where one has just changed. */
 function stampOf(files: readonly string[]): { text: string; settled: boolean } {
@@ -49,9 +42,9 @@ export class Derived {
   read(): string | undefined {
     try {
       requireDirectory(dirname(this.#path));
-      const text = readFileSync(this.#path, "utf8");
+      const text = readSmallFileSync(this.#path, { limit: MAX_KEPT })?.toString("utf8");
       const { text: stamp } = this.#stamp;
-      return text.startsWith(`${stamp}\n`) ? text.slice(stamp.length + 1) : undefined;
+      return text?.startsWith(`${stamp}\n`) ? text.slice(stamp.length + 1) : undefined;
     } catch {
       return undefined;
     }

@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { IndexFile } from "../registry/layout/index-file.ts";
 import { annotationKeys } from "../spec/annotations.ts";
@@ -6,6 +5,7 @@ import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { removeAbandoned } from "../sys/abandoned.ts";
 import { removeDeadLock } from "../sys/lock.ts";
+import { openRegularFile } from "../sys/regular-file.ts";
 import { DEFAULT_NAMESPACE } from "./directory.ts";
 import type { NamespacedImage, SqlImages } from "./sql/images.ts";
 
@@ -56,14 +56,14 @@ export async function removeLeftovers(directory: string): Promise<void> {
 
 /** Which change of the names is the last that an index.json shows; -1 where it is not of our making. */
 export async function exportedGeneration(path: string): Promise<number> {
-  const file = await open(path, "r").catch(() => undefined);
+  const file = await openRegularFile(path).catch(() => undefined);
   if (!file) return -1;
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(256), 0, 256, 0);
+    const { buffer, bytesRead } = await file.handle.read(Buffer.alloc(256), 0, 256, 0);
     const match = /"dev\.gantry\.generation":"(\d+)"/.exec(buffer.toString("utf8", 0, bytesRead));
     return match ? Number(match[1]) : -1;
   } finally {
-    await file.close();
+    await file.handle.close();
   }
 }
 

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -25,6 +24,7 @@ import { isConfigType, isLayerType } from "../spec/media-types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory } from "../sys/in-place.ts";
 import { withLock } from "../sys/lock.ts";
+import { readSmallFileSync } from "../sys/regular-file.ts";
 import type { Advice } from "./advice.ts";
 import { namesIn } from "./directory.ts";
 import { readLeases } from "./leases.ts";
@@ -404,8 +404,8 @@ class Marks {
 
   /** @throws STORE_DAMAGED */
   #read(digest: Digest, path: string): Buffer {
-    const bytes = readFileSync(path);
-    if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
+    const bytes = readSmallFileSync(path, { limit: LARGEST_DOCUMENT });
+    if (bytes && digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
     throw new GantryError(
       "STORE_DAMAGED",
       `blob ${digest} of the store ${this.#store.directory} is damaged, so what it leads to cannot be known; nothing that it may lead to was removed. Run \`${this.#store.advice.command(["images", "fsck"])}\``,

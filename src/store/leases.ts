@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { access, mkdir, open, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { readSmallFile } from "../sys/regular-file.ts";
 import { namesIn } from "./directory.ts";
 
 /** How long a lease protects what it names, if its holder cannot say goodbye. Milliseconds. */
 export const LEASE_MS: number = 60 * 60 * 1000;
+
+/** Some 700,000 blobs. */
+const MAX_LEASE = 64 << 20;
 
 /**
  * Keeps blobs that have no name yet from being collected: a pull is under way. It is a file of JSON lines, which are
@@ -104,7 +108,9 @@ export async function readLeases(root: string): Promise<{ protected: Set<Digest>
     let text: string;
     let modified: number;
     try {
-      text = await readFile(path, "utf8");
+      const bytes = await readSmallFile(path, { limit: MAX_LEASE });
+      if (!bytes) continue;
+      text = bytes.toString("utf8");
       modified = (await stat(path)).mtimeMs;
     } catch (error) {
       // It was released since we looked.

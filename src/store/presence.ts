@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
@@ -10,6 +10,7 @@ import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, type Digest, digestOf, hexOf } from "../spec/digest.ts";
 import { isConfigType } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
+import { readSmallFileSync } from "../sys/regular-file.ts";
 import { namesIn } from "./directory.ts";
 
 /** How much of an image is on this host. */
@@ -46,8 +47,8 @@ export function readBytes(blobs: BlobDirectory, digest: Digest, limits: Limits):
   const path = blobs.path(digest);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found?.isFile() || found.size > limits.metadataBytes) return undefined;
-  const bytes = readFileSync(path);
-  return digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined;
+  const bytes = readSmallFileSync(path, { limit: limits.metadataBytes });
+  return bytes && digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined;
 }
 
 /** As {@link readBytes}, of the size that a descriptor says. */

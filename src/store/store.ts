@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, rename, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
@@ -11,6 +11,7 @@ import type { Descriptor, Platform } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
 import { temporaryName } from "../sys/owner.ts";
+import { readSmallFile } from "../sys/regular-file.ts";
 import { Advice } from "./advice.ts";
 import { Derived } from "./derived.ts";
 import {
@@ -38,6 +39,7 @@ import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
 
 /** The version of the directory's shape that this code writes. It brings older ones up to it, and refuses newer ones. */
 const STORE_VERSION = 2;
+const MAX_VERSION = 64 << 10;
 
 export interface StoreOptions {
   readonly limits?: Limits | undefined;
@@ -354,13 +356,8 @@ export class Store {
   async #version(): Promise<{ version: number; database: DatabaseKind; id: number } | undefined> {
     requireOwnParts(this.directory);
     const path = join(this.directory, "version.json");
-    let bytes: Buffer;
-    try {
-      bytes = await readFile(path);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
-      throw await fileSystemError(error, "reading", path);
-    }
+    const bytes = await readSmallFile(path, { limit: MAX_VERSION });
+    if (!bytes) return undefined;
     let version: unknown;
     let database: unknown;
     let id: unknown;

@@ -1,13 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { open, readFile, rm, stat, utimes } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { lstat, open, rm, utimes } from "node:fs/promises";
 import { sleep } from "../base/async.ts";
-import { errnoOf, GantryError } from "../base/error.ts";
+import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { fileSystemError } from "./fs-error.ts";
+import { readSmallFile } from "./regular-file.ts";
 
 /** A holder that has not shown a sign of life for this long is taken for dead. */
 export const STALE_MS = 30_000;
 const HEARTBEAT_MS = 5_000;
 const WAIT_MS = 60_000;
+const MAX_OWNER = 1 << 10;
 
 export interface LockOptions {
   readonly signal?: AbortSignal;
@@ -25,7 +28,7 @@ export interface Lock {
  * Runs `work` while this process, alone among all that lock the same path, holds it. Node has no flock: the lock is a
  * file made with O_EXCL, whose owner touches it; a file left untouched for `staleMs` is taken over. Process ids play
  * no part, as they mean nothing across containers.
- * @throws LOCK_TIMEOUT, LOCK_LOST, the signal's reason
+ * @throws LOCK_TIMEOUT, LOCK_LOST, NOT_REGULAR_FILE where something else is in its place, the signal's reason
  */
 export async function withLock<T>(
   path: string,
@@ -52,11 +55,12 @@ export async function withLock<T>(
   }
 }
 
+/** Undefined where there is no lock, or something that no process here wrote. */
 async function readOwner(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return (await readSmallFile(path, { limit: MAX_OWNER }))?.toString("utf8");
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (isGantryError(error, "NOT_REGULAR_FILE", "LIMIT_EXCEEDED")) return undefined;
     throw error;
   }
 }
@@ -95,13 +99,21 @@ async function acquire(path: string, owner: string, options: LockOptions): Promi
   }
 }
 
+/** @throws NOT_REGULAR_FILE for what is no lock: waiting does not help, and it is not ours to remove */
 async function isStale(path: string, staleMs: number): Promise<boolean> {
+  let found: Stats;
   try {
-    return Date.now() - (await stat(path)).mtimeMs > staleMs;
+    found = await lstat(path);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return false;
-    throw error;
+    throw await fileSystemError(error, "locking", path);
   }
+  if (found.isFile()) return Date.now() - found.mtimeMs > staleMs;
+  throw new GantryError(
+    "NOT_REGULAR_FILE",
+    `${path} must be a lock file or absent, and is something else; remove it when no other process is at work`,
+    { details: { path } },
+  );
 }
 
 /** Removes a lock that a killed process left, where no process may ever come to lock the same path again. */

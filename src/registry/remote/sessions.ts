@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { digestOf, hexOf } from "../../spec/digest.ts";
+import { readSmallFile } from "../../sys/regular-file.ts";
 
 const KEEP_MS = 24 * 60 * 60 * 1000;
+/** A location has at most what fits into the headers of an answer. */
+const MAX_ENTRY = 256 << 10;
 
 /** Remembers where unfinished uploads go on. A key names an origin, a repository and a blob. */
 export interface UploadMemory {
@@ -42,7 +45,7 @@ export function fileUploads(directory: string): UploadMemory {
       const path = pathOf(key);
       try {
         const { mtimeMs } = await stat(path);
-        const entry = JSON.parse(await readFile(path, "utf8")) as Entry;
+        const entry = JSON.parse(String(await readSmallFile(path, { limit: MAX_ENTRY }))) as Entry;
         const fresh = Date.now() - mtimeMs < KEEP_MS && entry.key === key && URL.canParse(entry.location);
         return fresh && !isAtWork(entry) ? entry.location : undefined;
       } catch {
