@@ -12,9 +12,13 @@ import {
   HUB_SERVER,
   helperServer,
   isAddressOf,
+  secretFault,
   serverKeys,
+  tokenFault,
+  usernameFault,
 } from "./credentials.ts";
-import { askHelper, eraseInHelper, storeInHelper } from "./helper.ts";
+import { invalidConfig } from "./file.ts";
+import { askHelper, eraseInHelper, isHelperName, storeInHelper } from "./helper.ts";
 
 type Config = Record<string, unknown>;
 
@@ -66,16 +70,22 @@ async function readConfig(path: string, options: { readonly toWrite?: boolean } 
 
 const objectOf = (value: unknown): Config => (isObject(value) ? value : {});
 
-/** The helper that a file names for a host: its own, else the one for all. */
-function helperOf(config: Config, host: string): string | undefined {
+/** The helper that a file names for a host: its own, else the one for all. @throws CONFIG_INVALID */
+function helperOf(config: Config, host: string, path: string): string | undefined {
   const helpers = objectOf(config["credHelpers"]);
   // An empty one says: for this host the file itself.
-  const own = serverKeys(host)
-    .map((key) => helpers[key])
-    .find((name) => typeof name === "string");
-  const name = own ?? config["credsStore"];
-  return typeof name === "string" && name !== "" ? name : undefined;
+  const own = serverKeys(host).find((key) => typeof helpers[key] === "string");
+  const name = own === undefined ? config["credsStore"] : helpers[own];
+  if (typeof name !== "string" || name === "") return undefined;
+  if (isHelperName(name)) return name;
+  const field = own === undefined ? "credsStore" : `credHelpers.${JSON.stringify(own)}`;
+  throw invalidConfig(
+    path,
+    `${field} names the credential helper ${shortened(name)}; such a name has letters, digits and hyphens, and at most 200 of them`,
+  );
 }
+
+const shortened = (name: string): string => JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}...` : name);
 
 /** The keys to look under, best first: podman's for a repository and what it lies below, then the host's. */
 function keysFor(host: string, repository = ""): readonly string[] {
@@ -84,19 +94,37 @@ function keysFor(host: string, repository = ""): readonly string[] {
   return [...below, ...serverKeys(host)];
 }
 
-/** What an entry of `auths` holds; undefined for one that is empty, as where a helper keeps the secret. */
-function credentialOf(entry: unknown, path: string): Credential | undefined {
+/**
+ * What an entry of `auths` holds; undefined for one that is empty, as where a helper keeps the secret.
+ * @throws CONFIG_INVALID for what no request can carry
+ */
+function credentialOf(entry: unknown, key: string, path: string): Credential | undefined {
+  const sendable = <T>(field: string, value: T, fault: string | undefined): T => {
+    if (fault === undefined) return value;
+    throw invalidConfig(path, `auths.${JSON.stringify(key)}.${field} ${fault}; log in again with \`gantry login\``);
+  };
   const { auth, username, password, identitytoken, registrytoken } = objectOf(entry) as Record<string, unknown>;
   const text = (value: unknown): string => (typeof value === "string" ? value : "");
-  if (text(registrytoken)) return { kind: "registry", token: text(registrytoken), from: path };
-  if (text(identitytoken)) return { kind: "identity", token: text(identitytoken), from: path };
+  const [registry, identity] = [text(registrytoken), text(identitytoken)];
+  if (registry) {
+    return { kind: "registry", token: sendable("registrytoken", registry, tokenFault(registry)), from: path };
+  }
+  if (identity) {
+    return { kind: "identity", token: sendable("identitytoken", identity, secretFault(identity)), from: path };
+  }
   const decoded = Buffer.from(text(auth), "base64").toString("utf8").replace(/\0+$/, "");
   const colon = decoded.indexOf(":");
   if (colon > 0) {
+    sendable("auth", decoded, secretFault(decoded));
     return { kind: "password", username: decoded.slice(0, colon), password: decoded.slice(colon + 1), from: path };
   }
   if (!text(username)) return undefined;
-  return { kind: "password", username: text(username), password: text(password), from: path };
+  return {
+    kind: "password",
+    username: sendable("username", text(username), usernameFault(text(username))),
+    password: sendable("password", text(password), secretFault(text(password))),
+    from: path,
+  };
 }
 
 /** What Docker's and podman's files know, and the helpers that they name. Files are read when they are asked. */
@@ -106,13 +134,13 @@ export function userCredentials(env: NodeJS.ProcessEnv = process.env): Credentia
       for (const path of authFiles(env)) {
         const config = await readConfig(path);
         if (!config) continue;
-        const helper = helperOf(config, host);
+        const helper = helperOf(config, host, path);
         const told = helper && (await askHelper(helper, helperServer(host), options.signal));
         if (told) return told;
         const auths = objectOf(config["auths"]);
         const others = Object.keys(auths).filter((key) => isAddressOf(key, host));
         for (const key of [...keysFor(host, options.repository), ...others]) {
-          const found = Object.hasOwn(auths, key) ? credentialOf(auths[key], path) : undefined;
+          const found = Object.hasOwn(auths, key) ? credentialOf(auths[key], key, path) : undefined;
           if (found) return found;
         }
       }
@@ -134,7 +162,7 @@ export async function saveLogin(
   host: string,
   login: { readonly username: string; readonly password: string },
 ): Promise<Kept> {
-  const helper = helperOf((await readConfig(path, { toWrite: true })) ?? {}, host);
+  const helper = helperOf((await readConfig(path, { toWrite: true })) ?? {}, host, path);
   const key = helperServer(host) === HUB_SERVER ? HUB_SERVER : host;
   if (helper) await storeInHelper(helper, helperServer(host), login.username, login.password);
   await changeAuths(path, (auths) => {
@@ -149,7 +177,7 @@ export async function saveLogin(
 export async function removeLogin(path: string, host: string): Promise<boolean> {
   const config = await readConfig(path, { toWrite: true });
   if (!config) return false;
-  const helper = helperOf(config, host);
+  const helper = helperOf(config, host, path);
   const known = helper ? await askHelper(helper, helperServer(host)).catch(() => undefined) : undefined;
   if (helper) await eraseInHelper(helper, helperServer(host));
   const keys = keysOf(objectOf(config["auths"]), host);

@@ -10,6 +10,25 @@ export type Credential = (
   readonly from: string;
 };
 
+/** Control characters, which neither a name nor a password may have (RFC 7617 section 2). */
+const control = /[\u0000-\u001f\u007f]/;
+
+/** Why a name cannot be sent to a registry; undefined where it can. */
+export function usernameFault(username: string): string | undefined {
+  if (username.includes(":")) return "has a colon, which ends a user name";
+  return secretFault(username);
+}
+
+/** Why a password or a refresh token cannot be sent; undefined where it can. */
+export function secretFault(secret: string): string | undefined {
+  return control.test(secret) ? "has a line break or another control character" : undefined;
+}
+
+/** Why a token cannot stand in a header as it is (RFC 6750 section 2.1); undefined where it can. */
+export function tokenFault(token: string): string | undefined {
+  return /^[\x21-\x7e]+$/.test(token) ? undefined : "has a space, a line break or another character that no token has";
+}
+
 /** Finds what is known for a registry, and within it for a repository. Asked only when a registry asks for it. */
 export interface CredentialSource {
   find(

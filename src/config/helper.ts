@@ -3,7 +3,7 @@ import { GantryError } from "../base/error.ts";
 import { printable } from "../base/text.ts";
 import { isObject } from "../spec/schema.ts";
 import { redactText } from "../transport/redact.ts";
-import type { Credential } from "./credentials.ts";
+import { type Credential, secretFault, usernameFault } from "./credentials.ts";
 
 /** A helper has this long; some ask a person. Milliseconds. */
 const TIMEOUT_MS = 60_000;
@@ -11,6 +11,9 @@ const MAX_OUTPUT = 1 << 20;
 
 const failed = (program: string, why: string): GantryError<"HELPER_FAILED"> =>
   new GantryError("HELPER_FAILED", `the credential helper ${program} ${why}`, { details: { helper: program } });
+
+/** Whether a program may be called so: no path, no option, and not longer than a file's name can be. */
+export const isHelperName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9-]{0,199}$/.test(name);
 
 /**
  * Runs `docker-credential-NAME ACTION` (Docker's credential helper protocol), without a shell, and gives it `input`.
@@ -23,7 +26,7 @@ async function runHelper(
   signal?: AbortSignal,
 ): Promise<{ code: number; output: string; said: string }> {
   const program = `docker-credential-${name}`;
-  if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name)) throw failed(printable(program), "has a name that no program may have");
+  if (!isHelperName(name)) throw failed(printable(program).slice(0, 80), "has a name that no program may have");
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const child = spawn(program, [action], { stdio: ["pipe", "pipe", "pipe"], shell: false, windowsHide: true });
@@ -97,6 +100,12 @@ export async function askHelper(name: string, server: string, signal?: AbortSign
   if (typeof username !== "string" || typeof secret !== "string")
     throw failed(from, "answered without Username and Secret");
   if (secret === "") return undefined;
+  for (const [field, fault] of [
+    ["Username", usernameFault(username)],
+    ["Secret", secretFault(secret)],
+  ] as const) {
+    if (fault !== undefined) throw failed(from, `answered with a ${field} that ${fault}; store it there anew`);
+  }
   if (username === "<token>" || username === "") return { kind: "identity", token: secret, from };
   return { kind: "password", username, password: secret, from };
 }

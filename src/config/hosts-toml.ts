@@ -1,4 +1,5 @@
 import { lstat } from "node:fs/promises";
+import { validateHeaderName, validateHeaderValue } from "node:http";
 import { isAbsolute, join, posix } from "node:path";
 import { apiHost, type RepoName } from "../reference/reference.ts";
 import { certificatesIn } from "./certs-d.ts";
@@ -73,10 +74,7 @@ function endpoint(address: string, fields: Fields, context: Context, role: "mirr
   const able = named.length > 0 ? (named as Capability[]) : role === "server" || own ? capabilities : mirrorDefault;
   const caFiles = fields.texts("ca").map((name) => within(context.directory, name));
   const clientCertificate = client(fields.any("client"), context);
-  const headers = Object.entries(fields.table("header")).map(([name, value]) => [
-    name.toLowerCase(),
-    Array.isArray(value) ? value.join(", ") : String(value),
-  ]);
+  const headers = Object.entries(fields.table("header")).map(([name, value]) => header(name, value, context.path));
   return {
     url,
     host: own ? context.host : url.host,
@@ -90,6 +88,27 @@ function endpoint(address: string, fields: Fields, context: Context, role: "mirr
     ...(!own && { namespace: context.host }),
     from: [context.path],
   };
+}
+
+/** A header that HTTP can carry. @throws CONFIG_INVALID, without the value: it may be a secret */
+function header(name: string, value: unknown, path: string): readonly [string, string] {
+  const field = `header.${JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}...` : name)}`;
+  const values: unknown[] = Array.isArray(value) ? value : [value];
+  if (!values.every((item) => typeof item === "string")) {
+    throw invalidConfig(path, `${field} must be a string, or a list of strings`);
+  }
+  const text = values.join(", ");
+  try {
+    validateHeaderName(name);
+  } catch {
+    throw invalidConfig(path, `${field} is no name of a header`);
+  }
+  try {
+    validateHeaderValue(name, text);
+  } catch {
+    throw invalidConfig(path, `${field} has a value with a line break or another character that no header may have`);
+  }
+  return [name.toLowerCase(), text];
 }
 
 const within = (directory: string, path: string): string => (isAbsolute(path) ? path : join(directory, path));

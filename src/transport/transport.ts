@@ -273,7 +273,7 @@ export class Transport {
     const asked = `${request.method} ${redactUrl(request.url)}`;
     const started = performance.now();
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const outgoing = start(request.url, options);
+      const outgoing = startable(() => start(request.url, options), asked);
       const timeout = (this.#options.headerTimeout ?? 30_000) + (request.patience ?? 0);
       let timer: NodeJS.Timeout | undefined;
       let settled = false;
@@ -388,6 +388,16 @@ function closing(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
   return controller;
+}
+
+/** @throws CONFIG_INVALID for headers that HTTP cannot carry; Node names the header, and not its value */
+function startable<T>(start: () => T, asked: string): T {
+  try {
+    return start();
+  } catch (error) {
+    if (!/^ERR_(?:INVALID_CHAR|INVALID_HTTP_TOKEN|HTTP_INVALID_HEADER_VALUE)$/.test(errnoOf(error) ?? "")) throw error;
+    throw new GantryError("CONFIG_INVALID", `${asked}: HTTP cannot carry what is to be sent: ${messageOf(error)}`);
+  }
 }
 
 const hostnameOf = (host: string): string => new URL(`http://${host}/`).hostname;

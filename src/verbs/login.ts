@@ -1,5 +1,6 @@
 import { GantryError } from "../base/error.ts";
 import { authFiles, removeLogin, saveLogin } from "../config/auth-file.ts";
+import { secretFault, usernameFault } from "../config/credentials.ts";
 import { parseHost } from "../reference/reference.ts";
 import { connect } from "../registry/routed/routed.ts";
 import { connectOptions, type RegistryOptions, type VerbOptions } from "./options.ts";
@@ -36,7 +37,11 @@ export function registryHost(text: string): string {
 export async function login(registry: string, options: LoginOptions): Promise<LoginResult> {
   const { username, password, file = authFiles()[0]!, signal } = options;
   if (username === "" || password === "") throw new GantryError("USAGE", "a user name and a password are needed");
-  if (/[:\0\n\r]/.test(username)) throw new GantryError("USAGE", "a user name has no colon and no line break");
+  const faults = { "user name": usernameFault(username), password: secretFault(password) };
+  for (const [what, fault] of Object.entries(faults)) {
+    if (fault !== undefined)
+      throw new GantryError("USAGE", `the ${what} ${fault}, so no registry can be asked with it`);
+  }
   const host = registryHost(registry);
   const from = "the command line";
   let checked = false;
