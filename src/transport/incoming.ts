@@ -15,6 +15,8 @@ interface ResponseFacts {
   readonly isPrivate: boolean;
   /** The request, for messages. */
   readonly asked: string;
+  /** Takes out of a text what must not be shown. */
+  readonly redact: (text: string) => string;
   /** Milliseconds in which something must come. */
   readonly idle: number;
   /** That of the request, which ends also what is read of the answer. */
@@ -30,6 +32,7 @@ export class Incoming implements HttpResponse, Body {
   readonly url: URL;
   readonly body: Body = this;
   readonly isPrivate: boolean;
+  readonly redact: (text: string) => string;
   readonly #message: IncomingMessage;
   readonly #asked: string;
   readonly #idle: number;
@@ -42,6 +45,7 @@ export class Incoming implements HttpResponse, Body {
     this.headers = message.headers as Record<string, string | undefined>;
     this.url = about.url;
     this.isPrivate = about.isPrivate;
+    this.redact = about.redact;
     this.#asked = about.asked;
     this.#idle = about.idle;
     this.#signal = about.signal;

@@ -73,7 +73,10 @@ export interface RateLimit {
 }
 
 /** Reads `RateLimit-*` headers, in the words of Docker Hub (`100;w=21600`), of the IETF draft, or with `X-`. */
-export function readRateLimit(headers: Readonly<Record<string, string | undefined>>): RateLimit | undefined {
+export function readRateLimit(
+  headers: Readonly<Record<string, string | undefined>>,
+  redact: (text: string) => string = (text) => text,
+): RateLimit | undefined {
   const header = (name: string): string | undefined => headers[`ratelimit-${name}`] ?? headers[`x-ratelimit-${name}`];
   const limit = whole(header("limit"));
   const remaining = whole(header("remaining"));
@@ -86,7 +89,7 @@ export function readRateLimit(headers: Readonly<Record<string, string | undefine
     ...(remaining !== undefined && { remaining }),
     ...(window !== undefined && { window }),
     ...(reset !== undefined && { reset }),
-    ...(source !== undefined && { source }),
+    ...(source !== undefined && { source: redact(source) }),
   };
 }
 

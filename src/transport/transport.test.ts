@@ -207,6 +207,10 @@ describe("what is seen from outside", () => {
       ["Bearer abc.def", "Bearer ***"],
       ['{"access_token":"abc", "n":1}', '{"access_token":***, "n":1}'],
       ["see https://u:p@h/p?sig=1&x=2", "see https://h/p?sig=***&x=***"],
+      [
+        "http://h/x?n=10&last=v1.0&from=a/b&digest=sha256:0a&mount=sha256:0b&ns=docker.io:443&last=%1b&to=b",
+        "http://h/x?n=10&last=v1.0&from=a/b&digest=sha256:0a&mount=sha256:0b&ns=docker.io:443&last=***&to=***",
+      ],
       ["password=hunter2; next", "password=***; next"],
       ["http://h/v2/app/blobs/uploads/the-key?x=1", "http://h/v2/app/blobs/uploads/***?x=***"],
       ["x-api-key: abc", "x-api-key: ***"],
@@ -214,7 +218,6 @@ describe("what is seen from outside", () => {
       ["authentication required", "authentication required"],
     ];
     for (const [text, shown] of rows) expect(redactText(text)).toBe(shown);
-    expect(redactText("you said s3cret!", ["s3cret!"])).toBe("you said ***");
   });
 });
 

@@ -13,6 +13,7 @@ import { Incoming } from "./incoming.ts";
 import { type RateLimit, RateLimiter, readRateLimit } from "./rate.ts";
 import { redactText, redactUrl } from "./redact.ts";
 import { nextHop } from "./redirect.ts";
+import { Secrets } from "./secrets.ts";
 
 /** Some registries send 20 KB of headers; Node's default is 16 KiB. */
 const MAX_HEADER_SIZE = 64 << 10;
@@ -84,6 +85,8 @@ export interface HttpResponse {
   /** Whether the home of the transport is at a private address, so that it may lead to others. */
   readonly isPrivate: boolean;
   readonly body: Body;
+  /** What the server says (a header, an address, a message), as it may be shown. */
+  redact(text: string): string;
   /** The whole body, at most `limit` bytes. */
   bytes(limit: number, what: string): Promise<Buffer>;
   /** Releases the connection without a look at the body. */
@@ -108,8 +111,8 @@ export class Transport {
   #closing = closing();
   /** Where hosts were found when they were first connected to. */
   readonly #found = new Map<string, "private" | "public">();
-  /** Secrets that were sent: nobody who says them back is quoted. The newest only, since tokens come and go. */
-  readonly #secrets = new Set<string>();
+  /** What was sent: no server that says it back is quoted. */
+  readonly #secrets = new Secrets();
 
   constructor(options: TransportOptions = {}) {
     this.#options = options;
@@ -128,17 +131,16 @@ export class Transport {
     this.#options.progress?.({ type: "message", level: "warning", text });
   }
 
-  /** What somebody else said, as it may be shown. */
-  redact(text: string): string {
-    return redactText(text, this.#secrets);
+  /** What a server said, as it may be shown. */
+  readonly redact = (text: string): string => redactText(this.#secrets.hide(text));
+
+  /** A secret that is going to be sent, in whatever form: it is shown in no message. */
+  keepSecret(secret: string): void {
+    this.#secrets.add(secret);
   }
 
-  #keepSecret(authorization: string): void {
-    const secret = authorization.replace(/^\S+ /, "");
-    this.#secrets.delete(secret);
-    this.#secrets.add(secret);
-    const [oldest] = this.#secrets;
-    if (this.#secrets.size > 1_000) this.#secrets.delete(oldest!);
+  #show(url: URL): string {
+    return this.redact(redactUrl(url));
   }
 
   /** Whether a host is at a private address, by what it is called or by where it was found. */
@@ -151,7 +153,7 @@ export class Transport {
     const request = asked.signal ? asked : { ...asked, signal: this.#closing.signal };
     const repeatable = request.repeatable ?? (request.method === "GET" || request.method === "HEAD");
     const tries = this.#options.attempts ?? 3;
-    const { host } = request.url;
+    const host = this.redact(request.url.host);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#limiter.take((ms) => {
@@ -201,7 +203,7 @@ export class Transport {
     response.body.close();
     throw new GantryError(
       "TOO_MANY_REQUESTS",
-      `${response.url.host} answered ${response.status} and asks to wait ${Math.ceil(wait / 1000)} s, longer than ${this.#maxRetryAfter / 1000} s; try again later${response.status === 429 ? ", or log in, which often raises the quota" : ""}`,
+      `${this.redact(response.url.host)} answered ${response.status} and asks to wait ${Math.ceil(wait / 1000)} s, longer than ${this.#maxRetryAfter / 1000} s; try again later${response.status === 429 ? ", or log in, which often raises the quota" : ""}`,
       { details: { retryAfterMs: wait, status: response.status } },
     );
   }
@@ -218,13 +220,13 @@ export class Transport {
       // A name that was found outside stays outside, whatever it resolves to later.
       const publicOnly = isHome ? this.#found.get(hostnameOf(home)) === "public" : !this.isPrivate(hostnameOf(home));
       const response = await this.#once({ ...request, url }, { own, publicOnly, left });
-      if (own) this.rateLimit = readRateLimit(response.headers) ?? this.rateLimit;
+      if (own) this.rateLimit = readRateLimit(response.headers, this.redact) ?? this.rateLimit;
       if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
         return response;
       const next = await hopAfter(response, url);
       if (request.redirects === "own" && next.origin !== request.url.origin) return response;
       await response.discard();
-      checkLimit(this.limits, "redirects", hops + 1, `${redactUrl(request.url)}: the chain of redirects`);
+      checkLimit(this.limits, "redirects", hops + 1, `${this.#show(request.url)}: the chain of redirects`);
       url = next;
     }
   }
@@ -269,8 +271,9 @@ export class Transport {
         ...(length !== undefined && { "content-length": String(length) }),
       },
     };
-    if (request.authorization) this.#keepSecret(request.authorization);
-    const asked = `${request.method} ${redactUrl(request.url)}`;
+    if (request.authorization) this.keepSecret(request.authorization.replace(/^\S+ /, ""));
+    const shown = this.#show(request.url);
+    const asked = `${request.method} ${shown}`;
     const started = performance.now();
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = startable(() => start(request.url, options), asked);
@@ -302,7 +305,7 @@ export class Transport {
       });
       outgoing.on("error", (error) => {
         settle();
-        reject(signal.aborted ? signal.reason : connectionError(error, asked));
+        reject(signal.aborted ? signal.reason : connectionError(error, asked, this.redact));
       });
       if (signal.aborted) return onAbort();
       if (!body || !("pump" in body)) {
@@ -342,7 +345,7 @@ export class Transport {
     const ms = Math.round(performance.now() - started);
     this.#options.debug?.(`${asked} ${response.statusCode} ${ms} ms${proxy ? ` through ${proxy.host}` : ""}`);
     if (requests.hasSubscribers) {
-      requests.publish({ method: request.method, url: redactUrl(request.url), status: response.statusCode, ms });
+      requests.publish({ method: request.method, url: shown, status: response.statusCode, ms });
     }
     // Behind a proxy it is the proxy's address that we see.
     const { remoteAddress } = response.socket;
@@ -355,6 +358,7 @@ export class Transport {
       url: request.url,
       isPrivate,
       asked,
+      redact: this.redact,
       idle: this.idleTimeout,
       signal: request.signal,
       release,
@@ -413,24 +417,27 @@ function retryAfter(response: HttpResponse): number | undefined {
 /** The peer stopped reading; the response or the error of the request says why. */
 class BodyUnsent extends Error {}
 
-function connectionError(error: Error, asked: string): unknown {
-  if (isGantryError(error)) return error;
+function connectionError(error: Error, asked: string, redact: (text: string) => string): unknown {
+  // The name of a host may be what a server said: an error that repeats it must not be its own cause.
+  const said = redact(messageOf(error));
+  const cause = said === messageOf(error) ? error : undefined;
+  if (isGantryError(error)) return cause ?? new GantryError(error.code, said, { details: error.details });
   const code = errnoOf(error) ?? "";
   if (code.startsWith("HPE_")) {
     // Not the error itself: it holds the bytes that came.
-    return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${messageOf(error)})`, {
+    return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${said})`, {
       details: { errno: code },
     });
   }
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) {
     return new GantryError(
       "TLS_FAILED",
-      `${asked}: ${messageOf(error)}; name the certificate that vouches for it with --ca-file; a registry that speaks plain http needs --insecure`,
-      { cause: error },
+      `${asked}: ${said}; name the certificate that vouches for it with --ca-file; a registry that speaks plain http needs --insecure`,
+      { cause },
     );
   }
-  return new GantryError("CONNECTION_FAILED", `${asked}: ${messageOf(error) || code}`, {
-    cause: error,
+  return new GantryError("CONNECTION_FAILED", `${asked}: ${said || code}`, {
+    cause,
     details: { errno: code },
   });
 }

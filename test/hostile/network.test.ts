@@ -8,7 +8,7 @@ import type { ErrorCode } from "../../src/base/index.ts";
 import { bytesSource } from "../../src/content/index.ts";
 import { parseRepoName, parseTag, type RepoName } from "../../src/reference/index.ts";
 import { LayoutRegistry, MemoryRegistry, type RemoteOptions, RemoteRegistry } from "../../src/registry/index.ts";
-import { digestOf, mediaTypes } from "../../src/spec/index.ts";
+import { digestOf, Hasher, mediaTypes } from "../../src/spec/index.ts";
 import {
   pushImage,
   randomImage,
@@ -31,7 +31,10 @@ vi.mock("node:dns", async (original) => {
   type Callback = (error: Error | null, addresses: { address: string; family: number }[]) => void;
   const lookup = (name: string, options: object, callback: Callback): void => {
     if (name.endsWith(".example")) callback(null, [{ address: "127.0.0.1", family: 4 }]);
-    else real.lookup(name, options as { all: true }, callback);
+    else if (name.endsWith(".invalid")) {
+      const error = new Error(`getaddrinfo ENOTFOUND ${name}`);
+      callback(Object.assign(error, { code: "ENOTFOUND", syscall: "getaddrinfo", hostname: name }), []);
+    } else real.lookup(name, options as { all: true }, callback);
   };
   return { ...real, lookup };
 });
@@ -241,6 +244,119 @@ describe("hostile registries", () => {
         said.filter((line) => line.includes(secret)),
         secret,
       ).toEqual([]);
+  });
+
+  test("N15 a secret that a registry says back, in whatever place and spelling, is not shown", async () => {
+    const spellings: readonly ((secret: string) => string)[] = [
+      (secret) => secret,
+      (secret) => secret.toUpperCase(),
+      (secret) => encodeURIComponent(secret),
+      (secret) => [...Buffer.from(secret)].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join(""),
+      (secret) => encodeURIComponent(encodeURIComponent(secret)),
+      (secret) => Buffer.from(secret).toString("base64"),
+      (secret) => encodeURIComponent(Buffer.from(`me:${secret}`).toString("base64")),
+      (secret) => Buffer.from(`you:${secret}:x`).toString("base64url"),
+      (secret) => Buffer.from(`{"p":"${secret}"}`).toString("base64url"),
+    ];
+    type Reply = (said: string, host: string) => readonly [number, object | string, Record<string, string>?];
+    const places: Readonly<Record<string, Reply>> = {
+      "realm, no address": (said) => [401, "", { "www-authenticate": `Bearer realm="not an address ${said}"` }],
+      "realm, path": (said, host) => [401, "", { "www-authenticate": `Bearer realm="http://${host}/t/${said}"` }],
+      "realm, query": (said, host) => [401, "", { "www-authenticate": `Bearer realm="http://${host}/t?n=${said}"` }],
+      "realm, host": (said) => [401, "", { "www-authenticate": `Bearer realm="https://${said}.invalid/t"` }],
+      "error, code and message": (said) => [
+        400,
+        {
+          errors: [
+            { code: said, message: `a ${said} b` },
+            { code: "X", message: `${said.repeat(200)}` },
+          ],
+        },
+      ],
+      "Location, path": (said) => [307, "", { location: `/t/${said}` }],
+      "Location, last page": (said) => [307, "", { location: `/t?last=${said}&digest=${said}&${said}=1` }],
+      "Location, host": (said) => [307, "", { location: `http://${said}.invalid/t` }],
+      "Location, another scheme": (said) => [307, "", { location: `ftp://${said}.invalid/${said}` }],
+      "Link, another host": (said) => [200, { tags: [] }, { link: `<http://${said}.invalid/${said}>; rel="next"` }],
+      "Link, a circle": (said) => [200, { tags: [] }, { link: `</x?last=${said}>; rel="next"` }],
+      "Content-Range": (said) => [206, "x", { "content-range": `bytes ${said}` }],
+      "Docker-Content-Digest": (said) => [200, "{}", { "docker-content-digest": said, "content-type": "text/x" }],
+      "Content-Type": (said) => [200, "{}", { "docker-content-digest": digestOf("{}"), "content-type": `a/${said}` }],
+      "RateLimit source": (said) => [
+        200,
+        "{}",
+        { "ratelimit-limit": "10", "docker-ratelimit-source": said, "content-type": "text/x" },
+      ],
+    };
+    const lines: string[] = [];
+    const token = "t0k.en_of-hunter";
+    for (const [secret, bearer] of [
+      ["hunter2-s3cret", false],
+      ["h\u00fcn+ter/2 s3cret?", false],
+      // A token, too, which the registry got from its own server.
+      ["hunter2-s3cret", true],
+    ] as const) {
+      const told = bearer ? token : secret;
+      const state: { reply: Reply; said: string } = { reply: () => [200, ""], said: "" };
+      const server = await listening((request, response) => {
+        const host = request.headers.host!;
+        if (request.url === "/v2/") return answer(response, 200, {});
+        if (request.url === "/token") return answer(response, 200, { token });
+        if (request.url!.startsWith("/t")) {
+          return answer(response, 500, { errors: [{ code: "X", message: state.said }] });
+        }
+        if (!request.headers.authorization) {
+          const challenge = bearer ? `Bearer realm="http://${host}/token"` : "Basic";
+          return answer(response, 401, "", { "www-authenticate": challenge });
+        }
+        const [status, body, headers] = state.reply(state.said, host);
+        answer(response, status, body, headers);
+      });
+      for (const [place, reply] of Object.entries(places)) {
+        for (const [at, spelling] of spellings.entries()) {
+          const said = spelling(told);
+          // What ends the name of a host, or is none, cannot be said there.
+          if (/host|scheme/.test(place) && !/^[\w.-]+$/.test(said)) continue;
+          Object.assign(state, { reply, said });
+          const shown: string[] = [];
+          const registry = new RemoteRegistry(server.host, {
+            ...known({ ...password, password: secret }),
+            attempts: 2,
+            backoff: 1,
+            debug: (line) => void shown.push(line),
+            progress: (event) => void shown.push(JSON.stringify(event)),
+          });
+          const from = { offset: 1, hasher: new Hasher("sha256") };
+          const asks: Readonly<Record<string, () => Promise<unknown>>> = {
+            Link: () => tagsOf(registry),
+            "Content-Range": () => registry.getBlob(app, { digest: digestOf("x"), size: 2 }, { from }),
+            "Docker-Content-Digest": () => registry.resolveManifest(app, v1),
+            RateLimit: () => registry.rateLimit(app, v1),
+          };
+          const [, fitting] = Object.entries(asks).find(([name]) => place.startsWith(name)) ?? [];
+          for (const ask of [() => registry.getManifest(app, v1), ...(fitting ? [fitting] : [])]) {
+            shown.push(
+              ...(await ask().then(
+                (result) => [JSON.stringify(result) ?? ""],
+                (error: unknown) => [inspect(error, { depth: 10, showHidden: true }), JSON.stringify(error)],
+              )),
+            );
+          }
+          await registry.close();
+          lines.push(...shown);
+          const forms = [secret, token, ...spellings.flatMap((spell) => [spell(secret), spell(token)]), said];
+          for (const form of forms) {
+            // Nor what is in the middle of it, where no neighbour has a share in its base64.
+            const parts = [form, form.slice(8, -6)].filter((part) => part.length >= 6);
+            const leaks = shown.filter((line) => parts.some((part) => line.toLowerCase().includes(part.toLowerCase())));
+            expect(leaks, `${place}, spelling ${at}: ${form}`).toEqual([]);
+          }
+        }
+      }
+    }
+    expect(lines.filter((line) => line.includes("***")).length).toBeGreaterThan(300);
+    // And what is no secret is shown.
+    expect(lines.some((line) => line.includes("getting manifest v1 of 127.0.0.1"))).toBe(true);
   });
 
   test("N7 the next page of a list is of the same origin, or it is not asked for", async () => {

@@ -108,7 +108,9 @@ export class Authenticator {
     }
     lookup.waiting += 1;
     try {
-      return await abortable(lookup.found, signal);
+      const found = await abortable(lookup.found, signal);
+      if (found) this.#transport.keepSecret(found.kind === "password" ? found.password : found.token);
+      return found;
     } finally {
       lookup.waiting -= 1;
       if (lookup.waiting === 0 && signal?.aborted) {
@@ -133,6 +135,7 @@ export class Authenticator {
 
   async #getToken({ parameters }: Challenge, scope: string, credential: Credential | undefined): Promise<boolean> {
     const url = this.#realm(parameters["realm"]!);
+    const realm = this.#transport.redact(url.host);
     const service = parameters["service"] ?? "";
     const wanted = mergeScopes(parameters["scope"], scope);
     if (credential) await this.#requireTrust(url, credential);
@@ -149,11 +152,11 @@ export class Authenticator {
       // The registry said nothing against us yet; it is the other one that has trouble.
       throw new GantryError(
         answer.status === 429 ? "TOO_MANY_REQUESTS" : "REGISTRY_ERROR",
-        `getting a token for ${this.#name}: ${url.host} answered ${answer.status}; try again later`,
-        { details: { status: answer.status, realm: url.host } },
+        `getting a token for ${this.#name}: ${realm} answered ${answer.status}; try again later`,
+        { details: { status: answer.status, realm } },
       );
     }
-    const what = `the token of ${redactUrl(url)}`;
+    const what = `the token of ${this.#transport.redact(redactUrl(url))}`;
     const { header, expiresIn } = readToken(await answer.bytes(this.#transport.limits.tokenBytes, what), what);
     // A token is renewed a little early, for clocks that differ and requests on their way.
     this.#headers.set(scope, { header, until: Date.now() + Math.max(5, expiresIn - 10) * 1000 });
@@ -164,10 +167,11 @@ export class Authenticator {
   async #requireTrust(realm: URL, { from }: Credential): Promise<void> {
     const { mayShareSecrets } = await import("../../config/trust.ts");
     if (await mayShareSecrets(this.#registry, realm, this.#options.trustedRealms)) return;
+    const { redact } = this.#transport;
     throw new GantryError(
       "REDIRECT_REFUSED",
-      `${this.#name} asks to send its password (from ${from}) to ${realm.host}, which is of another domain; if that is right, allow it with --trust-realm ${realm.hostname}`,
-      { details: { realm: realm.host } },
+      `${this.#name} asks to send its password (from ${from}) to ${redact(realm.host)}, which is of another domain; if that is right, allow it with --trust-realm ${redact(realm.hostname)}`,
+      { details: { realm: redact(realm.host) } },
     );
   }
 
@@ -178,13 +182,13 @@ export class Authenticator {
     if (!url || !(url.protocol === "https:" || plain)) {
       throw new GantryError(
         "INVALID_RESPONSE",
-        `${this.#registry.host} asks for a token from ${JSON.stringify(realm)}, which is not an https URL`,
+        `${this.#registry.host} asks for a token from ${JSON.stringify(this.#transport.redact(realm).slice(0, 200))}, which is not an https URL`,
       );
     }
     if (isPrivateAddress(url.hostname) && !this.#transport.isPrivate(this.#registry.hostname)) {
       throw new GantryError(
         "REDIRECT_REFUSED",
-        `${this.#registry.host} asks for a token from the private address ${url.host}, which a public registry has no business with`,
+        `${this.#registry.host} asks for a token from the private address ${this.#transport.redact(url.host)}, which a public registry has no business with`,
       );
     }
     return url;

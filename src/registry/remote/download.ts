@@ -114,6 +114,6 @@ export function startsAt(response: HttpResponse, offset: number, size: number | 
   if (response.status === 206 && right && sameWhole) return true;
   throw new GantryError(
     "INVALID_RESPONSE",
-    `${what}: asked for bytes from ${offset} on, ${response.url.host} answered ${response.status} with Content-Range ${JSON.stringify(response.headers["content-range"] ?? "absent")}`,
+    `${what}: asked for bytes from ${offset} on, ${response.redact(response.url.host)} answered ${response.status} with Content-Range ${JSON.stringify(response.redact(response.headers["content-range"] ?? "absent").slice(0, 100))}`,
   );
 }

@@ -45,15 +45,15 @@ export async function responseError(
   missing: ErrorCode,
   body?: Buffer,
 ): Promise<GantryError> {
-  const errors = parseErrors(body ?? (await readBody(response, transport)));
+  const errors = parseErrors(body ?? (await readBody(response, transport)), transport.redact);
   const first = errors.find(({ code }) => wireCodes.has(code)) ?? errors[0];
   const code = codeOf(response, first, missing);
   const said = errors
     .slice(0, 3)
-    .map(({ code, message }) => transport.redact(`${code}: ${message}`))
+    .map(({ code, message }) => `${code}: ${message}`)
     .join("; ");
-  const url = redactUrl(response.url);
-  const message = `${asked}: ${response.url.host} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
+  const url = response.redact(redactUrl(response.url));
+  const message = `${asked}: ${response.redact(response.url.host)} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
   return new GantryError(code, message, {
     details: { status: response.status, url, codes: errors.map(({ code }) => code) },
   });
@@ -93,8 +93,8 @@ async function readBody(response: HttpResponse, transport: Transport): Promise<B
   }
 }
 
-/** Whatever a registry writes as an error, only what is text is of use, and not too much of it. */
-function parseErrors(body: Buffer): readonly WireError[] {
+/** Whatever a registry writes as an error, only what is text is of use, without secrets, and not too much of it. */
+function parseErrors(body: Buffer, redact: (text: string) => string): readonly WireError[] {
   let errors: unknown;
   try {
     errors = (JSON.parse(body.toString("utf8")) as { errors?: unknown } | null)?.errors;
@@ -107,7 +107,8 @@ function parseErrors(body: Buffer): readonly WireError[] {
     .slice(0, 10)
     .filter((error) => typeof error === "object" && error !== null)
     .map(({ code, message }) => ({
-      code: text(code, "error").slice(0, 64),
-      message: text(message, "").slice(0, MAX_MESSAGE),
+      // Cut last: a part of a secret is none that can be found.
+      code: redact(text(code, "error")).slice(0, 64),
+      message: redact(text(message, "")).slice(0, MAX_MESSAGE),
     }));
 }

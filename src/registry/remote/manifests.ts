@@ -1,4 +1,4 @@
-import { isGantryError } from "../../base/error.ts";
+import { GantryError, isGantryError } from "../../base/error.ts";
 import { checkLimit } from "../../base/limits.ts";
 import { requireDigest } from "../../content/content.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
@@ -49,9 +49,11 @@ export async function getManifest(
 /** What a registry says about bytes proves nothing, but bytes that are other than it says are not what it sent. */
 function requireClaimed(response: HttpResponse, computed: Digest, what: string): void {
   const claimed = response.headers["docker-content-digest"];
-  if (claimed && isDigest(claimed) && algorithmOf(claimed) === algorithmOf(computed)) {
-    requireDigest(computed, claimed, what);
+  if (!claimed || !isDigest(claimed) || algorithmOf(claimed) !== algorithmOf(computed)) return;
+  if (claimed !== computed && response.redact(claimed) !== claimed) {
+    throw new GantryError("DIGEST_MISMATCH", `${what} has the digest ${computed}, and its registry says another one`);
   }
+  requireDigest(computed, claimed, what);
 }
 
 const generic: ReadonlySet<string> = new Set([
@@ -65,5 +67,7 @@ const generic: ReadonlySet<string> = new Set([
 /** What the header calls a manifest; where that says nothing, what the manifest calls itself. */
 function manifestType(response: HttpResponse, bytes: Buffer): string {
   const header = response.headers["content-type"]?.split(";")[0]?.trim() ?? "";
-  return generic.has(header) ? (summarizeManifest(bytes).mediaType ?? mediaTypes.octetStream) : header;
+  // A registry may say a secret back anywhere, and this is going to be shown.
+  const isGeneric = generic.has(header) || response.redact(header) !== header;
+  return isGeneric ? (summarizeManifest(bytes).mediaType ?? mediaTypes.octetStream) : header;
 }

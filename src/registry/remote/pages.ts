@@ -16,7 +16,7 @@ export function nextPage(response: HttpResponse, page: URL): URL | undefined {
   if (!to || to.hostname !== response.url.hostname) {
     throw new GantryError(
       "REDIRECT_REFUSED",
-      `${redactUrl(response.url)}: the next page of the list is said to be on another host; not followed`,
+      `${response.redact(redactUrl(response.url))}: the next page of the list is said to be on another host; not followed`,
     );
   }
   const next = new URL(page);
@@ -41,11 +41,14 @@ export async function* pages(
   for (let url: URL | undefined = first; url; ) {
     checkLimit(transport.limits, "pages", seen.size + 1, `${redactUrl(first)}: the number of pages`);
     if (seen.has(url.href)) {
-      throw new GantryError("INVALID_RESPONSE", `${redactUrl(url)}: the list of pages leads back to itself`);
+      throw new GantryError(
+        "INVALID_RESPONSE",
+        `${transport.redact(redactUrl(url))}: the list of pages leads back to itself`,
+      );
     }
     seen.add(url.href);
     const response: HttpResponse = await get(url);
-    const what = `the page ${redactUrl(url)}`;
+    const what = `the page ${transport.redact(redactUrl(url))}`;
     yield parseJsonObject(await response.bytes(transport.limits.metadataBytes, what), what, transport.limits);
     url = nextPage(response, url);
   }

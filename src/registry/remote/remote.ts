@@ -145,8 +145,9 @@ export class RemoteRegistry implements Registry {
     const claimed = response.headers["docker-content-digest"];
     const size = contentLength(response);
     const mediaType = response.headers["content-type"]?.split(";")[0]?.trim();
-    // A HEAD that does not tell everything is of no use; the document itself does.
-    if (!claimed || size === undefined || !mediaType)
+    const said = `${claimed} ${mediaType}`;
+    // A HEAD that does not tell everything, or says a secret back, is of no use; the document itself is.
+    if (!claimed || size === undefined || !mediaType || response.redact(said) !== said)
       return (await this.getManifest(repo, reference, options)).descriptor;
     const digest = parseDigest(claimed, `the Docker-Content-Digest of ${what}`);
     if (isDigest(reference)) requireDigest(digest, reference, what);

@@ -87,7 +87,7 @@ export class RemoteUpload implements BlobUpload {
     if (there !== undefined && sent > 0 && there !== start + sent) {
       throw new GantryError(
         "INVALID_RESPONSE",
-        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.url.host} says that it has ${there}`,
+        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.redact(response.url.host)} says that it has ${there}`,
       );
     }
     this.#offset = start + sent;

@@ -1,0 +1,79 @@
+/** A shorter one would be found in any text. */
+const SHORTEST = 4;
+/** Tokens come and go: the newest are kept. */
+const MOST = 256;
+
+/**
+ * Secrets that were sent, so that nothing shows them that a server says back: as they are, in any case of letters, with
+ * any characters percent-encoded, or within base64.
+ */
+export class Secrets {
+  readonly #spellings = new Map<string, readonly string[]>();
+
+  add(secret: string): void {
+    if (secret.length < SHORTEST) return;
+    // What is used again is new again.
+    const spellings = this.#spellings.get(secret) ?? spellingsOf(secret);
+    this.#spellings.delete(secret);
+    this.#spellings.set(secret, spellings);
+    const [oldest] = this.#spellings.keys();
+    if (this.#spellings.size > MOST) this.#spellings.delete(oldest!);
+  }
+
+  /** The text with `***` in the place of each secret. */
+  hide(text: string): string {
+    if (this.#spellings.size === 0) return text;
+    const { bytes, starts } = decoded(text);
+    const found: { readonly start: number; readonly end: number }[] = [];
+    for (const spelling of [...this.#spellings.values()].flat()) {
+      for (let at = bytes.indexOf(spelling); at >= 0; at = bytes.indexOf(spelling, at + spelling.length)) {
+        found.push({ start: starts[at]!, end: starts[at + spelling.length]! });
+      }
+    }
+    let shown = "";
+    let end = 0;
+    for (const hit of found.sort((a, b) => a.start - b.start)) {
+      if (hit.start >= end) shown += `${text.slice(end, hit.start)}***`;
+      end = Math.max(end, hit.end);
+    }
+    return shown + text.slice(end);
+  }
+}
+
+/** Letters in one case, the two alphabets of base64 as one, and a space as forms write it. */
+const folded = (bytes: string): string =>
+  bytes.toLowerCase().replaceAll("-", "+").replaceAll(" ", "+").replaceAll("_", "/");
+
+/** A percent-encoded byte, also where the percent sign is encoded itself. */
+const encoded = /%(?:25)*([0-9a-f]{2})/iy;
+
+/** The bytes that a text stands for when it is decoded, folded, and where in the text each of them begins. */
+function decoded(text: string): { readonly bytes: string; readonly starts: readonly number[] } {
+  let bytes = "";
+  const starts: number[] = [];
+  for (let at = 0; at < text.length; ) {
+    encoded.lastIndex = at;
+    const match = text[at] === "%" ? encoded.exec(text) : null;
+    const char = String.fromCodePoint(text.codePointAt(at)!);
+    const now = match ? String.fromCharCode(Number.parseInt(match[1]!, 16)) : latin(char.toLowerCase());
+    for (let count = now.length; count > 0; count -= 1) starts.push(at);
+    bytes += now;
+    at += match ? match[0].length : char.length;
+  }
+  starts.push(text.length);
+  return { bytes: folded(bytes), starts };
+}
+
+/** One character for each byte of UTF-8. */
+const latin = (text: string): string => (/^[\u0000-\u007f]*$/.test(text) ? text : Buffer.from(text).toString("latin1"));
+
+/** The secret itself, and what base64 makes of it behind none, one or two other bytes, without what it shares with its neighbours. */
+function spellingsOf(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  const within = [0, 1, 2].map((before) => {
+    const length = before + bytes.length;
+    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString("base64");
+    return text.slice(Math.ceil((before * 8) / 6), Math.floor((length * 8) / 6));
+  });
+  return [latin(secret.toLowerCase()), ...within.filter((text) => text.length >= SHORTEST)].map(folded);
+}
