@@ -23,11 +23,11 @@ export class Secrets {
   /** The text with `***` in the place of each secret. */
   hide(text: string): string {
     if (this.#spellings.size === 0) return text;
-    const { bytes, starts } = decoded(text);
+    const { bytes, startOf } = decoded(text);
     const found: { readonly start: number; readonly end: number }[] = [];
     for (const spelling of [...this.#spellings.values()].flat()) {
       for (let at = bytes.indexOf(spelling); at >= 0; at = bytes.indexOf(spelling, at + spelling.length)) {
-        found.push({ start: starts[at]!, end: starts[at + spelling.length]! });
+        found.push({ start: startOf(at), end: startOf(at + spelling.length) });
       }
     }
     let shown = "";
@@ -48,8 +48,9 @@ const folded = (bytes: string): string =>
 const encoded = /%(?:25)*([0-9a-f]{2})/iy;
 
 /** The bytes that a text stands for when it is decoded, folded, and where in the text each of them begins. */
-function decoded(text: string): { readonly bytes: string; readonly starts: readonly number[] } {
-  let bytes = "";
+function decoded(text: string): { readonly bytes: string; startOf(byte: number): number } {
+  if (!text.includes("%") && isAscii(text)) return { bytes: folded(text), startOf: (byte) => byte };
+  const bytes: string[] = [];
   const starts: number[] = [];
   for (let at = 0; at < text.length; ) {
     encoded.lastIndex = at;
@@ -57,15 +58,17 @@ function decoded(text: string): { readonly bytes: string; readonly starts: reado
     const char = String.fromCodePoint(text.codePointAt(at)!);
     const now = match ? String.fromCharCode(Number.parseInt(match[1]!, 16)) : latin(char.toLowerCase());
     for (let count = now.length; count > 0; count -= 1) starts.push(at);
-    bytes += now;
+    bytes.push(now);
     at += match ? match[0].length : char.length;
   }
   starts.push(text.length);
-  return { bytes: folded(bytes), starts };
+  return { bytes: folded(bytes.join("")), startOf: (byte) => starts[byte]! };
 }
 
+const isAscii = (text: string): boolean => /^[\u0000-\u007f]*$/.test(text);
+
 /** One character for each byte of UTF-8. */
-const latin = (text: string): string => (/^[\u0000-\u007f]*$/.test(text) ? text : Buffer.from(text).toString("latin1"));
+const latin = (text: string): string => (isAscii(text) ? text : Buffer.from(text).toString("latin1"));
 
 /** The secret itself, and what base64 makes of it behind none, one or two other bytes, without what it shares with its neighbours. */
 function spellingsOf(secret: string): readonly string[] {

@@ -18,6 +18,8 @@ import { Secrets } from "./secrets.ts";
 /** Some registries send 20 KB of headers; Node's default is 16 KiB. */
 const MAX_HEADER_SIZE = 64 << 10;
 const RETRY_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Answers without a body that may come before the one that counts (RFC 9110 section 15.2). */
+const MAX_INTERIM = 32;
 /** A wait that people should hear of, in milliseconds. */
 const TELL_MS = 1_000;
 
@@ -295,6 +297,13 @@ export class Transport {
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
       };
+      let interim = 0;
+      outgoing.on("information", () => {
+        interim += 1;
+        if (interim <= MAX_INTERIM) return;
+        const why = `${asked}: more than ${MAX_INTERIM} interim answers (1xx) came, and no other`;
+        outgoing.destroy(new GantryError("INVALID_RESPONSE", why));
+      });
       outgoing.on("response", (incoming: IncomingMessage) => {
         settle();
         // Nobody reads the rest of a body that has been answered already.

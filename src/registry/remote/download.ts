@@ -1,6 +1,7 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter } from "../../content/content.ts";
 import type { HttpResponse, Transport } from "../../transport/transport.ts";
+import { parseContentRange } from "./content-range.ts";
 
 /** Asks for a blob from `offset` on. */
 export type BlobRequest = (offset: number, signal?: AbortSignal) => Promise<HttpResponse>;
@@ -108,9 +109,9 @@ export class ResumingBody implements Body {
  */
 export function startsAt(response: HttpResponse, offset: number, size: number | undefined, what: string): boolean {
   if (response.status === 200) return false;
-  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "");
-  const right = range && Number(range[1]) === offset && Number(range[2]) >= offset;
-  const sameWhole = range && (range[3] === "*" || size === undefined || Number(range[3]) === size);
+  const range = parseContentRange(response.headers["content-range"]);
+  const right = range?.first === offset && range.last >= offset;
+  const sameWhole = range?.whole === undefined || size === undefined || range.whole === size;
   if (response.status === 206 && right && sameWhole) return true;
   throw new GantryError(
     "INVALID_RESPONSE",

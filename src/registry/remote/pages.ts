@@ -4,15 +4,16 @@ import type { JsonObject } from "../../spec/json.ts";
 import { parseJsonObject } from "../../spec/json.ts";
 import { redactUrl } from "../../transport/redact.ts";
 import type { HttpResponse, Transport } from "../../transport/transport.ts";
+import { nextLink } from "./link.ts";
 
 /**
  * The address of the next page of a listing (RFC 8288), if the server names one. It is where this page was: registries
  * behind a proxy write their inner port, or leave a part of the path out, but what comes after the path is right.
  */
 export function nextPage(response: HttpResponse, page: URL): URL | undefined {
-  const link = /<([^>]*)>[^,]*;\s*rel="?next"?/i.exec(response.headers["link"] ?? "");
-  if (!link) return undefined;
-  const to = URL.canParse(link[1]!, response.url.href) ? new URL(link[1]!, response.url) : undefined;
+  const link = nextLink(response.headers["link"] ?? "");
+  if (link === undefined) return undefined;
+  const to = URL.canParse(link, response.url.href) ? new URL(link, response.url) : undefined;
   if (!to || to.hostname !== response.url.hostname) {
     throw new GantryError(
       "REDIRECT_REFUSED",

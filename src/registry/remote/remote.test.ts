@@ -11,6 +11,7 @@ import { isPrivateAddress, nextHop, redactUrl } from "../../transport/index.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
 import { mergeScopes } from "./auth.ts";
 import { parseChallenges } from "./challenge.ts";
+import { nextLink } from "./link.ts";
 import { RemoteRegistry } from "./remote.ts";
 
 const repo = parseRepoName("app");
@@ -301,6 +302,25 @@ describe("a remote registry", () => {
 });
 
 describe("the pieces", () => {
+  test("the link to the next page is parsed, not matched", () => {
+    const rows: [string, string | undefined][] = [
+      ['</v2/_catalog?last=a&n=1>; rel="next"', "/v2/_catalog?last=a&n=1"],
+      ["</x>; rel=next", "/x"],
+      ['</x> ;title="a, <b>; rel=next" ; REL = "Prev NEXT"', "/x"],
+      ['</a>; rel="prev", </b,c>; rel="next", </d>; rel="next"', "/b,c"],
+      ['</x>; crossorigin; title="\\"next\\""; rel="next"; rel="prev"', "/x"],
+      ["<>; rel=next", ""],
+      ['</x>; title="rel=next"', undefined],
+      ['</x>; rel="nexte"', undefined],
+      ['</x>; rel="prev"; rel="next"', undefined],
+      ["/x; rel=next", undefined],
+      ["</x; rel=next", undefined],
+      ['</x>; title="; rel=next', undefined],
+      ["", undefined],
+    ];
+    for (const [header, next] of rows) expect([header, nextLink(header)]).toEqual([header, next]);
+  });
+
   test("challenges are parsed, not matched", () => {
     expect(parseChallenges('Bearer realm="https://a/t?x=\\"1\\", y",service=s , Basic realm=r, Negotiate')).toEqual([
       { scheme: "bearer", parameters: { realm: 'https://a/t?x="1", y', service: "s" } },

@@ -22,6 +22,7 @@ import {
   unsupported,
 } from "../registry.ts";
 import { Api, type MissingCode, type RemoteOptions, signalOf } from "./api.ts";
+import { parseContentRange } from "./content-range.ts";
 import { ResumingBody, startsAt } from "./download.ts";
 import { listReferrers, listRepositories, listTags } from "./listing.ts";
 import { getManifest } from "./manifests.ts";
@@ -115,7 +116,8 @@ export class RemoteRegistry implements Registry {
       "BLOB_UNKNOWN",
       [200, 206],
     );
-    if (response.status === 206 && (response.headers["content-range"] ?? "").startsWith(`bytes ${start}-${end - 1}/`)) {
+    const sent = response.status === 206 ? parseContentRange(response.headers["content-range"]) : undefined;
+    if (sent?.first === start && sent.last === end - 1) {
       const { body } = response;
       return { start, end, pump: (write, signal) => body.pump(write, signal), close: () => body.close() };
     }
@@ -325,8 +327,7 @@ export class RemoteRegistry implements Registry {
 /** The size of the blob that a response is of, or a part of. */
 function wholeSize(response: HttpResponse): number | undefined {
   if (response.status !== 206) return contentLength(response);
-  const total = /\/(\d+)$/.exec(response.headers["content-range"] ?? "")?.[1];
-  return total === undefined ? undefined : Number(total);
+  return parseContentRange(response.headers["content-range"])?.whole;
 }
 
 function contentLength(response: HttpResponse): number | undefined {

@@ -30,7 +30,7 @@ export function uploadLocation(response: HttpResponse): URL {
 
 /** The end of the Range header of an upload's answer (`0-1023`: 1,024 bytes are there). */
 export function uploadedBytes(response: HttpResponse): number | undefined {
-  const match = /^(?:bytes=)?0-(\d+)$/.exec(response.headers["range"] ?? "");
+  const match = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.headers["range"] ?? "");
   return match ? Number(match[1]) + 1 : undefined;
 }
 

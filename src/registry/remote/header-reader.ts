@@ -1,0 +1,58 @@
+const token = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
+const quoted = /"((?:[^"\\]|\\.)*)"/y;
+const space = /[ \t]*/y;
+const commas = /[ \t,]*/y;
+
+/**
+ * Reads a header from left to right, in the words of RFC 9110 section 5.6. Each pattern is tried at one place, so that
+ * the time it takes grows with the length of the header and no faster, whatever stands in it.
+ */
+export class HeaderReader {
+  readonly #header: string;
+  #at = 0;
+
+  constructor(header: string) {
+    this.#header = header;
+  }
+
+  get ended(): boolean {
+    return this.#at >= this.#header.length;
+  }
+
+  /** What a sticky pattern matches here, its first group where it has one; it is passed over. */
+  take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    const match = pattern.exec(this.#header);
+    if (!match) return undefined;
+    this.#at = pattern.lastIndex;
+    return match[1] ?? match[0];
+  }
+
+  /** Whether the next character, behind any space, is this one; it is passed over then, and nothing else is. */
+  takeSymbol(symbol: string): boolean {
+    const before = this.#at;
+    this.take(space);
+    if (this.#header[this.#at] === symbol) {
+      this.#at += 1;
+      return true;
+    }
+    this.#at = before;
+    return false;
+  }
+
+  /** A token, in lower case. */
+  takeName(): string | undefined {
+    this.take(space);
+    return this.take(token)?.toLowerCase();
+  }
+
+  /** A token, or a quoted string without its quotes. */
+  takeValue(): string | undefined {
+    this.take(space);
+    return this.#header[this.#at] === '"' ? this.take(quoted)?.replace(/\\(.)/g, "$1") : this.take(token);
+  }
+
+  passCommas(): void {
+    this.take(commas);
+  }
+}
