@@ -24,7 +24,7 @@ async function build(directory, tags) {
   const { parseRepoName, parseTag } = await import("../dist/reference/index.js");
   const { pushImage, randomImage } = await import("../dist/testing/index.js");
   const started = performance.now();
-  const registry = openServed(`oci:${directory}`);
+  const { registry } = await openServed(`oci:${directory}`);
   const image = randomImage({ sizes: [10_000] });
   await pushImage(registry, REPO, image);
   const manifest = JSON.parse(image.documents[0].bytes.toString());

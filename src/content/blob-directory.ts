@@ -347,9 +347,10 @@ export class BlobUploadFile {
 
   /**
    * Ends the upload under a digest that the caller claims; it is proved before anything is published.
+   * @param proved called in between, when the bytes have that digest and are not published yet
    * @throws DIGEST_MISMATCH
    */
-  async commit(digest: Digest): Promise<void> {
+  async commit(digest: Digest, proved: () => Promise<void> = async () => {}): Promise<void> {
     if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended already");
     this.#closed = true;
     // From here on nothing can be added, so what was hashed is what is in the file.
@@ -359,6 +360,7 @@ export class BlobUploadFile {
       const what = `the uploaded blob of ${this.#offset} bytes`;
       const computed = algorithmOf(digest) === "sha256" ? sha256 : await hashFile(this.file.path, digest);
       requireDigest(computed, digest, what);
+      await proved();
       await this.#publish(digest);
       this.file.complete();
     } catch (error) {

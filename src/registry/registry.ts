@@ -13,6 +13,11 @@ export interface CallOptions {
   readonly fresh?: boolean;
 }
 
+export interface ListOptions extends CallOptions {
+  /** Only names after this one, in the order of their bytes: how a long listing is read in pages. */
+  readonly after?: string | undefined;
+}
+
 export interface GetBlobOptions extends CallOptions {
   /** Go on from here, where the implementation can: the `start` of the content says where it begins. */
   readonly from?: Checkpoint;
@@ -110,9 +115,9 @@ export interface Registry {
   /** Deletes a tag and leaves the manifest. @throws MANIFEST_UNKNOWN */
   deleteTag(repo: RepoName, tag: Tag, options?: CallOptions): Promise<void>;
 
-  repositories(options?: CallOptions): AsyncIterable<RepoName>;
+  repositories(options?: ListOptions): AsyncIterable<RepoName>;
   /** In the order of their bytes, as the specification asks; a remote registry's are in its own. @throws NAME_UNKNOWN */
-  tags(repo: RepoName, options?: CallOptions): AsyncIterable<Tag>;
+  tags(repo: RepoName, options?: ListOptions): AsyncIterable<Tag>;
   /** Descriptors of manifests whose subject is `digest`. */
   referrers(
     repo: RepoName,
@@ -145,6 +150,25 @@ export function blobUnknown(registry: string, repo: string, digest: string): Gan
   return new GantryError("BLOB_UNKNOWN", `${registry}/${repo}: there is no blob ${digest}`, {
     details: { registry, repo, digest },
   });
+}
+
+export function repositoryUnknown(registry: string, repo: string): GantryError<"NAME_UNKNOWN"> {
+  return new GantryError("NAME_UNKNOWN", `${registry}: there is no repository ${repo}`, {
+    details: { registry, repo },
+  });
+}
+
+/** Of a manifest that may not be stored before what it refers to. */
+export function missingChildren(
+  registry: string,
+  repo: string,
+  missing: readonly string[],
+): GantryError<"MANIFEST_BLOB_UNKNOWN"> {
+  return new GantryError(
+    "MANIFEST_BLOB_UNKNOWN",
+    `${registry}/${repo}: the manifest refers to ${missing.length} missing blobs or manifests: ${missing.join(", ")}`,
+    { details: { missing } },
+  );
 }
 
 export function rangeInvalid(what: string, start: number, end: number, size: number): GantryError<"RANGE_INVALID"> {

@@ -1,4 +1,5 @@
 import type { RepoName } from "../reference/reference.ts";
+import type { ListOptions } from "../registry/registry.ts";
 import type { Digest } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
@@ -10,22 +11,28 @@ import { sendJson } from "./respond.ts";
 const MAX_PAGE = 1000;
 
 export function listRepositories(call: Call): Promise<void> {
-  return sendNames(call, "repositories", call.registry.repositories({ signal: call.signal }));
+  return sendNames(call, "repositories", (options) => call.registry.repositories(options));
 }
 
 /** distribution-spec, "Listing Tags". */
 export function listTags(call: Call, repo: RepoName): Promise<void> {
-  return sendNames(call, "tags", call.registry.tags(repo, { signal: call.signal }), { name: repo });
+  return sendNames(call, "tags", (options) => call.registry.tags(repo, options), { name: repo });
 }
 
 /** One page: `n` is clamped, never refused; `last` is exclusive. */
-async function sendNames(call: Call, key: string, names: AsyncIterable<string>, more: object = {}): Promise<void> {
+async function sendNames(
+  call: Call,
+  key: string,
+  list: (options: ListOptions) => AsyncIterable<string>,
+  more: object = {},
+): Promise<void> {
   const { searchParams, pathname } = call.url;
   const asked = searchParams.get("n");
   const count = asked !== null && /^\d+$/.test(asked) ? Math.min(Number(asked), MAX_PAGE) : MAX_PAGE;
   const last = searchParams.get("last");
   const page: string[] = [];
   let another = false;
+  const names = list({ signal: call.signal, after: last ?? undefined });
   for await (const name of askAll(names)) {
     if (last !== null && name <= last) continue;
     if (page.length === count) {

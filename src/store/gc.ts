@@ -40,8 +40,19 @@ export interface Collectable {
   /** Every name of every namespace, also of other hosts. */
   snapshot(): Promise<Snapshot>;
   generation(): Promise<number>;
+  /** What clients of a server pushed under its digest alone, and what refers to other content. */
+  pushed(): Promise<readonly Pushed[]>;
+  /** Called with the digests whose bytes are gone. */
+  removed(digests: readonly Digest[]): Promise<void>;
   /** The last change of the names that index.json shows; -1 where it shows none. */
   exported(): Promise<number>;
+}
+
+/** A manifest that no name leads to. One with a subject stays for as long as that does. */
+export interface Pushed {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly subject: Digest | undefined;
 }
 
 export interface GcOptions extends OperationOptions {
@@ -86,6 +97,7 @@ export async function collectGarbage(store: Collectable, options: GcOptions = {}
       const { generation, images } = await store.snapshot();
       requireCurrent(store, generation, exported);
       for (const { target } of images) marks.markImage(target);
+      marks.markPushed(await store.pushed());
       const { garbage, kept } = await unmarked(directory, marks);
       const layers = unmarkedLayers(directory, marks);
       if (options.dryRun) return report(garbage, layers, kept);
@@ -99,6 +111,7 @@ export async function collectGarbage(store: Collectable, options: GcOptions = {}
         seen = await markAgain(store, marks, seen);
         const gone = await empty(store.blobs, trash, marks);
         removed.push(...batch.filter(({ digest }) => gone.has(digest)));
+        await store.removed([...gone]);
         options.progress?.({ type: "advance", id: "gc", done: at + batch.length });
       }
       for (const name of layers) await rm(join(directory, "layers", name), { recursive: true, force: true });
@@ -219,6 +232,7 @@ async function markAgain(store: Collectable, marks: Marks, seen: number): Promis
   if (generation === seen) return seen;
   const now = await store.snapshot();
   for (const { target } of now.images) marks.markImage(target);
+  marks.markPushed(await store.pushed());
   return now.generation;
 }
 
@@ -320,6 +334,17 @@ class Marks {
       if (isDocument(next)) pending.push(...this.#follow(next, next.mediaType, (it) => this.#childrenOf(it)));
       else if (isConfigType(next.mediaType)) this.#follow(next, "config", (it) => this.#markLayers(it));
       else this.markMentioned(next.digest);
+    }
+  }
+
+  /** What was pushed by its digest, and referrers of what stays, referrers of referrers too. */
+  markPushed(pushed: readonly Pushed[]): void {
+    let waiting: readonly Pushed[] = pushed;
+    for (let found = true; found; ) {
+      const wanted = waiting.filter(({ subject }) => subject === undefined || this.has(subject));
+      waiting = waiting.filter(({ subject }) => subject !== undefined && !this.has(subject));
+      for (const entry of wanted) this.markImage(entry);
+      found = wanted.length > 0;
     }
   }
 

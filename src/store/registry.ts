@@ -17,6 +17,7 @@ import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { ImageStore } from "./images.ts";
 import type { LeaseKeeper } from "./leases.ts";
+import { fullRepository, repositoryOf } from "./repository-names.ts";
 
 /** A name as its user wrote it. Where there is an image of exactly this name, `repo` and `tag` mean that one. */
 export interface GivenName {
@@ -41,8 +42,8 @@ interface StoreParts {
 }
 
 /**
- * A store as a registry, so that every verb reads it as it reads any other. Repositories are called by their full
- * names, host included (`docker.io/library/alpine`). Images may be partial.
+ * A store as a registry, so that every verb reads it as it reads any other. Repositories are called by their hosts and
+ * paths (repository-names.ts). Images may be partial.
  */
 export class StoreRegistry extends DirectoryRegistry implements Registry {
   readonly name: string;
@@ -80,7 +81,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
 
   /** Gives an image that was written under its digest a name, without which it would be collected. */
   async nameDigest(repo: RepoName, descriptor: Descriptor): Promise<void> {
-    await this.#images.set(`${repo}@${descriptor.digest}`, descriptor);
+    await this.#images.set(`${fullRepository(repo)}@${descriptor.digest}`, descriptor);
   }
 
   /** To be called when what was written has its names. @throws LOCK_LOST where some of it may have been collected before */
@@ -167,7 +168,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async *tags(repo: RepoName): AsyncGenerator<Tag> {
-    const wanted = repositoryOf(repo);
+    const wanted = repositoryOf(parseRef(fullRepository(repo)));
     for (const { name } of await this.#images.list()) {
       const found = referenceOf(name);
       if (found?.tag !== undefined && found.repo === wanted) yield found.tag;
@@ -180,25 +181,19 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 }
 
-/** The name of a tag in full: a repository that a client calls `app` is Docker Hub's, as everywhere else. */
-function nameOf(repo: RepoName, tag: string): string {
-  return parseRef(`${repo}:${tag}`).toFullString();
+/** The name of a tag in full. */
+export function nameOf(repo: RepoName, tag: string): string {
+  return `${fullRepository(repo)}:${tag}`;
 }
 
 /** What a name says as a reference; undefined for names that are none: a store takes any. */
-function referenceOf(name: string): { repo: RepoName; tag?: Tag } | undefined {
+function referenceOf(name: string): { repo: RepoName; tag: Tag | undefined } | undefined {
   try {
-    const { tag, digest } = parseRef(name);
+    const reference = parseRef(name);
     // With a digest beside it a tag is only shown.
-    return { repo: repositoryOf(name), ...(tag !== undefined && digest === undefined && { tag }) };
+    return { repo: repositoryOf(reference), tag: reference.digest === undefined ? reference.tag : undefined };
   } catch (error) {
     if (isGantryError(error, "INVALID_REFERENCE")) return undefined;
     throw error;
   }
-}
-
-/** The repository of a name in a store, host included. */
-export function repositoryOf(name: string): RepoName {
-  const { host, repository } = parseRef(name);
-  return `${host}/${repository}` as RepoName;
 }

@@ -261,6 +261,8 @@ describe("garbage collection", () => {
       blobs: store.blobs,
       limits: store.limits,
       advice: adviceOf(store),
+      pushed: async () => [],
+      removed: async () => {},
       exported: async () => -1,
       snapshot: async () => {
         asked += 1;
@@ -493,6 +495,8 @@ describe("what would lose something is refused, or loses nothing", () => {
       blobs: store.blobs,
       limits: store.limits,
       advice: adviceOf(store),
+      pushed: async () => [],
+      removed: async () => {},
       exported: async () => -1,
       snapshot: async () => {
         const images = await names();

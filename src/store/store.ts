@@ -34,6 +34,8 @@ import { Lease, LeaseKeeper } from "./leases.ts";
 import type { Presence } from "./presence.ts";
 import type { Rebuilt } from "./rebuild.ts";
 import { type GivenName, StoreRegistry } from "./registry.ts";
+import type { RepositoryRegistry } from "./repositories/registry.ts";
+import { forgetContent, keptByDigest, RepositoryTables } from "./repositories/tables.ts";
 import { type NamespacedImage, SqlImageStore, SqlImages } from "./sql/images.ts";
 import { requireKnown, SCHEMA_VERSION, schemaVersion } from "./sql/version.ts";
 
@@ -99,11 +101,15 @@ export class Store {
 
   /** The names of any namespace. */
   imagesOf(namespace: string): ImageStore {
+    return this.#imagesOf(namespace, (generation) => this.#export(generation));
+  }
+
+  #imagesOf(namespace: string, changed: (generation: number) => Promise<void>): ImageStore {
     const images = new SqlImageStore(() => this.#names(), {
       namespace: parseNamespace(namespace),
       advice: this.#advice,
       where: `the store ${this.directory}${namespace === DEFAULT_NAMESPACE ? "" : ` (namespace ${namespace})`}`,
-      changed: (generation) => this.#export(generation),
+      changed,
     });
     return new GuardedImages(images, this, (name) => this.#advice.pull(name, { namespace }));
   }
@@ -137,6 +143,32 @@ export class Store {
       eager,
       given: options.given,
       close: () => this.close(),
+    });
+  }
+
+  /**
+   * This store as repositories for clients of a server, each with what it has alone. Names that clients give are exported
+   * to index.json some time later, and when it is closed; that does not close the store.
+   */
+  async serve(): Promise<RepositoryRegistry> {
+    const { serveStore } = await import("./repositories/store.ts");
+    const { Exporter } = await import("./repositories/exporter.ts");
+    const exporter = new Exporter(async () => this.#export(await (await this.#names()).generation()));
+    const lease = new LeaseKeeper(this.directory, "serve", { endless: true });
+    return serveStore({
+      directory: this.directory,
+      blobs: this.blobs,
+      limits: this.limits,
+      namespace: this.namespace,
+      images: this.#imagesOf(this.namespace, async () => exporter.changed()),
+      lease,
+      database: async () => (await this.#names()).database,
+      prepare: () => this.prepare(),
+      changed: () => exporter.changed(),
+      async close() {
+        await exporter.close();
+        await lease.release();
+      },
     });
   }
 
@@ -465,6 +497,11 @@ export class Store {
     return targets.map((target) => known.get(keyOf(target))!);
   }
 
+  async #repositories(): Promise<RepositoryTables> {
+    const { database } = await this.#names();
+    return new RepositoryTables(async () => database);
+  }
+
   #parts(): Checkable {
     return {
       directory: this.directory,
@@ -474,6 +511,11 @@ export class Store {
       advice: this.#advice,
       snapshot: async () => (await this.#names()).snapshot(),
       generation: async () => (await this.#names()).generation(),
+      pushed: async () => (await this.#repositories()).read(keptByDigest),
+      removed: async (digests) => {
+        // Where names are shared another host may have the bytes.
+        if (!this.shared) await (await this.#repositories()).change((run) => forgetContent(run, digests));
+      },
       checkDatabase: async () => (await this.#names()).check(),
       exportAll: async () => {
         const generation = await (await this.#names()).generation();

@@ -1,7 +1,8 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import { parseRef, parseRepoName, parseTag, Reference, type RepoName, type Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";
-import { type GivenName, repositoryOf } from "../store/registry.ts";
+import type { GivenName } from "../store/registry.ts";
+import { repositoryOf } from "../store/repository-names.ts";
 
 export const layoutPrefix = "oci:";
 export const storePrefix = "store:";
@@ -52,7 +53,7 @@ export function storedName(name: string): StoredName {
   const latest = parseTag("latest");
   try {
     const reference = registryReference(name);
-    const repo = repositoryOf(reference.toFullString());
+    const repo = repositoryOf(reference);
     // A digest says by itself what is meant.
     if (reference.digest) return { repo, reference: reference.digest, given: undefined };
     const tag = reference.tag ?? latest;

@@ -4,6 +4,7 @@ import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { connect } from "../registry/routed/routed.ts";
 import type { Digest } from "../spec/digest.ts";
+import { isServedLayout, ServedLayout } from "../store/repositories/layout.ts";
 import type { Store } from "../store/store.ts";
 import { type Named, parseLayoutLocation } from "./layout-location.ts";
 import { layoutPrefix, registryReference, storedName, storePrefix, unsupportedPrefixes } from "./names.ts";
@@ -53,13 +54,16 @@ function openLayout(location: string, options: OpenOptions): Opened {
     options.names ?? "image",
   );
   if (directory === "") throw new GantryError("INVALID_REFERENCE", `${location}: name a directory, as in oci:DIR:TAG`);
-  const registry = new LayoutRegistry(directory, {
-    limits: options.limits,
-    create: options.write,
-    sparse: options.write,
-  });
+  const registry = openDirectory(directory, options);
   const close = (): Promise<void> => registry.close();
   return opened("layout", registry, repo ?? registry.defaultRepository, location, reference, close);
+}
+
+/** A layout as it keeps its names: in index.json, or in a database where it is served. */
+export function openDirectory(directory: string, options: OpenOptions = {}): LayoutRegistry | ServedLayout {
+  const { limits, write } = options;
+  if (isServedLayout(directory)) return new ServedLayout(directory, { limits, sparse: write });
+  return new LayoutRegistry(directory, { limits, create: write, sparse: write });
 }
 
 function openStore(location: string, options: OpenOptions): Opened {
@@ -99,7 +103,7 @@ function opened(
  */
 export async function referenceOf(location: Opened): Promise<Tag | Digest> {
   if (location.reference !== undefined) return location.reference;
-  if (location.registry instanceof LayoutRegistry) {
+  if (location.registry instanceof LayoutRegistry || location.registry instanceof ServedLayout) {
     if (location.repo !== location.registry.defaultRepository) return parseTag("latest");
     return (await location.registry.onlyManifest()).digest;
   }

@@ -4,7 +4,7 @@ import { readDocument } from "../images/graph.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice } from "../images/select.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
-import { repositoryOf } from "../store/registry.ts";
+import { repositoryOf } from "../store/repository-names.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyResult, copyImage } from "../transfer/copy.ts";
 import { registryReference, storeName } from "./names.ts";
@@ -28,7 +28,8 @@ export interface PullResult extends CopyResult {
  */
 export async function pull(location: string, options: PullOptions = {}): Promise<PullResult> {
   const { platforms = [hostPlatform()], parallel, signal, progress, limits } = options;
-  const name = storeName(registryReference(location));
+  const reference = registryReference(location);
+  const name = storeName(reference);
   await using held = holdStore(options);
   const { store } = held;
   await using source = open(location, options);
@@ -36,7 +37,7 @@ export async function pull(location: string, options: PullOptions = {}): Promise
   await store.prepare();
   const registry = store.writer(`pull ${name}`);
   try {
-    const destination = { registry, repo: repositoryOf(name), name };
+    const destination = { registry, repo: repositoryOf(reference), name };
     const preferred = options.platforms === undefined;
     const copying = { platforms, preferred, partial: "index", parallel, signal, progress, limits } as const;
     const result = await copyImage(source, destination, copying);

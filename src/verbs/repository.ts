@@ -1,7 +1,6 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { ChunkWriter } from "../content/content.ts";
 import { parseHost, parseTag, type Tag } from "../reference/reference.ts";
-import { LayoutRegistry } from "../registry/layout/layout.ts";
 import type { Registry } from "../registry/registry.ts";
 import { connect } from "../registry/routed/routed.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
@@ -16,7 +15,7 @@ import {
   storeName,
   storePrefix,
 } from "./names.ts";
-import { open, referenceOf } from "./open.ts";
+import { open, openDirectory, referenceOf } from "./open.ts";
 import { connectOptions, holdStore } from "./options.ts";
 
 /** Gives what a location names further tags in its repository, byte for byte. @throws what the registry throws */
@@ -115,7 +114,7 @@ export async function* catalog(location: string, options: LookOptions = {}): Asy
 function registryOf(location: string, options: LookOptions): Registry {
   const { limits } = options;
   if (location === layoutPrefix) throw new GantryError("USAGE", `${location}: name the directory of a layout`);
-  if (location.startsWith(layoutPrefix)) return new LayoutRegistry(location.slice(layoutPrefix.length), { limits });
+  if (location.startsWith(layoutPrefix)) return openDirectory(location.slice(layoutPrefix.length), { limits });
   return connect(parseHost(location.replace(/^docker:\/\//, "").replace(/\/$/, "")), connectOptions(options));
 }
 

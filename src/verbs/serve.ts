@@ -1,7 +1,7 @@
 import { GantryError } from "../base/error.ts";
-import { LayoutRegistry } from "../registry/layout/layout.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
 import type { Registry } from "../registry/registry.ts";
+import { ServedLayout } from "../store/repositories/layout.ts";
 import { holdStore, type VerbOptions } from "./options.ts";
 
 export type ServedOptions = Pick<VerbOptions, "store" | "limits">;
@@ -16,12 +16,12 @@ export interface Served extends AsyncDisposable {
  * A layout with all its repositories, the store, or nothing but memory, to be served.
  * @throws USAGE
  */
-export function openServed(location: string, options: ServedOptions = {}): Served {
+export async function openServed(location: string, options: ServedOptions = {}): Promise<Served> {
   if (location === "store:") {
     const held = holdStore(options);
-    const registry = held.store.writer("serve", { endless: true });
+    const registry = await held.store.serve();
     return served(registry, async () => {
-      await registry.release();
+      await registry.close();
       await held.close();
     });
   }
@@ -30,9 +30,7 @@ export function openServed(location: string, options: ServedOptions = {}): Serve
 }
 
 function withoutStore(location: string, { limits }: ServedOptions): Registry {
-  if (location.startsWith("oci:") && location.length > 4) {
-    return new LayoutRegistry(location.slice(4), { limits, create: true });
-  }
+  if (location.startsWith("oci:") && location.length > 4) return new ServedLayout(location.slice(4), { limits });
   if (location === "memory:") return new MemoryRegistry();
   throw new GantryError("USAGE", `cannot serve ${location}; expected oci:DIR, store: or memory:`);
 }

@@ -62,7 +62,7 @@ export const serveCommand: Command<Context> = buildCommand({
     return session(this, {}, async ({ signal, print, json, use }) => {
       const limits = limitsOf(flags.limit);
       const store = location === "store:" ? openStore(flags, { use }) : undefined;
-      const { registry } = use(openServed(location, { store, limits }));
+      const { registry } = use(await openServed(location, { store, limits }));
       const onError = (error: unknown, { method, path }: FailedRequest): void =>
         void this.process.stderr.write(`error: ${printable(`${method} ${path}: ${messageOf(error)}`)}\n`);
       const service = await serve(registry, {

@@ -38,6 +38,9 @@ export abstract class DirectoryRegistry {
   /** Called before anything relies on a blob that is there or that will be. A store keeps it from being collected. */
   protected async willUse(_digest: Digest): Promise<void> {}
 
+  /** Called for an uploaded blob whose digest is proved, before it is published. */
+  protected async proved(_repo: RepoName, _digest: Digest): Promise<void> {}
+
   async getBlob(_repo: RepoName, blob: Digest | Expected, options: GetBlobOptions = {}): Promise<Content> {
     return this.blobs.read(expectedOf(blob), options);
   }
@@ -90,6 +93,7 @@ export abstract class DirectoryRegistry {
     const upload = new DirectoryUpload(session, await this.blobs.upload(), {
       forget: () => this.#uploads.delete(session.location),
       willUse: (digest) => this.willUse(digest),
+      proved: (digest) => this.proved(repo, digest),
     });
     this.#uploads.set(session.location, upload);
     return upload;
@@ -113,6 +117,7 @@ export abstract class DirectoryRegistry {
 interface UploadOwner {
   forget(): void;
   willUse(digest: Digest): Promise<void>;
+  proved(digest: Digest): Promise<void>;
 }
 
 class DirectoryUpload implements BlobUpload {
@@ -138,7 +143,7 @@ class DirectoryUpload implements BlobUpload {
     this.#registry.forget();
     const size = this.#file.offset;
     await this.#registry.willUse(digest);
-    await this.#file.commit(digest);
+    await this.#file.commit(digest, () => this.#registry.proved(digest));
     return { mediaType: mediaTypes.octetStream, digest, size };
   }
 

@@ -8,7 +8,7 @@ import type { Descriptor, Index } from "../../spec/types.ts";
 import { removeAbandoned } from "../../sys/abandoned.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
 import { requireDirectory, requireFile } from "../../sys/in-place.ts";
-import { withLock } from "../../sys/lock.ts";
+import { type Lock, withLock } from "../../sys/lock.ts";
 import { temporaryName } from "../../sys/owner.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
 
@@ -127,7 +127,17 @@ export class IndexFile {
     );
   }
 
-  /** Writes the whole file anew, as it is given, for a caller that sees to it that nobody else does. */
+  /** The file as it is. @throws NAME_UNKNOWN, NOT_REGULAR_FILE, LIMIT_EXCEEDED */
+  bytes(): Promise<Buffer> {
+    return this.#readFile("index.json");
+  }
+
+  /** Runs work that no other process that changes the file runs at the same time. */
+  async exclusively(work: (lock: Lock) => Promise<void>): Promise<void> {
+    await withLock(`${this.path}.lock`, work);
+  }
+
+  /** Writes the whole file anew, as it is given, for a caller that sees to it that no other does. */
   async replace(index: object): Promise<void> {
     await this.#replace(index, this.#options.shared ? 0o666 : 0o600);
   }

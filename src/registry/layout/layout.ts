@@ -4,24 +4,25 @@ import { checkLimit, type Limits } from "../../base/limits.ts";
 import { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content } from "../../content/content.ts";
 import { bytesContent } from "../../content/source.ts";
-import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
+import { parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
 import { annotationKeys } from "../../spec/annotations.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { type ManifestSummary, summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import {
   type CallOptions,
+  type ListOptions,
   manifestDigest,
   manifestUnknown,
+  missingChildren,
   type PushManifestOptions,
   type Registry,
+  repositoryUnknown,
   type StoredManifest,
 } from "../registry.ts";
 import { DirectoryRegistry } from "./directory.ts";
+import { entryOf, placeOf } from "./entries.ts";
 import { IndexFile } from "./index-file.ts";
-
-/** Marks an entry without a tag that belongs to a repository other than the default one. */
-const annotationRepository = "dev.gantry.repository";
 
 export interface LayoutOptions {
   readonly limits?: Limits;
@@ -29,12 +30,6 @@ export interface LayoutOptions {
   readonly create?: boolean;
   /** Accept manifests whose children are not all there, as a partial image has them. Default: false. */
   readonly sparse?: boolean;
-}
-
-/** Where an entry of index.json stands: the repository and the tag that its ref.name means. */
-interface Place {
-  readonly repo: RepoName;
-  readonly tag?: Tag;
 }
 
 /**
@@ -70,30 +65,13 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     await created;
   }
 
-  #place(entry: Descriptor): Place | undefined {
-    const name = entry.annotations?.[annotationKeys.refName];
-    const repository = entry.annotations?.[annotationRepository];
-    try {
-      if (name === undefined) return { repo: repository ? parseRepoName(repository) : this.defaultRepository };
-      if (isTag(name)) return { repo: this.defaultRepository, tag: name };
-      const colon = name.lastIndexOf(":");
-      const tag = name.slice(colon + 1);
-      return colon > 0 && isTag(tag) ? { repo: parseRepoName(name.slice(0, colon)), tag } : undefined;
-    } catch {
-      return undefined;
-    }
+  #place(entry: Descriptor): { readonly repo: RepoName; readonly tag?: Tag | undefined } | undefined {
+    const place = placeOf(entry);
+    return place && { repo: place.repo ?? this.defaultRepository, tag: place.tag };
   }
 
   #entry(descriptor: Descriptor, repo: RepoName, tag?: Tag): Descriptor {
-    const own = repo === this.defaultRepository;
-    const { [annotationKeys.refName]: _name, [annotationRepository]: _repo, ...others } = descriptor.annotations ?? {};
-    const annotations = {
-      ...others,
-      ...(tag !== undefined && { [annotationKeys.refName]: own ? tag : `${repo}:${tag}` }),
-      ...(tag === undefined && !own && { [annotationRepository]: repo }),
-    };
-    const { annotations: _old, ...rest } = descriptor;
-    return Object.keys(annotations).length > 0 ? { ...rest, annotations } : rest;
+    return entryOf(descriptor, { repo: repo === this.defaultRepository ? undefined : repo, tag });
   }
 
   async #find(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
@@ -117,12 +95,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
 
   /** The manifest of a layout that holds just one, whatever it is called. @throws MANIFEST_UNKNOWN, USAGE */
   async onlyManifest(): Promise<Descriptor> {
-    const { manifests } = await this.#index.read();
-    const digests = [...new Set(manifests.map((entry) => entry.digest))];
-    if (digests.length === 1) return manifests[0]!;
-    if (digests.length === 0) throw manifestUnknown(this.name, this.defaultRepository, "at all");
-    const names = manifests.map((entry) => entry.annotations?.[annotationKeys.refName] ?? `@${entry.digest}`);
-    throw new GantryError("USAGE", `${this.name} holds ${manifests.length} images; name one of ${names.join(", ")}`);
+    return onlyManifest(this.name, this.defaultRepository, (await this.#index.read()).manifests);
   }
 
   async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
@@ -151,13 +124,14 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     await this.blobs.write(descriptor, source, options);
     await this.blobs.sync();
     const tags = options.tags ?? [];
+    const nested = await this.#nested(children);
     await this.#index.update((entries) => {
       const replaced = (entry: Descriptor): boolean => {
         const place = this.#place(entry);
         if (place?.repo !== repo) return false;
         // A tag moves; an untagged entry goes when it has a name, or a parent that leads to it.
         if (place.tag !== undefined) return tags.includes(place.tag);
-        return entry.digest === descriptor.digest || children.some((child) => child.digest === entry.digest);
+        return entry.digest === descriptor.digest || nested.has(entry.digest);
       };
       const named = tags.map((tag) => this.#entry(descriptor, repo, tag));
       const listed = entries.some((entry) => entry.digest === descriptor.digest && this.#place(entry)?.repo === repo);
@@ -165,6 +139,17 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
       return added.length === 0 ? entries : [...entries.filter((entry) => !replaced(entry)), ...added];
     }, options);
     return descriptor;
+  }
+
+  /** Of the children of an index those that it alone leads to: a referrer is found by its own entry. */
+  async #nested(children: ManifestSummary["children"]): Promise<ReadonlySet<string>> {
+    const nested = new Set<string>();
+    for (const { digest, kind } of children) {
+      if (kind !== "manifest" || !isDigest(digest) || !(await this.blobs.has({ digest }))) continue;
+      const bytes = await (await this.blobs.read({ digest })).bytes();
+      if (summarizeManifest(bytes).subject === undefined) nested.add(digest);
+    }
+    return nested;
   }
 
   async #requireChildren(
@@ -175,12 +160,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     for (const { digest, foreign } of children) {
       if (!foreign && !(isDigest(digest) && (await this.blobs.has({ digest })))) missing.push(digest);
     }
-    if (missing.length === 0) return;
-    throw new GantryError(
-      "MANIFEST_BLOB_UNKNOWN",
-      `${this.name}/${repo}: the manifest refers to ${missing.length} missing blobs or manifests: ${missing.join(", ")}`,
-      { details: { missing } },
-    );
+    if (missing.length > 0) throw missingChildren(this.name, repo, missing);
   }
 
   async deleteManifest(repo: RepoName, digest: Digest, options: CallOptions = {}): Promise<void> {
@@ -223,17 +203,18 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
     }, options);
   }
 
-  async *repositories(): AsyncGenerator<RepoName> {
+  async *repositories({ after }: ListOptions = {}): AsyncGenerator<RepoName> {
     const { manifests } = await this.#index.read();
     const names = manifests.map((entry) => this.#place(entry)?.repo).filter((name) => name !== undefined);
-    yield* [...new Set(names)].sort();
+    yield* [...new Set(names)].sort().filter((name) => after === undefined || name > after);
   }
 
-  async *tags(repo: RepoName): AsyncGenerator<Tag> {
+  async *tags(repo: RepoName, { after }: ListOptions = {}): AsyncGenerator<Tag> {
     const { manifests } = await this.#index.read();
     const places = manifests.map((entry) => this.#place(entry)).filter((place) => place?.repo === repo);
-    if (places.length === 0) throw new GantryError("NAME_UNKNOWN", `${this.name}: there is no repository ${repo}`);
-    yield* places.flatMap((place) => place?.tag ?? []).sort();
+    if (places.length === 0) throw repositoryUnknown(this.name, repo);
+    const tags = places.flatMap((place) => place?.tag ?? []).sort();
+    yield* tags.filter((tag) => after === undefined || tag > after);
   }
 
   async *referrers(
@@ -254,8 +235,17 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
   }
 }
 
+/** The one manifest that a list of entries has. @throws MANIFEST_UNKNOWN, USAGE */
+export function onlyManifest(name: string, repo: RepoName, entries: readonly Descriptor[]): Descriptor {
+  const digests = new Set(entries.map((entry) => entry.digest));
+  if (digests.size === 1) return entries[0]!;
+  if (digests.size === 0) throw manifestUnknown(name, repo, "at all");
+  const names = entries.map((entry) => entry.annotations?.[annotationKeys.refName] ?? `@${entry.digest}`);
+  throw new GantryError("USAGE", `${name} holds ${entries.length} images; name one of ${names.join(", ")}`);
+}
+
 /** A directory's name as a repository name: lower case, other characters as dashes. */
-function repositoryName(directory: string): RepoName {
+export function repositoryName(directory: string): RepoName {
   const name = directory
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")

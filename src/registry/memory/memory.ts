@@ -11,12 +11,15 @@ import {
   type BlobUpload,
   blobUnknown,
   expectedOf,
+  type ListOptions,
   manifestDigest,
   manifestUnknown,
+  missingChildren,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
   rangeInvalid,
+  repositoryUnknown,
   type StoredManifest,
   type UploadSession,
 } from "../registry.ts";
@@ -166,10 +169,10 @@ export class MemoryRegistry implements Registry {
         !foreign && !repository[kind === "blob" ? "blobs" : "manifests"].has(digest as Digest),
     );
     if (missing.length > 0) {
-      throw new GantryError(
-        "MANIFEST_BLOB_UNKNOWN",
-        `${this.name}/${repo}: the manifest refers to ${missing.length} missing blobs or manifests: ${missing.map((child) => child.digest).join(", ")}`,
-        { details: { missing: missing.map((child) => child.digest) } },
+      throw missingChildren(
+        this.name,
+        repo,
+        missing.map((child) => child.digest),
       );
     }
     const kept = Buffer.from(bytes);
@@ -195,14 +198,14 @@ export class MemoryRegistry implements Registry {
     if (!this.#repositories.get(repo)?.tags.delete(tag)) throw manifestUnknown(this.name, repo, tag);
   }
 
-  async *repositories(): AsyncGenerator<RepoName> {
-    yield* [...this.#repositories.keys()].sort();
+  async *repositories({ after }: ListOptions = {}): AsyncGenerator<RepoName> {
+    yield* [...this.#repositories.keys()].sort().filter((name) => after === undefined || name > after);
   }
 
-  async *tags(repo: RepoName): AsyncGenerator<Tag> {
+  async *tags(repo: RepoName, { after }: ListOptions = {}): AsyncGenerator<Tag> {
     const repository = this.#repositories.get(repo);
-    if (!repository) throw new GantryError("NAME_UNKNOWN", `${this.name}: there is no repository ${repo}`);
-    yield* [...repository.tags.keys()].sort();
+    if (!repository) throw repositoryUnknown(this.name, repo);
+    yield* [...repository.tags.keys()].sort().filter((tag) => after === undefined || tag > after);
   }
 
   async *referrers(

@@ -259,9 +259,13 @@ describe("a registry that is reached by routes", () => {
       username: "me",
       password: "typed-secret",
       file: "/nowhere/auth.json",
-      routes: routes(mirror(nosy.host, { capabilities: ["pull", "resolve", "push", "list"] }), { host: "127.0.0.1:1" }),
-      attempts: 1,
-      backoff: 1,
+      registry: {
+        routes: routes(mirror(nosy.host, { capabilities: ["pull", "resolve", "push", "list"] }), {
+          host: "127.0.0.1:1",
+        }),
+        attempts: 1,
+        backoff: 1,
+      },
     };
     await rejects(login("127.0.0.1:1", options), "CONNECTION_FAILED");
     await rejects(login("reg.example", options), "UNSUPPORTED");

@@ -35,6 +35,40 @@ const migrations: readonly [...((db: Transaction<Tables>, bytewise: string) => P
       ])
       .execute();
   },
+  async (db, bytewise) => {
+    const text = sql.raw(bytewise);
+    await sql`
+      CREATE TABLE gantry_manifests (
+        repository ${text} NOT NULL,
+        digest ${text} NOT NULL,
+        media_type TEXT NOT NULL,
+        size BIGINT NOT NULL,
+        subject TEXT,
+        artifact_type TEXT,
+        annotations TEXT,
+        by_digest SMALLINT NOT NULL,
+        nested SMALLINT NOT NULL,
+        PRIMARY KEY (repository, digest)
+      )`.execute(db);
+    await sql`CREATE INDEX gantry_referrers ON gantry_manifests (repository, subject, digest)`.execute(db);
+    await sql`CREATE INDEX gantry_manifest_digests ON gantry_manifests (digest)`.execute(db);
+    await sql`
+      CREATE TABLE gantry_blobs (
+        repository ${text} NOT NULL,
+        digest ${text} NOT NULL,
+        PRIMARY KEY (repository, digest)
+      )`.execute(db);
+    await sql`CREATE INDEX gantry_blob_digests ON gantry_blobs (digest)`.execute(db);
+    await sql`
+      CREATE TABLE gantry_tags (
+        repository ${text} NOT NULL,
+        tag ${text} NOT NULL,
+        digest TEXT NOT NULL,
+        generation BIGINT NOT NULL,
+        PRIMARY KEY (repository, tag)
+      )`.execute(db);
+    await sql`CREATE INDEX gantry_tag_digests ON gantry_tags (repository, digest)`.execute(db);
+  },
 ];
 
 /** Brings the tables to the version that this code knows. @throws STORE_VERSION for newer ones, which are left alone */

@@ -2,7 +2,7 @@ import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import { query, type SqlDatabase } from "./database.ts";
 
 /** The version of the tables that this code works with: how many migrations there are. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** The version of the tables of a database; 0 where it has none of ours. */
 export async function schemaVersion(database: SqlDatabase): Promise<number> {

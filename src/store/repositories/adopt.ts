@@ -1,0 +1,76 @@
+import { isGantryError } from "../../base/error.ts";
+import { checkLimit, type Limits } from "../../base/limits.ts";
+import type { BlobDirectory } from "../../content/blob-directory.ts";
+import { type Digest, isDigest } from "../../spec/digest.ts";
+import { summarizeManifest } from "../../spec/sniff.ts";
+import type { Descriptor } from "../../spec/types.ts";
+import { linkBlob, type ManifestRow, manifestOf, putManifest, type RepositoryTables, setNested } from "./tables.ts";
+
+interface Adopting {
+  readonly blobs: BlobDirectory;
+  readonly limits: Limits;
+  readonly tables: RepositoryTables;
+}
+
+interface Found {
+  readonly manifests: readonly ManifestRow[];
+  /** Manifests that an index lists. */
+  readonly nested: readonly string[];
+  readonly blobs: readonly Digest[];
+}
+
+/**
+ * Puts a manifest that is in the directory, and all of what it leads to that is there, into a repository: what another
+ * tool wrote, or a pull. What the repository has already is not read again.
+ */
+export async function adoptManifest(into: Adopting, repository: string, root: Descriptor): Promise<void> {
+  const { manifests, nested, blobs } = await follow(into, repository, root);
+  if (manifests.length === 0) return;
+  await into.tables.change(async (run) => {
+    for (const digest of blobs) await linkBlob(run, repository, digest);
+    for (const manifest of manifests) await putManifest(run, repository, manifest);
+    for (const digest of nested) await setNested(run, repository, digest, true);
+  });
+}
+
+async function follow({ blobs, limits, tables }: Adopting, repository: string, root: Descriptor): Promise<Found> {
+  const manifests: ManifestRow[] = [];
+  const nested: string[] = [];
+  const found = new Set<Digest>();
+  const seen = new Set<string>();
+  const pending: { digest: string; mediaType?: string | undefined }[] = [root];
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    const { digest, mediaType } = next;
+    if (seen.has(digest) || !isDigest(digest)) continue;
+    seen.add(digest);
+    checkLimit(limits, "graphNodes", seen.size, `the number of documents that ${root.digest} leads to`);
+    if (await tables.read((run) => manifestOf(run, repository, digest))) continue;
+    const bytes = await documentOf(blobs, digest, limits);
+    if (!bytes) continue;
+    const { children, subject, artifactType, annotations, mediaType: own } = summarizeManifest(bytes);
+    const type = mediaType ?? own;
+    if (type === undefined) continue;
+    const descriptor = { mediaType: type, digest, size: bytes.length };
+    manifests.push({ descriptor, subject, artifactType, annotations });
+    for (const child of children) {
+      if (child.kind === "manifest") {
+        nested.push(child.digest);
+        pending.push({ digest: child.digest });
+      } else if (isDigest(child.digest) && (await blobs.has({ digest: child.digest }))) {
+        // Only what is here: a link to what another repository may bring later would show it.
+        found.add(child.digest);
+      }
+    }
+  }
+  return { manifests, nested, blobs: [...found] };
+}
+
+/** Undefined where it is not there, is damaged or is too large for a document. */
+async function documentOf(blobs: BlobDirectory, digest: Digest, limits: Limits): Promise<Buffer | undefined> {
+  try {
+    return await (await blobs.read({ digest })).bytes({ limit: limits.metadataBytes });
+  } catch (error) {
+    if (isGantryError(error, "BLOB_UNKNOWN", "DIGEST_MISMATCH", "LIMIT_EXCEEDED", "NOT_REGULAR_FILE")) return undefined;
+    throw error;
+  }
+}
