@@ -1,3 +1,4 @@
+export type { Advice } from "./advice.ts";
 export { defaultStoreDirectory } from "./directory.ts";
 export { type Filter, parseFilter, type Selector } from "./filters.ts";
 export type { Finding, FsckOptions, FsckReport } from "./fsck.ts";

@@ -75,7 +75,8 @@ export class Store {
   readonly namespace: string;
   readonly limits: Limits;
   readonly #address: string | undefined;
-  readonly #advice: Advice;
+  /** Writes out commands on this store, for errors that advise one. */
+  readonly advice: Advice;
   readonly #index: IndexFile;
   #prepared: Promise<void> | undefined;
   #database: Promise<SqlImages> | undefined;
@@ -88,7 +89,7 @@ export class Store {
     if (this.#address !== undefined && !/^postgres(?:ql)?:\/\//.test(this.#address)) {
       throw new GantryError("USAGE", "the database of a store is an address like postgres://user@host/database");
     }
-    this.#advice = new Advice({ directory: this.directory, database: this.#address, namespace: this.namespace });
+    this.advice = new Advice({ directory: this.directory, database: this.#address, namespace: this.namespace });
     this.#index = new IndexFile(this.directory, { limits: this.limits });
     this.blobs = new BlobDirectory(this.directory, {
       limits: this.limits,
@@ -107,11 +108,11 @@ export class Store {
   #imagesOf(namespace: string, changed: (generation: number) => Promise<void>): ImageStore {
     const images = new SqlImageStore(() => this.#names(), {
       namespace: parseNamespace(namespace),
-      advice: this.#advice,
+      advice: this.advice,
       where: `the store ${this.directory}${namespace === DEFAULT_NAMESPACE ? "" : ` (namespace ${namespace})`}`,
       changed,
     });
-    return new GuardedImages(images, this, (name) => this.#advice.pull(name, { namespace }));
+    return new GuardedImages(images, this, (name) => this.advice.pull(name, { namespace }));
   }
 
   /** A blob that a collection has put aside, and that somebody wants. */
@@ -281,7 +282,7 @@ export class Store {
     }
     const { openSqlite } = await import("./sql/sqlite.ts");
     return new SqlImages(
-      await openSqlite(this.#file, { repair: this.#advice.command(["images", "fsck", "--rebuild"]) }),
+      await openSqlite(this.#file, { repair: this.advice.command(["images", "fsck", "--rebuild"]) }),
     );
   }
 
@@ -327,7 +328,7 @@ export class Store {
   }
 
   #namesLost(): GantryError {
-    const rebuild = `\`${this.#advice.command(["images", "fsck", "--rebuild"])}\``;
+    const rebuild = `\`${this.advice.command(["images", "fsck", "--rebuild"])}\``;
     return new GantryError(
       "STORE_INVALID",
       `the names of the store ${this.directory} are gone: ${this.#file} is missing or empty. ${
@@ -356,7 +357,7 @@ export class Store {
       "STORE_DATABASE",
       kind === "postgres"
         ? `the names of the store ${this.directory} are in PostgreSQL; say where with --store-db or GANTRY_STORE_DB`
-        : `the store ${this.directory} keeps its names in its own database; to take them to PostgreSQL run \`${this.#advice.command(["images", "fsck", "--rebuild"])}\`, or use a new --store`,
+        : `the store ${this.directory} keeps its names in its own database; to take them to PostgreSQL run \`${this.advice.command(["images", "fsck", "--rebuild"])}\`, or use a new --store`,
     );
   }
 
@@ -365,7 +366,7 @@ export class Store {
     const exported = await exportedGeneration(this.#index.path);
     const [found, generation] = [await images.id(), await images.generation()];
     const where = `the database ${images.database.name}`;
-    const rebuild = this.#advice.command(["images", "fsck", "--rebuild"]);
+    const rebuild = this.advice.command(["images", "fsck", "--rebuild"]);
     if (found !== id) {
       throw new GantryError(
         "STORE_DATABASE",
@@ -443,11 +444,6 @@ export class Store {
     return { [Symbol.asyncDispose]: () => keeper.release() };
   }
 
-  /** A command on this store, as a shell takes it, for errors that advise one: with the flags that name the store. */
-  command(...words: readonly string[]): string {
-    return this.#advice.command(words);
-  }
-
   /** Announces that blobs are on their way in. */
   async lease(reason: string): Promise<Lease> {
     await this.prepare();
@@ -462,7 +458,7 @@ export class Store {
       await this.#exportNames(atLeast);
     } catch (error) {
       if (!isGantryError(error)) throw error;
-      const said = `the change is made, but index.json could not be written: ${error.message}; \`${this.#advice.command(["images", "fsck"])}\` does it`;
+      const said = `the change is made, but index.json could not be written: ${error.message}; \`${this.advice.command(["images", "fsck"])}\` does it`;
       throw new GantryError(error.code, said, { cause: error });
     }
   }
@@ -508,7 +504,7 @@ export class Store {
       blobs: this.blobs,
       limits: this.limits,
       shared: this.shared,
-      advice: this.#advice,
+      advice: this.advice,
       snapshot: async () => (await this.#names()).snapshot(),
       generation: async () => (await this.#names()).generation(),
       pushed: async () => (await this.#repositories()).read(keptByDigest),

@@ -73,9 +73,10 @@ export async function push(name: string, to: string | undefined, options: PushOp
     const missing = await missingManifests(held.store, own);
     if (missing.length > 0) {
       const names = missing.map((entry) => (entry.platform ? formatPlatform(entry.platform) : entry.digest));
+      const bring = held.store.advice.pull(own, { platform: "all" });
       throw new GantryError(
         "INCOMPLETE_IMAGE",
-        `${own} is in the store only in part: ${names.join(", ")} missing. Bring the rest with \`${held.store.command("pull", "--platform", "all", own)}\`, or push one platform with --platform`,
+        `${own} is in the store only in part: ${names.join(", ")} missing. ${bring ? `Bring the rest with \`${bring}\`, or push` : "Push"} one platform with --platform`,
         { details: { missing: names } },
       );
     }
