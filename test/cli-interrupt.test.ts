@@ -15,19 +15,20 @@ const reason = missing({ programs: ["script", "stty"] });
 function screen(output: string): { lines: string[]; column: number } {
   const rows: string[][] = [[]];
   let [row, column] = [0, 0];
-  for (const [, up, erase, other] of output.matchAll(/\u001b\[(\d+)A|\u001b\[([JK])|([\s\S])/g)) {
+  for (const [, up, erase, other] of output.matchAll(/\u001b\[(\d+)A|\u001b\[([JK])|\u001b\[[\d;]*m|([\s\S])/g)) {
     const line = rows[row]!;
     if (up) row = Math.max(0, row - Number(up));
     else if (erase) {
       line.length = Math.min(line.length, column);
       if (erase === "J") rows.length = row + 1;
-    } else if (other === "\r") column = 0;
+    } else if (other === undefined) continue;
+    else if (other === "\r") column = 0;
     else if (other === "\n") {
       row += 1;
       rows[row] ??= [];
     } else {
       for (let at = line.length; at < column; at += 1) line[at] = " ";
-      line[column] = other!;
+      line[column] = other;
       column += 1;
     }
   }
@@ -42,6 +43,7 @@ async function interrupted(
   const quoted = [process.execPath, main, ...args].map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["-qec", `stty cols 100 rows 30; exec ${quoted}`, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, TERM: "xterm-256color" },
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   let output = "";

@@ -3,6 +3,7 @@ import { exitCodeOf, GantryError, isGantryError, messageOf } from "../base/error
 import { printable } from "../base/text.ts";
 import { commands } from "./commands.ts";
 import type { Context } from "./context.ts";
+import { usageError } from "./usage.ts";
 
 /** Stricli's own exit codes for unknown commands and bad arguments are negative; ours is 2. */
 const USAGE_EXIT = 2;
@@ -40,7 +41,7 @@ async function application(argv: readonly string[]): Promise<Application<Context
       text: {
         ...text_en,
         exceptionWhileRunningCommand: describeError,
-        exceptionWhileParsingArguments: (error) => `gantry: ${messageOf(error)}; see --help`,
+        exceptionWhileParsingArguments: (error) => usageError(argv, error),
         noCommandRegisteredForInput: ({ input, corrections }) =>
           `gantry: there is no command ${printable(input)}${corrections.length > 0 ? `; did you mean ${corrections.join(", ")}?` : ""} See gantry --help`,
       },
