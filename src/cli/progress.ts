@@ -5,13 +5,13 @@ export type ProgressMode = "auto" | "plain" | "json" | "none";
 
 /** A printer of progress events. `end` leaves the terminal as it found it. */
 export interface Printer {
-  readonly progress?: Progress;
+  readonly progress: Progress;
   end(): void;
 }
 
 /** Bars on a terminal, lines elsewhere, or what the mode says. */
 export function printer(mode: ProgressMode, stderr: NodeJS.WriteStream): Printer {
-  if (mode === "none") return { end() {} };
+  if (mode === "none") return { progress: warnings(stderr), end() {} };
   if (mode === "json") return { progress: (event) => void stderr.write(`${JSON.stringify(event)}\n`), end() {} };
   return mode === "auto" && stderr.isTTY ? bars(stderr) : lines(stderr);
 }
@@ -106,7 +106,7 @@ function bars(stderr: NodeJS.WriteStream): Printer {
   };
 }
 
-/** For commands that show no progress: only what somebody who waits wants to know. */
+/** Where no progress is shown: only what a person who waits has to know. */
 export function warnings(stderr: NodeJS.WriteStream): Progress {
   return (event) => {
     if (event.type === "message" && event.level === "warning") stderr.write(`warning: ${printable(event.text)}\n`);

@@ -7,7 +7,7 @@ import { type ProgressMode, printer, warnings } from "./progress.ts";
 /** What a command works with: where data goes, where progress goes, and when to stop. */
 export interface Session {
   readonly signal: AbortSignal;
-  readonly progress: Progress | undefined;
+  readonly progress: Progress;
   readonly debug: ((line: string) => void) | undefined;
   /** Writes data to stdout. */
   print(text: string | Buffer): void;

@@ -30,7 +30,7 @@ export const pullCommand: Command<Context> = buildCommand({
       });
       const { name, descriptor, blobs, bytes } = result;
       if (flags.json) return json({ name, ...descriptor, blobs, bytes });
-      if (progress) {
+      if (flags.progress !== "none") {
         const pulled = `${blobs.moved} blobs (${formatBytes(bytes)}) pulled, ${blobs.existing} were there`;
         this.process.stderr.write(`${name}: ${pulled}\n`);
       }

@@ -24,6 +24,7 @@ import { openStore } from "../store.ts";
 interface Flags extends StoreFlags, RemoteFlags {
   readonly platform?: string | undefined;
   readonly policy: PullPolicy;
+  readonly strict: boolean;
   readonly json: boolean;
   readonly debug: boolean;
   readonly progress: ProgressMode;
@@ -44,6 +45,12 @@ export const unpackCommand: Command<Context> = buildCommand({
         values: ["IfNotPresent", "Always", "Never"],
         brief: "Whether to ask the registry",
         default: "IfNotPresent",
+      },
+      strict: {
+        kind: "boolean",
+        brief: "Fail instead of leaving out what cannot be kept: owners, devices, attributes",
+        default: false,
+        withNegated: false,
       },
       ...remoteFlags,
       json: jsonFlag,
@@ -71,11 +78,13 @@ export const unpackCommand: Command<Context> = buildCommand({
         store: openStore(flags, io),
         platform: platformOf(flags.platform),
         policy: flags.policy,
+        strict: flags.strict,
       });
       const { stderr } = this.process;
       for (const warning of result.warnings) stderr.write(`warning: ${printable(warning)}\n`);
       if (flags.json) return json(result);
-      if (progress) stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
+      if (flags.progress !== "none")
+        stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
       print(`${result.digest}\n`);
     });
   },
