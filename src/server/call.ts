@@ -9,6 +9,8 @@ export interface Served {
   readonly limits: Limits;
   readonly allowDelete: boolean;
   readonly uploads: OpenUploads;
+  /** What was found out about the registry. */
+  readonly known: { listsReferrers?: boolean };
   /** A request whose body stops coming for this long is cut off. Milliseconds. */
   readonly bodyIdleMs: number;
 }

@@ -8,9 +8,10 @@ import { Access, type AccessOptions } from "./access.ts";
 import type { Call, Served } from "./call.ts";
 import { deleteBlob, deleteManifest } from "./deleter.ts";
 import { RegistryFault, sendError } from "./errors.ts";
-import { listReferrers, listRepositories, listTags } from "./lister.ts";
+import { listRepositories, listTags } from "./lister.ts";
 import { OpenUploads } from "./open-uploads.ts";
 import { getBlob, getManifest } from "./reader.ts";
+import { listReferrers } from "./referrers.ts";
 import { sendJson } from "./respond.ts";
 import { parseRoute, type Route } from "./routes.ts";
 import { deleteUpload, getUpload, patchUpload, placeOf, putUpload } from "./uploads.ts";
@@ -51,6 +52,7 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
     limits,
     allowDelete: options.allowDelete ?? false,
     uploads,
+    known: {},
     bodyIdleMs: options.bodyIdleMs ?? 60_000,
   };
   const access = new Access(options);

@@ -4,12 +4,13 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { ask, codeOf } from "../../test/support/raw.ts";
+import { type Answer, ask, codeOf } from "../../test/support/raw.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { parseRepoName, parseTag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
+import { RemoteRegistry } from "../registry/remote/remote.ts";
 import { digestOf, hexOf } from "../spec/digest.ts";
 import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
 import { clientOf } from "./open-uploads.ts";
@@ -151,6 +152,74 @@ describe("a server among hostile clients", () => {
     } finally {
       await server.close();
     }
+  });
+
+  test("R8 manifests lead to nothing that is absent, subjects are not followed, and their lists come in pages", async () => {
+    await using server = await startTestRegistry();
+    const type = "application/vnd.oci.image.manifest.v1+json";
+    const put = (document: object): Promise<Answer> => {
+      const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: type, ...document }));
+      return ask(server, "PUT", `/v2/app/manifests/${digestOf(body)}`, { body });
+    };
+    const absent = { mediaType: "application/vnd.oci.empty.v1+json", digest: digestOf(Buffer.from("absent")), size: 6 };
+    const refused = await put({ config: absent, layers: [] });
+    expect([refused.status, codeOf(refused)]).toEqual([404, "MANIFEST_BLOB_UNKNOWN"]);
+    expect(refused.body).toContain(absent.digest);
+
+    const empty = { mediaType: "application/vnd.oci.empty.v1+json", digest: digestOf(Buffer.from("{}")), size: 2 };
+    await ask(server, "POST", `/v2/app/blobs/uploads/?digest=${empty.digest}`, { body: "{}" });
+    const listed = async (digest: unknown): Promise<string[]> => {
+      const { body } = await ask(server, "GET", `/v2/app/referrers/${digest}`);
+      return JSON.parse(body).manifests.map((entry: { digest: string }) => entry.digest);
+    };
+    // A long chain of subjects, the first of which is absent: each list is one step long.
+    const chain: unknown[] = [absent.digest];
+    for (let count = 0; count < 50; count += 1) {
+      const subject = { mediaType: type, digest: chain.at(-1), size: 1 };
+      const answer = await put({ config: empty, layers: [], subject });
+      expect([answer.status, answer.headers["oci-subject"]]).toEqual([201, chain.at(-1)]);
+      chain.push(answer.headers["docker-content-digest"]);
+    }
+    for (let at = 0; at < 50; at += 1) expect(await listed(chain[at])).toEqual([chain[at + 1]]);
+    expect(await listed(chain[50])).toEqual([]);
+
+    const subject = { mediaType: type, digest: digestOf(Buffer.from("subject")), size: 7 };
+    const pushed: unknown[] = [];
+    for (let count = 0; count < 10; count += 1) {
+      const note = "n".repeat((1 << 20) - count);
+      const artifactType = `application/vnd.${count % 2 ? "odd" : "even"}`;
+      const answer = await put({ artifactType, config: empty, layers: [], subject, annotations: { note } });
+      pushed.push(answer.headers["docker-content-digest"]);
+    }
+    // As large as a document can be: with what is around it, its annotations fit on no page.
+    const largest = { mediaType: "application/vnd.oci.image.index.v1+json", manifests: [], subject };
+    const left = (4 << 20) - JSON.stringify({ schemaVersion: 2, ...largest, annotations: { note: "" } }).length;
+    const answer = await put({ ...largest, annotations: { note: "n".repeat(left) } });
+    expect(answer.status).toBe(201);
+    pushed.push(answer.headers["docker-content-digest"]);
+    for (const [query, wanted] of [
+      ["", pushed],
+      ["?artifactType=application%2Fvnd.even", pushed.filter((_, at) => at < 10 && at % 2 === 0)],
+    ] as const) {
+      const found: string[] = [];
+      let seen = 0;
+      let path: string | undefined = `/v2/app/referrers/${subject.digest}${query}`;
+      while (path !== undefined) {
+        const answer: Answer = await ask(server, "GET", path);
+        expect(Buffer.byteLength(answer.body)).toBeLessThan(4 << 20);
+        expect(answer.headers["oci-filters-applied"]).toBe(query === "" ? undefined : "artifactType");
+        for (const entry of JSON.parse(answer.body).manifests) found.push(entry.digest);
+        path = /^<(.*)>; rel="next"$/.exec(String(answer.headers["link"] ?? ""))?.[1];
+        seen += 1;
+      }
+      expect(seen).toBeGreaterThan(1);
+      expect(found.sort()).toEqual([...wanted].sort());
+    }
+    const client = new RemoteRegistry(server.host, { insecure: true });
+    const own: string[] = [];
+    for await (const entry of client.referrers(parseRepoName("app"), subject.digest)) own.push(entry.digest);
+    expect(own.sort()).toEqual([...pushed].sort());
+    await client.close();
   });
 
   test("R10 uploads that are left behind end, and keep no other client out", async () => {

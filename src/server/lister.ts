@@ -1,8 +1,6 @@
+import { isGantryError } from "../base/error.ts";
 import type { RepoName } from "../reference/reference.ts";
 import type { ListOptions } from "../registry/registry.ts";
-import type { Digest } from "../spec/digest.ts";
-import { mediaTypes } from "../spec/media-types.ts";
-import type { Descriptor } from "../spec/types.ts";
 import type { Call } from "./call.ts";
 import { askAll } from "./errors.ts";
 import { sendJson } from "./respond.ts";
@@ -11,7 +9,7 @@ import { sendJson } from "./respond.ts";
 const MAX_PAGE = 1000;
 
 export function listRepositories(call: Call): Promise<void> {
-  return sendNames(call, "repositories", (options) => call.registry.repositories(options));
+  return sendNames(call, "repositories", (options) => ifAny(call.registry.repositories(options)));
 }
 
 /** distribution-spec, "Listing Tags". */
@@ -45,18 +43,11 @@ async function sendNames(
   sendJson(call, { ...more, [key]: page }, another ? { link: `<${pathname}?${next}>; rel="next"` } : {});
 }
 
-/** distribution-spec, "Listing Referrers". */
-export async function listReferrers(call: Call, repo: RepoName, digest: Digest): Promise<void> {
-  const artifactType = call.url.searchParams.get("artifactType");
-  const manifests: Descriptor[] = [];
-  const options = { ...(artifactType && { artifactType }), signal: call.signal };
-  for await (const descriptor of askAll(call.registry.referrers(repo, digest, options))) manifests.push(descriptor);
-  sendJson(
-    call,
-    { schemaVersion: 2, mediaType: mediaTypes.index, manifests },
-    {
-      "content-type": mediaTypes.index,
-      ...(artifactType && { "oci-filters-applied": "artifactType" }),
-    },
-  );
+/** Names, or none where there is nothing yet: a layout that no image was pushed to is no layout. */
+async function* ifAny<T>(names: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* names;
+  } catch (error) {
+    if (!isGantryError(error, "NAME_UNKNOWN")) throw error;
+  }
 }

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit } from "../base/limits.ts";
 import type { RepoName } from "../reference/reference.ts";
-import { parseDigest } from "../spec/digest.ts";
+import { isDigestAlgorithm, parseDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { requestBody } from "./body.ts";
 import type { Call } from "./call.ts";
@@ -14,6 +14,11 @@ import { sendStatus } from "./respond.ts";
 /** Starts an upload (distribution-spec, "POST then PUT"), or does it in one request ("Single POST"). */
 export async function startUpload(call: Call, repo: RepoName): Promise<void> {
   const { registry, request, signal, uploads, url } = call;
+  const algorithm = url.searchParams.get("digest-algorithm");
+  if (algorithm !== null && !isDigestAlgorithm(algorithm)) {
+    const message = `the algorithm ${JSON.stringify(algorithm)} is not supported; supported are sha256 and sha512`;
+    throw new GantryError("UNSUPPORTED_ALGORITHM", message);
+  }
   const client = clientOf(request.socket.remoteAddress);
   const open = await uploads.open(client, repo, () => ask(registry.openUpload(repo, { signal })));
   if (!url.searchParams.has("digest")) return sendStatus(call, 202, whereabouts(open));

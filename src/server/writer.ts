@@ -1,26 +1,32 @@
 import { isGantryError } from "../base/error.ts";
-import { parseRepoName, type RepoName, type Tag } from "../reference/reference.ts";
+import { parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { decodeDocument } from "../spec/decode.ts";
 import { type Digest, isDigest, parseDigest } from "../spec/digest.ts";
 import { readDocument } from "./body.ts";
 import type { Call } from "./call.ts";
 import { ask } from "./errors.ts";
+import { listsReferrers } from "./referrers.ts";
 import { sendStatus } from "./respond.ts";
 import { blobCreated, startUpload } from "./uploads.ts";
 
-/** distribution-spec, "Pushing Manifests". */
+/** distribution-spec, "Pushing Manifests". A manifest that is pushed by its digest may be given tags with `?tag=`. */
 export async function putManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
+  const { registry, request, signal, url } = call;
+  const byDigest = isDigest(reference);
+  const tags = byDigest ? url.searchParams.getAll("tag").map(parseTag) : [reference as Tag];
   const bytes = await readDocument(call);
-  const mediaType = call.request.headers["content-type"]?.split(";")[0]?.trim();
+  const mediaType = request.headers["content-type"]?.split(";")[0]?.trim();
   const document = decodeDocument(bytes, mediaType, "the manifest", call.limits);
-  const names = isDigest(reference) ? { digest: reference } : { tags: [reference as Tag] };
-  const options = { ...names, signal: call.signal };
-  const descriptor = await ask(call.registry.pushManifest(repo, bytes, document.mediaType, options), "given bytes");
-  const subject = (document.kind === "index" ? document.index : document.manifest).subject;
+  const options = { ...(byDigest && { digest: reference }), tags, signal };
+  const { digest } = await ask(registry.pushManifest(repo, bytes, document.mediaType, options), "given bytes");
+  const { subject } = document.kind === "index" ? document.index : document.manifest;
+  // Without this header a client keeps the list of referrers itself, which it must where the registry does not.
+  const listed = subject !== undefined && (await listsReferrers(call, repo, subject.digest));
   sendStatus(call, 201, {
-    location: `/v2/${repo}/manifests/${descriptor.digest}`,
-    "docker-content-digest": descriptor.digest,
-    ...(subject && { "oci-subject": subject.digest }),
+    location: `/v2/${repo}/manifests/${digest}`,
+    "docker-content-digest": digest,
+    ...(listed && { "oci-subject": subject.digest }),
+    ...(byDigest && tags.length > 0 && { "oci-tag": tags.join(", ") }),
   });
 }
 

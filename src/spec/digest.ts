@@ -14,6 +14,9 @@ export type DigestAlgorithm = "sha256" | "sha512";
 /** Length of the hexadecimal part by registered algorithm. */
 const hexLengths: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
 
+/** True for the algorithms that can be verified here. */
+export const isDigestAlgorithm = (text: string): text is DigestAlgorithm => Object.hasOwn(hexLengths, text);
+
 const grammar = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
 
 /**
@@ -26,7 +29,7 @@ export function parseDigest(text: unknown, where = "digest"): Digest {
     throw new GantryError("INVALID_DIGEST", `${where}: ${shown} is not a digest; expected sha256:<64 hex digits>`);
   }
   const algorithm = text.slice(0, text.indexOf(":"));
-  if (!isRegistered(algorithm)) throw unsupportedAlgorithm(text, `${where}: `);
+  if (!isDigestAlgorithm(algorithm)) throw unsupportedAlgorithm(text, `${where}: `);
   const length = hexLengths[algorithm];
   const hex = text.slice(algorithm.length + 1);
   if (hex.length !== length || !/^[0-9a-f]+$/.test(hex)) {
@@ -51,11 +54,9 @@ export function isDigest(text: string): text is Digest {
 /** @throws UNSUPPORTED_ALGORITHM for a digest that a document lists and that cannot be verified here */
 export function algorithmOf(digest: Digest): DigestAlgorithm {
   const algorithm = digest.slice(0, digest.indexOf(":"));
-  if (!isRegistered(algorithm)) throw unsupportedAlgorithm(digest);
+  if (!isDigestAlgorithm(algorithm)) throw unsupportedAlgorithm(digest);
   return algorithm;
 }
-
-const isRegistered = (algorithm: string): algorithm is DigestAlgorithm => Object.hasOwn(hexLengths, algorithm);
 
 function unsupportedAlgorithm(digest: string, where = ""): GantryError<"UNSUPPORTED_ALGORITHM"> {
   const algorithm = digest.slice(0, digest.indexOf(":"));
