@@ -63,10 +63,11 @@ export function readTree(root: string): Map<string, TreeNode> {
   return tree;
 }
 
+const buffer: Buffer = Buffer.allocUnsafe(1 << 20);
+
 function hash(path: Buffer): string {
   const fd = openSync(path, "r");
   const digest = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(1 << 20);
   for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer))
     digest.update(buffer.subarray(0, count));
   closeSync(fd);
