@@ -179,7 +179,7 @@ function explain(layers: Stack["layers"], differences: readonly Difference[]): s
 
 test.skipIf(reason)(
   `${STACKS} random stacks of layers give the tree that overlayfs mounts, from seed ${first}${reason ? ` (${reason})` : ""}`,
-  { timeout: 900_000 },
+  { timeout: 1_800_000 },
   async () => {
     const work = await temporary();
     const namespace = await mountNamespace();
