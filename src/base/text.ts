@@ -1,21 +1,28 @@
 /**
- * Control characters, C1 controls, line separators and marks that turn the direction of text, made visible: no name
- * from outside may steer a terminal, or look like another.
+ * Control characters, C1 controls, line separators and marks that turn the direction of text: no name from outside may
+ * steer a terminal, or look like another.
  */
+const steering = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+const code = (char: string, digits: number): string => char.charCodeAt(0).toString(16).padStart(digits, "0");
+
+const visible = (char: string): string => (char < "\u0100" ? `\\x${code(char, 2)}` : `\\u${code(char, 4)}`);
+
+/** A line with what might steer a terminal made visible. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (char) =>
-    char < "\u0100"
-      ? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`
-      : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return text.replace(steering, visible);
 }
 
-/** A value as JSON for people and programs, with what might steer a terminal escaped. */
-export function printableJson(value: unknown): string {
-  const text = JSON.stringify(value, null, 2);
-  return text.replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+/** As {@link printable}, for text of several lines: line breaks and tabs stay. */
+export function printableText(text: string): string {
+  return text.replace(steering, (char) => (char === "\n" || char === "\t" ? char : visible(char)));
+}
+
+/** A value as JSON for people and programs, with what might steer a terminal escaped. @param indent 0: on one line */
+export function printableJson(value: unknown, indent = 2): string {
+  // JSON escapes the other control characters in strings; the line breaks between them are its own.
+  return JSON.stringify(value, null, indent).replace(steering, (char) =>
+    char === "\n" ? char : `\\u${code(char, 4)}`,
   );
 }
 

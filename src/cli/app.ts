@@ -1,6 +1,6 @@
 import { type Application, buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
 import { exitCodeOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
-import { printable } from "../base/text.ts";
+import { printable, printableText } from "../base/text.ts";
 import { commands } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { usageError } from "./usage.ts";
@@ -52,7 +52,7 @@ async function application(argv: readonly string[]): Promise<Application<Context
 function describeError(error: unknown): string {
   if (!isGantryError(error)) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return `gantry: internal error, please report it: ${printable(messageOf(error))}\n${detail}`;
+    return `gantry: internal error, please report it: ${printable(messageOf(error))}\n${printableText(detail)}`;
   }
   const side = error.origin === "source" || error.origin === "destination" ? `${error.origin}: ` : "";
   return `gantry: ${side}${printable(error.message)} [${error.code}]`;

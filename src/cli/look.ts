@@ -1,3 +1,4 @@
+import { GantryError } from "../base/error.ts";
 import type { LookOptions } from "../verbs/inspect.ts";
 import {
   debugFlag,
@@ -34,6 +35,20 @@ export const locationArgument = {
   kind: "tuple",
   parameters: [{ parse: parseLocation, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
 } as const;
+
+/** Said in the help of the commands that print content. */
+export const contentHelp =
+  "To a file or a pipe it is byte for byte; on a terminal control characters are shown escaped.";
+
+/** A document as a value, for --json. @throws INVALID_DOCUMENT */
+export function documentOf(bytes: Buffer, what: string): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    // Not what the parser says: it quotes what it read.
+    throw new GantryError("INVALID_DOCUMENT", `${what} is not JSON; leave --json out to get its bytes`);
+  }
+}
 
 export function lookOptions(flags: LookFlags, io: Session): LookOptions {
   const { signal, progress, debug } = io;

@@ -1,5 +1,5 @@
 import type { Progress, ProgressEvent } from "../base/progress.ts";
-import { formatBytes, printable } from "../base/text.ts";
+import { formatBytes, printable, printableJson } from "../base/text.ts";
 
 export type ProgressMode = "auto" | "plain" | "json" | "none";
 
@@ -12,7 +12,7 @@ export interface Printer {
 /** Bars on a terminal, lines elsewhere, or what the mode says. */
 export function printer(mode: ProgressMode, stderr: NodeJS.WriteStream): Printer {
   if (mode === "none") return { progress: warnings(stderr), end() {} };
-  if (mode === "json") return { progress: (event) => void stderr.write(`${JSON.stringify(event)}\n`), end() {} };
+  if (mode === "json") return { progress: (event) => void stderr.write(`${printableJson(event, 0)}\n`), end() {} };
   return mode === "auto" && stderr.isTTY ? bars(stderr) : lines(stderr);
 }
 

@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { StringDecoder } from "node:string_decoder";
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { Progress } from "../base/progress.ts";
-import { printableJson } from "../base/text.ts";
+import { printable, printableJson, printableText } from "../base/text.ts";
 import type { Context } from "./context.ts";
 import { type ProgressMode, printer, warnings } from "./progress.ts";
 
@@ -10,7 +12,12 @@ export interface Session {
   readonly progress: Progress;
   readonly debug: ((line: string) => void) | undefined;
   /** Writes data to stdout. */
-  print(text: string | Buffer): void;
+  print(text: string): void;
+  /**
+   * Writes content to stdout, byte for byte, and waits where the reader is slow; on a terminal, what might steer it is
+   * escaped. The bytes are only lent.
+   */
+  content(bytes: Uint8Array): Promise<void>;
   /** Writes one JSON document to stdout. */
   json(value: unknown): void;
   /** Closes something when the command ends. */
@@ -33,14 +40,20 @@ export async function session(
   const { stdout, stderr } = context.process;
   const { progress, end } =
     flags.progress === undefined ? { progress: warnings(stderr), end() {} } : printer(flags.progress, stderr);
-  const print = (text: string | Buffer): void => void stdout.write(text);
+  const print = (text: string): void => void stdout.write(text);
+  const decoder = stdout.isTTY ? new StringDecoder("utf8") : undefined;
   const used: { close(): Promise<void> }[] = [];
   try {
     await work({
       signal: context.signal,
       progress,
-      debug: flags.debug ? (line) => void stderr.write(`debug: ${line}\n`) : undefined,
+      debug: flags.debug ? (line) => void stderr.write(`debug: ${printable(line)}\n`) : undefined,
       print,
+      async content(bytes) {
+        const copy = Buffer.from(bytes);
+        const shown = decoder ? printableText(decoder.write(copy)) : copy;
+        if (!stdout.write(shown)) await once(stdout, "drain", { signal: context.signal });
+      },
       json: (value) => print(`${printableJson(value)}\n`),
       use(resource) {
         used.push(resource);
@@ -52,6 +65,7 @@ export async function session(
     const { message } = context.signal.reason as GantryError;
     throw new GantryError("TRANSFER_INTERRUPTED", `${message}; the next run goes on from here`, { cause: error });
   } finally {
+    if (decoder) print(printableText(decoder.end()));
     end();
     for (const resource of used.reverse()) await resource.close();
   }

@@ -5,6 +5,7 @@ import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
 import type { ErrorCode } from "../../src/base/index.ts";
+import { printer } from "../../src/cli/progress.ts";
 import { bytesSource } from "../../src/content/index.ts";
 import { parseRepoName, parseTag, type RepoName } from "../../src/reference/index.ts";
 import { LayoutRegistry, MemoryRegistry, type RemoteOptions, RemoteRegistry } from "../../src/registry/index.ts";
@@ -23,6 +24,7 @@ import { isLoopback, isPrivateAddress } from "../../src/transport/index.ts";
 import { answer, certificates, listening, tunnels } from "../support/http.ts";
 import { gantry, missing } from "../support/peers.ts";
 import { temporary } from "../support/temporary.ts";
+import { onTerminal } from "../support/terminal.ts";
 import { known, tagsOf } from "../support/tokens.ts";
 
 // No name of this test resolves anywhere; what a resolver of an attacker says cannot be made to happen otherwise.
@@ -43,6 +45,7 @@ const app = parseRepoName("app");
 const v1 = parseTag("v1");
 const password = { kind: "password", username: "me", password: "hunter2-secret" };
 const noTls = missing({ programs: ["openssl"] });
+const noTerminal = missing({ programs: ["script"] });
 
 /** A registry that is to us at a public address: it is reached through a proxy, which alone knows where it is. */
 function publicly(port: number, options: RemoteOptions = {}): RemoteRegistry {
@@ -594,25 +597,39 @@ describe("hostile registries", () => {
   });
 
   test("N14 what registries and images say cannot drive a terminal", async () => {
-    const hostile = "\u001b]0;owned\u0007\u001b[2J\u009b31m\u202e";
+    const hostile = "\u001b]0;owned\u0007\u001b[2J\u009b31m\u202e\u061c\u2066";
     const memory = new MemoryRegistry();
-    const image = testImage([], {
-      config: { Cmd: [hostile], Labels: { [`a${hostile}`]: hostile } },
-    });
+    const plain = testImage([], { config: { Cmd: [hostile], Labels: { [`a${hostile}`]: hostile } } });
+    // JSON lets most of it stand in a string as it is.
+    const annotated = testBlob(
+      JSON.stringify({ ...JSON.parse(String(plain.documents[0]!.bytes)), annotations: { [hostile]: hostile } }),
+      mediaTypes.manifest,
+    );
+    const image = { ...plain, documents: [annotated], descriptor: annotated.descriptor };
     await pushImage(memory, "app", image, "v1");
+    const raw = testBlob(`no JSON: ${hostile}\n\ttext\u00ff`);
     const server = await listening(async (request, response) => {
       const url = new URL(request.url!, "http://x");
       if (url.pathname === "/v2/") return answer(response, 200, {});
       if (url.pathname.endsWith("/tags/list"))
         return answer(response, 200, { name: "app", tags: ["ok", `t${hostile}`] });
       if (url.pathname.includes("/referrers/")) {
-        const entry = { ...image.descriptor, artifactType: `application/${hostile}` };
+        const entry = { ...image.descriptor, artifactType: `application/${hostile}`, annotations: { a: hostile } };
         return answer(response, 200, { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [entry] });
       }
       if (url.pathname.includes("/absent")) {
         return answer(response, 404, { errors: [{ code: `MANIFEST_UNKNOWN${hostile}`, message: hostile }] });
       }
       const digest = /sha256:[0-9a-f]{64}/.exec(url.pathname)?.[0];
+      if (url.pathname.includes("/raw/") || digest === raw.descriptor.digest) {
+        return answer(response, 200, raw.bytes, {
+          "content-type": "text/plain",
+          "content-length": raw.bytes.length,
+          "docker-content-digest": raw.descriptor.digest,
+          "ratelimit-limit": "10",
+          "docker-ratelimit-source": "me\u009b31m",
+        });
+      }
       if (url.pathname.includes("/manifests/")) {
         const { bytes, descriptor } = await memory.getManifest(app, v1);
         return answer(response, 200, bytes, { "content-type": descriptor.mediaType, "content-length": bytes.length });
@@ -620,21 +637,72 @@ describe("hostile registries", () => {
       const content = await memory.getBlob(app, digest as `sha256:${string}` as never);
       answer(response, 200, await content.bytes());
     });
+    const steering = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+    const { host } = server;
+    const store = ["--store", join(await temporary(), "store")];
+    const name = `${host}/app:v1`;
+    const config = plain.blobs[0]!;
     for (const args of [
-      ["ls", `${server.host}/app`],
-      ["inspect", `${server.host}/app:v1`],
-      ["referrers", `${server.host}/app:v1`],
-      ["digest", `${server.host}/app:absent`],
-      ["digest", `--debug`, `${server.host}/app:absent`],
-      ["inspect", "--json", `${server.host}/app:v1`],
-      ["explain", `${server.host}/app:v1`],
-      ["pull", "--store", await temporary(), `${server.host}/${hostile}`],
+      ["ls", `${host}/app`],
+      ["ls", "--json", `${host}/app`],
+      ["inspect", name],
+      ["inspect", "--json", name],
+      ["manifest", "--json", name],
+      ["config", "--json", name],
+      ["manifest", "--json", `${host}/raw:v1`],
+      ["referrers", name],
+      ["referrers", "--json", name],
+      ["digest", `${host}/app:absent`],
+      ["digest", "--debug", `${host}/app:absent`],
+      ["ratelimit", `${host}/raw:v1`],
+      ["ratelimit", "--json", `${host}/raw:v1`],
+      ["explain", name],
+      ["explain", "--json", "--cert-dir", `/nonexistent${hostile}`, name],
+      ["pull", ...store, `${host}/${hostile}`],
+      ["pull", ...store, "--progress", "json", "--json", name],
+      ["unpack", ...store, "--json", name, join(await temporary(), `root${hostile}`)],
+      ["unpack", ...store, name, join(await temporary(), `root${hostile}`)],
+      ["images", "label", ...store, "--json", name, `team=${hostile}`],
+      ["images", "label", ...store, name, `team=${hostile}`],
+      ["images", "ls", ...store, "--json"],
+      ["images", "ls", ...store],
+      ["images", "fsck", ...store, "--json"],
+      ["images", "gc", ...store, "--json"],
+      ["serve", "--listen", hostile, "memory:"],
+      ["pull", "--limit", hostile, name],
+      [hostile],
+      ["rm", "--json", `${host}/absent:${hostile}`],
     ]) {
       const { stdout, stderr } = await gantry(args);
-      expect(`${args[0]}: ${stdout}${stderr}`).not.toMatch(
-        /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/,
-      );
+      expect(`${args.join(" ")}: ${stdout}${stderr}`.slice(args.join(" ").length)).not.toMatch(steering);
+      if (args.includes("--json") && stdout !== "") JSON.parse(stdout);
     }
+    const noJson = await gantry(["manifest", "--json", `${host}/raw:v1`]);
+    expect([noJson.code, noJson.stderr]).toEqual([5, expect.stringMatching(/is not JSON; leave --json out/)]);
+    expect(noJson.stderr.trim().split("\n")).toHaveLength(1);
+    // Bytes that are printed as they are reach a file or a pipe so, and a terminal escaped.
+    for (const [args, bytes] of [
+      [["manifest", name], annotated.bytes],
+      [["config", name], config.bytes],
+      [["manifest", `${host}/raw:v1`], raw.bytes],
+      [["blob", `${host}/app@${raw.descriptor.digest}`], raw.bytes],
+    ] as const) {
+      expect((await gantry(args)).stdout).toBe(bytes.toString());
+      if (noTerminal) continue;
+      const { code, screen } = await onTerminal(args);
+      expect([args, code]).toEqual([args, 0]);
+      expect(screen.replaceAll("\t", "")).not.toMatch(steering);
+      expect(screen).toContain(String(bytes).slice(0, 6));
+      expect(screen).toContain("\\x9b31m\\u202e\\u061c\\u2066");
+    }
+    const said: string[] = [];
+    const stderr = { write: (text: string) => said.push(text) } as unknown as NodeJS.WriteStream;
+    for (const mode of ["json", "plain"] as const) {
+      printer(mode, stderr).progress?.({ type: "message", level: "warning", text: `a\n${hostile}` });
+    }
+    expect(said).toHaveLength(2);
+    for (const line of said) expect(line.replace(/\n$/, "")).not.toMatch(/[\n\u0000-\u001f\u007f-\u009f\u061c\u202e]/);
+    expect(JSON.parse(said[0]!).text).toBe(`a\n${hostile}`);
   });
 
   test("M4 a digest beside a tag wins, whatever the tag names, here and there", async () => {

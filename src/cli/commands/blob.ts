@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import { buildCommand, type Command } from "@stricli/core";
 import { blob } from "../../verbs/repository.ts";
 import type { Context } from "../context.ts";
 import { parseLocation } from "../location.ts";
-import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { contentHelp, type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
 const { platform: _platform, json: _json, ...flags } = lookFlags;
@@ -11,8 +10,7 @@ const { platform: _platform, json: _json, ...flags } = lookFlags;
 export const blobCommand: Command<Context> = buildCommand({
   docs: {
     brief: "Print a blob, verified",
-    fullDescription:
-      "The last bytes come only when size and digest are proved: where the command ends with 0, all that it printed is right.",
+    fullDescription: `The last bytes come only when size and digest are proved: where the command ends with 0, all that it printed is right. ${contentHelp}`,
   },
   parameters: {
     flags,
@@ -24,16 +22,8 @@ export const blobCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, given: Omit<LookFlags, "platform" | "json">, location: string) {
-    const { stdout } = this.process;
     return session(this, given, (io) =>
-      blob(
-        location,
-        async (chunk) => {
-          // The chunk is only lent to us.
-          if (!stdout.write(Buffer.from(chunk))) await once(stdout, "drain", { signal: io.signal });
-        },
-        lookOptions({ ...given, json: false }, io),
-      ),
+      blob(location, (chunk) => io.content(chunk), lookOptions({ ...given, json: false }, io)),
     );
   },
 });

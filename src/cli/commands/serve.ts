@@ -74,7 +74,7 @@ export const serveCommand: Command<Context> = buildCommand({
         onError,
       });
       if (flags.json) json({ registry: registry.name, host: service.host });
-      else print(`serving ${registry.name} on http://${service.host}\n`);
+      else print(`serving ${printable(registry.name)} on http://${service.host}\n`);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       await service.close();
     });

@@ -84,7 +84,7 @@ export const unpackCommand: Command<Context> = buildCommand({
       for (const warning of result.warnings) stderr.write(`warning: ${printable(warning)}\n`);
       if (flags.json) return json(result);
       if (flags.progress !== "none")
-        stderr.write(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
+        stderr.write(`${printable(rootfs)}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
       print(`${result.digest}\n`);
     });
   },

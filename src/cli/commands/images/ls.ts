@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { buildCommand, type Command } from "@stricli/core";
-import { formatBytes, printable } from "../../../base/text.ts";
+import { formatBytes, printable, printableJson } from "../../../base/text.ts";
 import { Derived } from "../../../store/derived.ts";
 import { blobListings, defaultStoreDirectory, derivedFile, nameListings } from "../../../store/directory.ts";
 import type { ListedImage } from "../../../verbs/images.ts";
@@ -55,7 +55,7 @@ async function listing(flags: Flags, io: Session): Promise<string> {
       import("../../../verbs/images.ts"),
     ]);
     const images = await listImages(openStore(flags, io), flags.filter);
-    return flags.json ? `${JSON.stringify(images, null, 2)}\n` : table(images);
+    return flags.json ? `${printableJson(images)}\n` : table(images);
   };
   const directory = flags.store ?? defaultStoreDirectory();
   const namespace = flags.namespace ?? (process.env["GANTRY_NAMESPACE"] || "default");

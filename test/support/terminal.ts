@@ -1,0 +1,40 @@
+import { spawn } from "node:child_process";
+import { main } from "./peers.ts";
+
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/**
+ * Runs the built command on a terminal of its own, which `script` of util-linux makes. What is typed is sent when what
+ * it answers has been shown; stdout and stderr are one, as on a screen.
+ */
+export function onTerminal(
+  args: readonly string[],
+  options: {
+    readonly env?: NodeJS.ProcessEnv;
+    readonly typed?: readonly (readonly [prompt: string, answer: string])[];
+  } = {},
+): Promise<{ readonly code: number; readonly screen: string }> {
+  const command = [process.execPath, main, ...args].map(quote).join(" ");
+  return new Promise((resolve, reject) => {
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
+      env: { ...process.env, TERM: "dumb", ...options.env },
+    });
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+    const waiting = [...(options.typed ?? [])];
+    let screen = "";
+    let seen = 0;
+    child.stdout.on("data", (data: Buffer) => {
+      screen += data.toString();
+      const [next] = waiting;
+      const at = next ? screen.indexOf(next[0], seen) : -1;
+      if (!next || at < 0) return;
+      waiting.shift();
+      seen = at + next[0].length;
+      child.stdin.write(next[1]);
+    });
+    child.on("error", reject).on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? 137, screen: screen.replaceAll("\r\n", "\n") });
+    });
+  });
+}
