@@ -1,4 +1,4 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { authFiles, removeLogin, saveLogin } from "../config/auth-file.ts";
 import { secretFault, usernameFault } from "../config/credentials.ts";
 import { parseHost } from "../reference/reference.ts";
@@ -56,6 +56,13 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   const client = connect(host, { ...connectOptions(options), credentials });
   try {
     await client.ping({ signal });
+  } catch (error) {
+    if (!checked || !isGantryError(error, "UNAUTHORIZED", "DENIED")) throw error;
+    throw new GantryError(
+      error.code,
+      `the registry ${host} refused this username and password; nothing was kept (${error.details["status"]} from ${error.details["url"]})`,
+      { cause: error, details: error.details },
+    );
   } finally {
     await client.close();
   }

@@ -34,7 +34,7 @@ export function onTerminal(
     });
     child.on("error", reject).on("close", (code) => {
       clearTimeout(timer);
-      resolve({ code: code ?? 137, screen: screen.replaceAll("\r\n", "\n") });
+      resolve({ code: code ?? 137, screen: screen.replace(/\r+\n/g, "\n") });
     });
   });
 }

@@ -1,0 +1,70 @@
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import { GantryError } from "../base/error.ts";
+
+export interface Question {
+  readonly prompt: string;
+  /** What is typed is not shown. */
+  readonly hidden?: boolean | undefined;
+}
+
+export interface Terminal {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stderr: NodeJS.WriteStream;
+}
+
+/** Whether there is a terminal to ask on. */
+export const canAsk = ({ stdin, stderr }: Terminal): boolean => stdin.isTTY === true && stderr.isTTY === true;
+
+/**
+ * Asks questions on the terminal, one after the other. Lines are taken as they come and not awaited: of two that are
+ * pasted at once, the second must be hidden before it is read.
+ * @throws USAGE where the terminal ends before the last answer, the signal's reason
+ */
+export function ask(questions: readonly Question[], terminal: Terminal, signal: AbortSignal): Promise<string[]> {
+  const { stdin, stderr } = terminal;
+  return new Promise((resolve, reject) => {
+    const answers: string[] = [];
+    let hidden = false;
+    const output = new Writable({
+      write(chunk, _encoding, done) {
+        if (!hidden) stderr.write(chunk);
+        done();
+      },
+    });
+    // With `terminal` it is readline that shows what is typed, and the terminal itself does not.
+    const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
+    const end = (settle: () => void): void => {
+      signal.removeEventListener("abort", onAbort);
+      lines.removeAllListeners("close").close();
+      settle();
+    };
+    const onAbort = (): void => {
+      stderr.write("\n");
+      end(() => reject(signal.reason));
+    };
+    const askNext = (): void => {
+      const question = questions[answers.length];
+      if (!question) return end(() => resolve(answers));
+      hidden = false;
+      lines.setPrompt(question.prompt);
+      lines.prompt();
+      hidden = question.hidden ?? false;
+    };
+    lines.on("line", (line) => {
+      if (answers.length === questions.length) return;
+      answers.push(line);
+      if (hidden) stderr.write("\n");
+      askNext();
+    });
+    // The terminal does not send signals while readline has it.
+    lines.on("SIGINT", () => void process.kill(process.pid, "SIGINT"));
+    lines.on("close", () => {
+      stderr.write("\n");
+      end(() => reject(new GantryError("USAGE", "the input ended before everything was answered")));
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else askNext();
+  });
+}
