@@ -29,13 +29,13 @@ const config: UserConfig = defineConfig({
         { name: "archive", test: /src\/(?:(?:tar|compression|layer)\/(?!worker|index)|sys\/native).*(?<!\.d)\.ts$/ },
         {
           name: "remote",
-          test: /src\/(?:transport|transfer|registry\/(?:remote|memory|routed)|config(?=\/routes))\/(?!index\.ts).*(?<!\.d)\.ts$/,
+          test: /src\/(?:(?:transport|transfer|registry\/(?:remote|memory|routed)|config(?=\/routes))\/(?!index\.ts).*|registry\/(?:session|identity))(?<!\.d)\.ts$/,
           priority: 1,
         },
         {
           name: "engine",
           priority: 2,
-          test: /src\/(?:content|images|registry(?!\/(?:remote|memory|cache|routed)\/|\/client)|store)\/(?!index\.ts|derived\.|directory\.|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
+          test: /src\/(?:content|images|registry(?!\/(?:remote|memory|cache|routed)\/|\/(?:client|session|identity))|store)\/(?!index\.ts|derived\.|directory\.|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
         },
         {
           name: "routes",

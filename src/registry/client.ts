@@ -1,11 +1,12 @@
-import { LRUCache } from "lru-cache";
 import { hubProxyEndpoints } from "../config/hub-proxy.ts";
 import type { Endpoint, RouteSource } from "../config/routes.ts";
 import { parseHost, parseRepoName, type RepoName } from "../reference/reference.ts";
 import { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
+import { entriesOf } from "./identity.ts";
 import type { Registry } from "./registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";
 import { type ConnectOptions, connect } from "./routed/routed.ts";
+import { processSession } from "./session.ts";
 
 export interface ClientOptions extends ConnectOptions {
   readonly cache?: RegistryCacheOptions;
@@ -15,12 +16,6 @@ export interface ClientOptions extends ConnectOptions {
 export function remote(host: string, options: RemoteOptions = {}): RemoteRegistry {
   return new RemoteRegistry(parseHost(host), options);
 }
-
-/** So many are kept; one that is dropped still works for whoever has it. */
-const MAX_CLIENTS = 64;
-const clients = new LRUCache<string, Registry>({ max: MAX_CLIENTS });
-const identities = new WeakMap<object, number>();
-let lastIdentity = 0;
 
 /**
  * The client of a registry that this process shares: what was seen is remembered, requests are bounded and repeated,
@@ -32,12 +27,13 @@ let lastIdentity = 0;
 export function client(host: string, options: ClientOptions = {}): Registry {
   const name = parseHost(host);
   const proxy = options.routes ? undefined : hubProxy(name);
-  const key = `${name} ${proxy?.url ?? ""} ${optionsKey(options)}`;
-  const known = clients.get(key);
-  if (known) return known;
   const { cache, ...rest } = options;
+  const { session = processSession, ...own } = rest;
+  const key = JSON.stringify([name, proxy?.url, cache && entriesOf(cache), entriesOf(own)]);
+  const known = session.clients.get(key);
+  if (known) return known;
   const made = registryCache(connect(name, { ...rest, ...(proxy && { routes: proxy.routes }) }), cache);
-  clients.set(key, made);
+  session.clients.set(key, made);
   return made;
 }
 
@@ -49,34 +45,4 @@ function hubProxy(host: string): { readonly url: string; readonly routes: RouteS
   const [first] = endpoints(parseRepoName("library/any")) ?? [];
   if (!first?.url) return undefined;
   return { url: first.url.href, routes: { routes: async (_host, repo) => ({ endpoints: endpoints(repo) ?? [] }) } };
-}
-
-/** Options are the same where their values are, and their functions and objects with behaviour are the same ones. */
-function optionsKey(options: ClientOptions): string {
-  const parts = Object.entries(options)
-    .filter(([, value]) => value !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(parts.map(([name, value]) => [name, keyOf(value)]));
-}
-
-function keyOf(value: unknown): unknown {
-  if (typeof value === "function") return identityOf(value);
-  if (typeof value !== "object" || value === null) return value;
-  if (value instanceof URL) return value.href;
-  if (Array.isArray(value)) return value.map(keyOf);
-  const plain = Object.getPrototypeOf(value) === Object.prototype;
-  if (!plain || Object.values(value).some((item) => typeof item === "function")) return identityOf(value);
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, item]) => [name, keyOf(item)]);
-}
-
-function identityOf(value: object): string {
-  let identity = identities.get(value);
-  if (identity === undefined) {
-    lastIdentity += 1;
-    identity = lastIdentity;
-    identities.set(value, identity);
-  }
-  return `#${identity}`;
 }

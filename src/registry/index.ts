@@ -21,3 +21,4 @@ export {
 export { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";
 export { fileUploads, type UploadMemory, userUploads } from "./remote/sessions.ts";
 export { type ConnectOptions, connect, RoutedRegistry } from "./routed/routed.ts";
+export { ClientSession } from "./session.ts";

@@ -14,14 +14,17 @@ export interface ClientCertificate {
 /** What TLS goes by. */
 export interface TlsOptions {
   /** The certificates to trust, as PEM; asked when TLS is first spoken. Default: those of Node. */
-  readonly ca?: () => Promise<readonly string[] | undefined>;
-  /** Shown to the registry itself and to nobody else. */
-  readonly clientCertificate?: () => Promise<ClientCertificate | undefined>;
+  readonly ca?: (() => Promise<readonly string[] | undefined>) | undefined;
+  /** Shown to the registry itself and to no other host. */
+  readonly clientCertificate?: (() => Promise<ClientCertificate | undefined>) | undefined;
   /** Believe whatever certificate the registry itself shows; others are checked all the same. */
-  readonly skipVerify?: boolean;
+  readonly skipVerify?: boolean | undefined;
   /** The proxy for a URL. Default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. */
-  readonly proxy?: (url: URL) => URL | undefined;
+  readonly proxy?: ((url: URL) => URL | undefined) | undefined;
 }
+
+/** How long idle connections are kept that no client uses. Shorter than the 5 s after which Node's servers close them. */
+const IDLE_MS = 4_000;
 
 /** How one request is to be connected. */
 export interface Route {
@@ -37,15 +40,47 @@ export interface Connection {
   readonly proxy: URL | undefined;
 }
 
-/** The agents of one transport: sockets are shared only between requests that may see the same secrets. */
+/**
+ * The agents of transports that have one identity: sockets are shared only between requests that may see the same
+ * secrets. Idle sockets do not keep the process alive.
+ */
 export class Connections {
   readonly #options: TlsOptions;
   readonly #agents = new Map<string, HttpAgent>();
   readonly #contexts = new Map<boolean, Promise<SecureContext>>();
+  /** Where hosts were found when they were first connected to. */
+  readonly #found = new Map<string, "private" | "public">();
   #certificate: Promise<ClientCertificate | undefined> | undefined;
+  #users = 0;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(options: TlsOptions) {
     this.#options = options;
+  }
+
+  /** Counts one more user. @returns ends that use; the last one closes everything, at once or after a while */
+  use(): (keepIdle: boolean) => void {
+    clearTimeout(this.#idle);
+    this.#users += 1;
+    let using = true;
+    return (keepIdle) => {
+      if (!using) return;
+      using = false;
+      this.#users -= 1;
+      if (this.#users > 0) return;
+      if (keepIdle) this.#idle = setTimeout(() => this.close(), IDLE_MS).unref();
+      else this.close();
+    };
+  }
+
+  /** Where a host was found; undefined where it was not connected to yet. */
+  found(hostname: string): "private" | "public" | undefined {
+    return this.#found.get(hostname);
+  }
+
+  /** A name that was found outside stays outside, whatever it resolves to later. */
+  noteAddress(hostname: string, address: string): void {
+    if (!this.#found.has(hostname)) this.#found.set(hostname, isPrivateAddress(address) ? "private" : "public");
   }
 
   async to(url: URL, route: Route): Promise<Connection> {
@@ -53,7 +88,8 @@ export class Connections {
     const secure = url.protocol === "https:";
     // A proxy resolves names itself; all that can be looked at then is what was written.
     const guarded = route.publicOnly && !proxy;
-    const key = [url.protocol, route.own, guarded, proxy?.href ?? ""].join(" ");
+    // Without TLS a socket has nothing of its own to show or to believe.
+    const key = [url.protocol, secure && route.own, guarded, proxy?.href ?? ""].join(" ");
     const tls = secure && {
       secureContext: await this.#context(route.own),
       ...(route.own && this.#options.skipVerify && { rejectUnauthorized: false }),
@@ -112,9 +148,14 @@ export class Connections {
     }
   }
 
+  /** Closes all sockets and forgets what was read; the next request starts anew. */
   close(): void {
+    clearTimeout(this.#idle);
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
+    this.#contexts.clear();
+    this.#found.clear();
+    this.#certificate = undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits } from "../base/limits.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
 import type { HttpResponse } from "./transport.ts";
@@ -128,7 +128,10 @@ export class Incoming implements HttpResponse, Body {
     });
   }
 
-  #cut(): GantryError<"TRANSFER_INTERRUPTED"> {
+  #cut(): GantryError {
+    const { errored } = this.#message;
+    // Why it was ended, where that was our own doing.
+    if (isGantryError(errored)) return errored;
     return new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: the connection ended before the data did`);
   }
 

@@ -14,7 +14,7 @@ export const hubRate: Rate = { perMinute: 300, burst: 300 };
  * that count against one quota.
  */
 export class RateLimiter {
-  readonly #rate: Rate;
+  #rate: Rate;
   #permits: number;
   #filled = performance.now();
   #closedUntil = 0;
@@ -26,14 +26,28 @@ export class RateLimiter {
     this.#permits = rate.burst;
   }
 
-  /** Milliseconds until there is a permit. */
-  get wait(): number {
+  /** From now on it is this rate; permits that were taken stay taken. */
+  setRate(rate: Rate): void {
+    this.#fill();
+    const taken = this.#rate.burst === Number.POSITIVE_INFINITY ? 0 : this.#rate.burst - this.#permits;
+    this.#permits = rate.burst - taken;
+    this.#filled = performance.now();
+    this.#rate = rate;
+  }
+
+  #fill(): void {
     const now = performance.now();
     const { perMinute, burst } = this.#rate;
-    if (burst !== Number.POSITIVE_INFINITY) {
-      this.#permits = Math.min(burst, this.#permits + ((now - this.#filled) / 60_000) * perMinute);
-      this.#filled = now;
-    }
+    if (burst === Number.POSITIVE_INFINITY) return;
+    this.#permits = Math.min(burst, this.#permits + ((now - this.#filled) / 60_000) * perMinute);
+    this.#filled = now;
+  }
+
+  /** Milliseconds until there is a permit. */
+  get wait(): number {
+    this.#fill();
+    const now = performance.now();
+    const { perMinute } = this.#rate;
     const refill = this.#permits >= 1 ? 0 : ((1 - this.#permits) / perMinute) * 60_000;
     return Math.max(0, this.#closedUntil - now, refill);
   }

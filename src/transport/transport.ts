@@ -109,17 +109,21 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #slots = new Map<string, Semaphore>();
   readonly #connections: Connections;
+  /** Ends our use of the connections; absent where we do not use them now. */
+  #release: ((keepIdle: boolean) => void) | undefined;
   readonly #limiter: RateLimiter;
   #closing = closing();
-  /** Where hosts were found when they were first connected to. */
-  readonly #found = new Map<string, "private" | "public">();
+  #ended: GantryError | undefined;
+  /** Requests without an answer, and answers that are not read to their end. */
+  readonly #live = new Set<{ destroy(error: Error): unknown }>();
   /** What was sent: no server that says it back is quoted. */
   readonly #secrets = new Secrets();
 
-  constructor(options: TransportOptions = {}) {
+  /** @param connections those of all transports of this identity. Default: connections of its own */
+  constructor(options: TransportOptions = {}, connections: Connections = new Connections(options)) {
     this.#options = options;
     this.limits = options.limits ?? defaultLimits;
-    this.#connections = new Connections(options);
+    this.#connections = connections;
     this.#limiter = options.limiter ?? new RateLimiter();
     for (const value of Object.values(options.headers ?? {})) this.#secrets.add(value);
   }
@@ -131,6 +135,11 @@ export class Transport {
 
   warn(text: string): void {
     this.#options.progress?.({ type: "message", level: "warning", text });
+  }
+
+  /** Whether something failed because this very client was closed. */
+  endedBy(error: unknown): boolean {
+    return error !== undefined && error === this.#ended;
   }
 
   /** What a server said, as it may be shown. */
@@ -147,16 +156,18 @@ export class Transport {
 
   /** Whether a host is at a private address, by what it is called or by where it was found. */
   isPrivate(hostname: string): boolean {
-    return isPrivateAddress(hostname) || this.#found.get(hostname) === "private";
+    return isPrivateAddress(hostname) || this.#connections.found(hostname) === "private";
   }
 
   async send(asked: HttpRequest): Promise<HttpResponse> {
-    // What nobody else can stop ends when this is closed.
-    const request = asked.signal ? asked : { ...asked, signal: this.#closing.signal };
+    const closed = this.#closing.signal;
+    // What no other signal can stop ends when this is closed.
+    const request: StoppableRequest = { ...asked, signal: asked.signal ?? closed, closed };
     const repeatable = request.repeatable ?? (request.method === "GET" || request.method === "HEAD");
     const tries = this.#options.attempts ?? 3;
     const host = this.redact(request.url.host);
     for (let attempt = 1; ; attempt += 1) {
+      closed.throwIfAborted();
       try {
         await this.#limiter.take((ms) => {
           if (ms >= TELL_MS) this.warn(`${host} takes no more requests now; waiting ${(ms / 1000).toFixed(1)} s`);
@@ -174,7 +185,8 @@ export class Transport {
         this.warn(`${host} answered ${response.status}; trying again in ${(wait / 1000).toFixed(1)} s`);
         await sleep(wait, request.signal);
       } catch (error) {
-        request.signal?.throwIfAborted();
+        request.signal.throwIfAborted();
+        closed.throwIfAborted();
         if (!repeatable || attempt >= tries || !isGantryError(error, "CONNECTION_FAILED", "TIMEOUT")) throw error;
         const wait = this.#backoff(attempt);
         this.warn(`${error.message}; trying again in ${(wait / 1000).toFixed(1)} s`);
@@ -210,7 +222,7 @@ export class Transport {
     );
   }
 
-  async #follow(request: HttpRequest): Promise<HttpResponse> {
+  async #follow(request: StoppableRequest): Promise<HttpResponse> {
     const home = this.#options.home ?? request.url.host;
     let url = request.url;
     let left = false;
@@ -220,7 +232,9 @@ export class Transport {
       const isHome = new URL(`${url.protocol}//${home}/`).host === url.host;
       const own = !left && isHome && !request.anonymous;
       // A name that was found outside stays outside, whatever it resolves to later.
-      const publicOnly = isHome ? this.#found.get(hostnameOf(home)) === "public" : !this.isPrivate(hostnameOf(home));
+      const publicOnly = isHome
+        ? this.#connections.found(hostnameOf(home)) === "public"
+        : !this.isPrivate(hostnameOf(home));
       const response = await this.#once({ ...request, url }, { own, publicOnly, left });
       if (own) this.rateLimit = readRateLimit(response.headers, this.redact) ?? this.rateLimit;
       if (!REDIRECT_STATUS.has(response.status) || (request.method !== "GET" && request.method !== "HEAD"))
@@ -233,7 +247,7 @@ export class Transport {
     }
   }
 
-  async #once(request: HttpRequest, route: RequestRoute): Promise<HttpResponse> {
+  async #once(request: StoppableRequest, route: RequestRoute): Promise<HttpResponse> {
     // A copy within one registry reads and writes at the same time, and needs tokens meanwhile: none waits for the others.
     const kind = request.body && "pump" in request.body ? "up" : request.streams ? "down" : "short";
     const release = await this.#slot(`${kind} ${request.url.host}`).acquire(request.signal);
@@ -254,10 +268,12 @@ export class Transport {
     return slot;
   }
 
-  async #exchange(request: HttpRequest, route: RequestRoute, release: () => void): Promise<HttpResponse> {
+  async #exchange(request: StoppableRequest, route: RequestRoute, release: () => void): Promise<HttpResponse> {
+    const { signal, closed } = request;
+    closed.throwIfAborted();
+    this.#release ??= this.#connections.use();
     const { request: start, options: how, proxy } = await this.#connections.to(request.url, route);
-    const stop = new AbortController();
-    const signal = request.signal ? AbortSignal.any([request.signal, stop.signal]) : stop.signal;
+    closed.throwIfAborted();
     const { body } = request;
     const length = body && ("pump" in body ? body.size : body.byteLength);
     const options: RequestOptions = {
@@ -279,6 +295,8 @@ export class Transport {
     const started = performance.now();
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = startable(() => start(request.url, options), asked);
+      this.#live.add(outgoing);
+      outgoing.once("close", () => this.#live.delete(outgoing));
       const timeout = (this.#options.headerTimeout ?? 30_000) + (request.patience ?? 0);
       let timer: NodeJS.Timeout | undefined;
       let settled = false;
@@ -306,7 +324,10 @@ export class Transport {
       });
       outgoing.on("response", (incoming: IncomingMessage) => {
         settle();
-        // Nobody reads the rest of a body that has been answered already.
+        this.#live.delete(outgoing);
+        this.#live.add(incoming);
+        incoming.once("close", () => this.#live.delete(incoming));
+        // No peer reads the rest of a body that has been answered already.
         incoming.once("end", () => {
           if (!outgoing.writableEnded) outgoing.destroy();
         });
@@ -359,9 +380,7 @@ export class Transport {
     // Behind a proxy it is the proxy's address that we see.
     const { remoteAddress } = response.socket;
     const { hostname } = request.url;
-    if (!proxy && remoteAddress && !this.#found.has(hostname)) {
-      this.#found.set(hostname, isPrivateAddress(remoteAddress) ? "private" : "public");
-    }
+    if (!proxy && remoteAddress) this.#connections.noteAddress(hostname, remoteAddress);
     const isPrivate = this.isPrivate(hostnameOf(this.#options.home ?? request.url.host));
     return new Incoming(response, {
       url: request.url,
@@ -374,12 +393,25 @@ export class Transport {
     });
   }
 
-  /** Closes connections, and ends what is asked without a signal of its own. It can be used again. */
-  async close(): Promise<void> {
-    this.#closing.abort(new GantryError("CONNECTION_FAILED", "the client was closed"));
+  /**
+   * Ends its requests, and the bodies that are read of them; what others do over the same connections goes on. It can be
+   * used again.
+   * @param options keepIdle: leave idle connections open for a moment, for the next that wants them
+   */
+  async close(options: { readonly keepIdle?: boolean | undefined } = {}): Promise<void> {
+    const reason = new GantryError("CONNECTION_FAILED", "the client was closed", { details: { closed: true } });
+    this.#ended = reason;
+    this.#closing.abort(reason);
     this.#closing = closing();
-    this.#connections.close();
+    for (const live of [...this.#live]) live.destroy(reason);
+    this.#release?.(options.keepIdle === true);
+    this.#release = undefined;
   }
+}
+
+/** Whether a request failed because its own client was closed. */
+export function isClosed(error: unknown): boolean {
+  return isGantryError(error, "CONNECTION_FAILED") && error.details["closed"] === true;
 }
 
 async function hopAfter(response: HttpResponse, url: URL): Promise<URL> {
@@ -390,6 +422,9 @@ async function hopAfter(response: HttpResponse, url: URL): Promise<URL> {
     throw error;
   }
 }
+
+/** A request with all that can end it: the signal of its caller, and that its client is closed. */
+type StoppableRequest = HttpRequest & { readonly signal: AbortSignal; readonly closed: AbortSignal };
 
 interface RequestRoute extends Route {
   /** Whether a redirect led away from the origin that the request was for, at any time. */

@@ -45,7 +45,9 @@ export function open(location: string, options: OpenOptions = {}): Opened {
   if (location.startsWith(storePrefix)) return openStore(location, options);
   const reference = registryReference(location);
   const registry = connect(reference.host, connectOptions(options));
-  return opened("registry", registry, reference.repository, location, reference.wanted, () => registry.close());
+  // What comes next in this process finds the connections still open.
+  const close = (): Promise<void> => registry.close({ keepIdle: true });
+  return opened("registry", registry, reference.repository, location, reference.wanted, close);
 }
 
 function openLayout(location: string, options: OpenOptions): Opened {

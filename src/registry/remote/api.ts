@@ -2,9 +2,16 @@ import { isGantryError } from "../../base/error.ts";
 import { apiHost, type RepoName } from "../../reference/reference.ts";
 import { parseDigest } from "../../spec/digest.ts";
 import { isLoopback } from "../../transport/addresses.ts";
-import { hubRate, type Rate, RateLimiter } from "../../transport/rate.ts";
-import { type HttpRequest, type HttpResponse, Transport, type TransportOptions } from "../../transport/transport.ts";
+import type { Rate } from "../../transport/rate.ts";
+import {
+  type HttpRequest,
+  type HttpResponse,
+  isClosed,
+  Transport,
+  type TransportOptions,
+} from "../../transport/transport.ts";
 import type { CallOptions } from "../registry.ts";
+import { type ClientSession, processSession } from "../session.ts";
 import { Authenticator, type AuthenticatorOptions } from "./auth.ts";
 import { responseError } from "./errors.ts";
 import type { UploadMemory } from "./sessions.ts";
@@ -22,10 +29,15 @@ export interface RemoteOptions extends Omit<TransportOptions, "home">, Authentic
   readonly endpoint?: URL;
   /** Sent with each request that reads, as mirrors want to know whom they stand for (`ns=docker.io`). */
   readonly namespace?: string;
-  /** Requests that the registry may be asked, a minute and at once. Default: 300 for docker.io, else no bound. */
-  readonly rate?: Rate;
+  /**
+   * Requests that the registry may be asked, a minute and at once, by all of the session. Default: 300 for docker.io,
+   * else no bound.
+   */
+  readonly rate?: Rate | undefined;
   /** Where unfinished uploads are remembered, so that the next process goes on with them. Default: nowhere. */
   readonly uploads?: UploadMemory;
+  /** What the limiter, the tokens and the connections are shared with. Default: all of this process. */
+  readonly session?: ClientSession | undefined;
 }
 
 /** What a 404 without a code means. */
@@ -36,33 +48,32 @@ export class Api {
   readonly name: string;
   readonly transport: Transport;
   readonly #options: RemoteOptions;
+  readonly #session: ClientSession;
+  readonly #identity: string;
   #base: Promise<{ url: URL; auth: Authenticator }> | undefined;
 
   /** @param host host with optional port, as in a reference: `docker.io`, `127.0.0.1:5000` */
   constructor(host: string, options: RemoteOptions = {}) {
     this.name = host;
-    const { caFiles, ca, insecure, skipVerify, rate } = options;
-    const trusted = async (): Promise<readonly string[] | undefined> => {
-      if (!caFiles) return ca?.();
-      const { trustedCertificates } = await import("../../config/certificates.ts");
-      return [...(await trustedCertificates(caFiles)), ...((await ca?.()) ?? [])];
-    };
-    const bound = rate ?? (host === "docker.io" ? hubRate : undefined);
-    this.transport = new Transport({
-      ...options,
-      home: options.endpoint?.host ?? apiHost(host),
-      ca: trusted,
-      skipVerify: skipVerify === true || insecure === true,
-      ...(bound && { limiter: options.limiter ?? new RateLimiter(bound) }),
-    });
+    const home = options.endpoint?.host ?? apiHost(host);
+    const session = options.session ?? processSession;
+    const { connections, identity } = session.connections({ ...options, name: host, home });
+    const limiter = options.limiter ?? session.limiter(home, options.rate);
+    this.transport = new Transport({ ...options, home, limiter }, connections);
     this.#options = options;
+    this.#session = session;
+    this.#identity = identity;
   }
 
   /** Where the API is, found out at the first use. */
   connect(): Promise<{ url: URL; auth: Authenticator }> {
     this.#base ??= this.#probe().then((url) => ({
       url,
-      auth: new Authenticator(this.name, url, this.transport, this.#options),
+      auth: new Authenticator(this.name, url, this.transport, {
+        ...this.#options,
+        tokens: this.#session.tokens,
+        identity: this.#identity,
+      }),
     }));
     this.#base.catch(() => {
       this.#base = undefined;
@@ -83,6 +94,7 @@ export class Api {
       await response.discard();
       return response.status === 400 || response.url.protocol === "https:" ? https : plain;
     } catch (error) {
+      if (isClosed(error)) throw error;
       if (isGantryError(error, "INVALID_RESPONSE", "REDIRECT_REFUSED")) return https;
       if (isGantryError(error, "CONNECTION_FAILED") && (error.details["errno"] !== "ECONNREFUSED" || !plain.port)) {
         return https;
@@ -128,6 +140,7 @@ export class Api {
       else throw await responseError(response, this.transport, asked, missing, refused);
     }
     if (expected.includes(response.status)) return response;
+    if (response.status === 403 && sent !== undefined) auth.forget(scope, sent);
     throw await responseError(response, this.transport, asked, missing);
   }
 

@@ -1,17 +1,24 @@
-import { abortable, SingleFlight } from "../../base/async.ts";
+import { abortable } from "../../base/async.ts";
 import { GantryError } from "../../base/error.ts";
 import type { Credential, CredentialSource } from "../../config/credentials.ts";
 import { parseJsonObject } from "../../spec/json.ts";
 import { isPrivateAddress } from "../../transport/addresses.ts";
 import { redactUrl } from "../../transport/redact.ts";
-import type { HttpRequest, HttpResponse, Transport } from "../../transport/transport.ts";
+import { type HttpRequest, type HttpResponse, isClosed, type Transport } from "../../transport/transport.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
+import { TokenCache } from "./tokens.ts";
 
 export interface AuthenticatorOptions {
   /** Who is asked for credentials, once, when the registry asks for them. Default: nobody; requests are anonymous. */
   readonly credentials?: CredentialSource;
   /** Hosts of token servers that may be given a password though they are not of the registry's domain. */
   readonly trustedRealms?: readonly string[];
+}
+
+/** Where an authenticator keeps its tokens: with those of others, under the name of whoever it asks for. */
+interface SharedTokens {
+  readonly tokens: TokenCache;
+  readonly identity: string;
 }
 
 /** A search for credentials that several requests may wait for. */
@@ -32,30 +39,43 @@ export class Authenticator {
   /** The name that users know the registry by. */
   readonly #name: string;
   readonly #options: AuthenticatorOptions;
-  readonly #headers = new Map<string, { readonly header: string; readonly until: number }>();
-  readonly #tokens = new SingleFlight<boolean>();
+  readonly #tokens: TokenCache;
+  readonly #identity: string;
   readonly #found = new Map<string, Lookup>();
-  /** What a scope was last asked for, to ask again when a token has expired. */
-  readonly #challenges = new Map<string, Challenge>();
   /** Answers that do not depend on the scope, Basic or a token that was given to us, by repository. */
   readonly #fixed = new Map<string, string>();
 
-  constructor(name: string, registry: URL, transport: Transport, options: AuthenticatorOptions = {}) {
+  constructor(
+    name: string,
+    registry: URL,
+    transport: Transport,
+    options: AuthenticatorOptions & Partial<SharedTokens> = {},
+  ) {
     this.#name = name;
     this.#registry = registry;
+    this.#tokens = options.tokens ?? new TokenCache();
+    this.#identity = `${registry.origin} ${options.identity ?? ""}`;
     this.#transport = transport;
     this.#options = options;
   }
 
   /** The Authorization header to send for a scope, if an earlier challenge gave one. */
   header(scope: string): string | undefined {
-    const kept = this.#headers.get(scope);
-    return kept && kept.until > Date.now() ? kept.header : this.#fixed.get(repositoryOf(scope));
+    return this.#tokens.get(this.#key(scope)) ?? this.#fixed.get(repositoryOf(scope));
+  }
+
+  /** Drops a token with which we were not let in: the next one may be of somebody who is. */
+  forget(scope: string, header: string): void {
+    this.#tokens.delete(this.#key(scope), header);
+  }
+
+  #key(scope: string): string {
+    return `${this.#identity} ${scope}`;
   }
 
   /** Gets a new token where the last one has expired: before a body is sent that cannot be sent twice. */
   async renew(scope: string, signal?: AbortSignal): Promise<void> {
-    const challenge = this.#challenges.get(scope);
+    const challenge = this.#tokens.challenges.get(this.#key(scope));
     if (!challenge || this.header(scope) !== undefined) return;
     await this.#token(challenge, scope, await this.#credential(scope, signal), signal);
   }
@@ -76,8 +96,8 @@ export class Authenticator {
     if (credential?.kind === "registry") return this.#settle(scope, `Bearer ${credential.token}`, sent);
     const bearer = challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"]);
     if (bearer) {
-      this.#challenges.set(scope, bearer);
-      // Somebody else may have got a new one since this request was sent.
+      this.#tokens.challenges.set(this.#key(scope), bearer);
+      // Another request may have brought a new one since this one was sent.
       const newer = this.header(scope);
       if (newer !== undefined && newer !== sent) return true;
       return this.#token(bearer, scope, credential, signal);
@@ -120,17 +140,23 @@ export class Authenticator {
     }
   }
 
-  /** One request for a token serves all who need it for a scope at the same time. */
-  #token(
+  /** One request for a token serves all that need it for a scope at the same time. */
+  async #token(
     challenge: Challenge,
     scope: string,
     credential: Credential | undefined,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    return abortable(
-      this.#tokens.run(scope, () => this.#getToken(challenge, scope, credential)),
-      signal,
-    );
+    const key = this.#key(scope);
+    for (;;) {
+      const asked = this.#tokens.run(key, () => this.#getToken(challenge, scope, credential));
+      try {
+        return await abortable(asked, signal);
+      } catch (error) {
+        // Another client may have asked, and have been closed meanwhile.
+        if (!isClosed(error) || this.#transport.endedBy(error)) throw error;
+      }
+    }
   }
 
   async #getToken({ parameters }: Challenge, scope: string, credential: Credential | undefined): Promise<boolean> {
@@ -159,7 +185,7 @@ export class Authenticator {
     const what = `the token of ${this.#transport.redact(redactUrl(url))}`;
     const { header, expiresIn } = readToken(await answer.bytes(this.#transport.limits.tokenBytes, what), what);
     // A token is renewed a little early, for clocks that differ and requests on their way.
-    this.#headers.set(scope, { header, until: Date.now() + Math.max(5, expiresIn - 10) * 1000 });
+    this.#tokens.set(this.#key(scope), header, Math.max(5, expiresIn - 10) * 1000);
     return true;
   }
 

@@ -1,6 +1,6 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter } from "../../content/content.ts";
-import type { HttpResponse, Transport } from "../../transport/transport.ts";
+import { type HttpResponse, isClosed, type Transport } from "../../transport/transport.ts";
 import { parseContentRange } from "./content-range.ts";
 
 /** Asks for a blob from `offset` on. */
@@ -76,6 +76,7 @@ export class ResumingBody implements Body {
         await this.#response?.body.close();
         this.#response = undefined;
         linked.throwIfAborted();
+        if (isClosed(error)) throw error;
         // Who is wrong about parts may be right about the whole.
         const refused = isGantryError(error, "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR");
         if (ranges && delivered > 0 && refused && !(Number(error.details["status"]) >= 500)) {

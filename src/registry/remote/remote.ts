@@ -319,8 +319,13 @@ export class RemoteRegistry implements Registry {
     return listReferrers(this.#api, repo, digest, options);
   }
 
-  async close(): Promise<void> {
-    await this.#api.transport.close();
+  /**
+   * Ends what this client has under way. What other clients do over the same connections goes on; the last one closes
+   * them.
+   * @param options keepIdle: leave idle connections open for a moment, for the next client
+   */
+  async close(options: { readonly keepIdle?: boolean | undefined } = {}): Promise<void> {
+    await this.#api.transport.close(options);
   }
 }
 

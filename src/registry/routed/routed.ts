@@ -2,10 +2,11 @@ import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Capability, Endpoint, RouteSource } from "../../config/routes.ts";
 import { Content, type Expected } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
-import { parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
+import { apiHost, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import { hubRate, type RateLimit, RateLimiter } from "../../transport/rate.ts";
+import type { RateLimit, RateLimiter } from "../../transport/rate.ts";
+import { identified } from "../identity.ts";
 import {
   type BlobUpload,
   type CallOptions,
@@ -18,6 +19,7 @@ import {
   type UploadSession,
 } from "../registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "../remote/remote.ts";
+import { processSession } from "../session.ts";
 import { FailoverBody } from "./failover.ts";
 
 export interface ConnectOptions extends RemoteOptions {
@@ -61,8 +63,9 @@ export class RoutedRegistry implements Registry {
     this.name = host;
     this.#options = options;
     // A proxy of the Hub counts against the Hub's quota.
-    const rate = options.rate ?? (host === "docker.io" ? hubRate : undefined);
-    this.#limiter = options.limiter ?? (rate && new RateLimiter(rate));
+    const bounded = options.rate !== undefined || host === "docker.io";
+    const session = options.session ?? processSession;
+    this.#limiter = options.limiter ?? (bounded ? session.limiter(apiHost(host), options.rate) : undefined);
   }
 
   async #endpoints(repo: RepoName): Promise<readonly Endpoint[]> {
@@ -278,8 +281,9 @@ export class RoutedRegistry implements Registry {
     yield* found.list;
   }
 
-  async close(): Promise<void> {
-    for (const registry of this.#registries.values()) await registry.close();
+  /** @param options keepIdle: leave idle connections open for a moment, for the next client */
+  async close(options: { readonly keepIdle?: boolean | undefined } = {}): Promise<void> {
+    for (const registry of this.#registries.values()) await registry.close(options);
   }
 }
 
@@ -300,7 +304,10 @@ export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limi
     ...(own.clientCertificate
       ? { clientCertificate: own.clientCertificate }
       : pair && {
-          clientCertificate: async () => (await import("../../config/certificates.ts")).readClientCertificate(pair),
+          clientCertificate: identified(
+            async () => (await import("../../config/certificates.ts")).readClientCertificate(pair),
+            `the client certificate ${JSON.stringify([pair.cert, pair.key])}`,
+          ),
         }),
     ...(endpoint.url && { endpoint: endpoint.url }),
     ...(endpoint.namespace && { namespace: endpoint.namespace }),

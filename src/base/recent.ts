@@ -1,0 +1,46 @@
+/** A map that keeps what was used last, as much as there is room for. */
+export class RecentMap<V> {
+  readonly #entries = new Map<string, { readonly value: V; readonly weight: number }>();
+  readonly #room: number;
+  readonly #weigh: (value: V, key: string) => number;
+  #weight = 0;
+
+  /** @param room the sum of what `weigh` says of the entries; of their number, where it is left out */
+  constructor(room: number, weigh: (value: V, key: string) => number = () => 1) {
+    this.#room = room;
+    this.#weigh = weigh;
+  }
+
+  get(key: string): V | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.value;
+  }
+
+  set(key: string, value: V): void {
+    this.delete(key);
+    const weight = this.#weigh(value, key);
+    this.#entries.set(key, { value, weight });
+    this.#weight += weight;
+    for (const [oldest] of this.#entries) {
+      if (this.#weight <= this.#room) return;
+      this.delete(oldest);
+    }
+  }
+
+  delete(key: string): void {
+    this.#weight -= this.#entries.get(key)?.weight ?? 0;
+    this.#entries.delete(key);
+  }
+
+  values(): readonly V[] {
+    return [...this.#entries.values()].map(({ value }) => value);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#weight = 0;
+  }
+}
