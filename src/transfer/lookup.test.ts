@@ -41,6 +41,14 @@ describe("lookup", () => {
     await rejects(lookup(registry, { repository }, { type: "blob" }), "USAGE");
   });
 
+  test("a type that is not known is refused, and not taken for one that is", async () => {
+    const registry = new MemoryRegistry();
+    await pushImage(registry, repository, randomImage(), "latest");
+    for (const type of ["index", "Blob", "", null]) {
+      await rejects(lookup(registry, { repository }, { type: type as "blob" }), "USAGE");
+    }
+  });
+
   test.each([
     [404, "MANIFEST_UNKNOWN"],
     [401, "UNAUTHORIZED"],

@@ -30,7 +30,7 @@ export interface Found {
 
 /**
  * Looks for a manifest or a blob; undefined where it is not there, and where we are not allowed to know (401, 403).
- * @throws USAGE for a blob without a digest, and what the registry throws about anything else
+ * @throws USAGE for a blob without a digest and for any other type, and what the registry throws about anything else
  */
 export async function lookup(
   registry: Registry,
@@ -38,6 +38,9 @@ export async function lookup(
   options: LookupOptions = {},
 ): Promise<Found | undefined> {
   const { type = "manifest", head, onAbsent, ...call } = options;
+  if (type !== "manifest" && type !== "blob") {
+    throw new GantryError("USAGE", `${JSON.stringify(type)} cannot be looked up; ask for a manifest or a blob`);
+  }
   try {
     return await find(registry, wanted, type, head === true, call);
   } catch (error) {

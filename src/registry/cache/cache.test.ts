@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytesSource } from "../../content/index.ts";
+import { bytesContent, bytesSource } from "../../content/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { digestOf, mediaTypes } from "../../spec/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, testBlob } from "../../testing/index.ts";
@@ -67,6 +67,52 @@ test.each([
     expect((await content.bytes({ limit: size })).equals(bytes)).toBe(true);
   }
   expect(calls["getBlob"]).toBe(times);
+});
+
+test.each([
+  [4_194_304, 1],
+  [4_194_305, 2],
+])("a blob of %i bytes, read twice by its digest alone, is asked for %i times", async (size, times) => {
+  const { below, calls, cache } = counted();
+  const { descriptor, bytes } = testBlob(seededBytes(size));
+  await below.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
+  for (let round = 0; round < 2; round += 1) {
+    const content = await cache.getBlob(repo, descriptor.digest);
+    expect((await content.bytes({ limit: size })).equals(bytes)).toBe(true);
+  }
+  expect(calls).toEqual({ getBlob: times });
+});
+
+test("callers that ask by digest and by descriptor at the same time share one answer, and each its own expectation", async () => {
+  const { below, calls, cache } = counted();
+  const { descriptor, bytes } = testBlob(seededBytes(10_000));
+  await below.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
+  const read = async (blob: Parameters<typeof cache.getBlob>[1]): Promise<boolean> =>
+    (await (await cache.getBlob(repo, blob)).bytes()).equals(bytes);
+  const wrong = { ...descriptor, size: 9_999 };
+  const [first, ...rest] = [wrong, descriptor, descriptor.digest, descriptor].map(read);
+  await rejects(first!, "SIZE_MISMATCH");
+  expect(await Promise.all(rest)).toEqual([true, true, true]);
+  expect(calls).toEqual({ getBlob: 1 });
+  const large = testBlob(seededBytes(4_194_305));
+  await below.pushBlob(repo, large.descriptor, bytesSource(large.descriptor, large.bytes));
+  const readers = [1, 2, 3].map(async () => (await cache.getBlob(repo, large.descriptor.digest)).bytes({ limit: 1e7 }));
+  for (const got of await Promise.all(readers)) expect(got.equals(large.bytes)).toBe(true);
+});
+
+test("a large blob of which no size is told is read to the bound of the cache, then passed on", async () => {
+  const { descriptor, bytes } = testBlob(seededBytes(3_000));
+  let opened = 0;
+  const inner = {
+    name: "untold",
+    getBlob: async () => {
+      opened += 1;
+      return bytesContent({ digest: descriptor.digest }, bytes, "a blob");
+    },
+  };
+  const cache = registryCache(inner as unknown as Registry, { maxItemBytes: 1_000 });
+  expect((await (await cache.getBlob(repo, descriptor.digest)).bytes()).equals(bytes)).toBe(true);
+  expect(opened).toBe(2);
 });
 
 test("errors are not kept", async () => {

@@ -1,15 +1,18 @@
 import { LRUCache } from "lru-cache";
 import { abortable, SingleFlight } from "../../base/async.ts";
+import { isGantryError } from "../../base/error.ts";
 import type { Content, Expected } from "../../content/content.ts";
 import { type BlobSource, bytesBody, bytesContent } from "../../content/source.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
+import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import {
   type BlobUpload,
   type CallOptions,
   expectedOf,
   type GetBlobOptions,
+  type PushBlobOptions,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
@@ -161,18 +164,51 @@ class CachingRegistry implements Registry {
     const known = this.#look(repo, "blob", expected.digest, options);
     if (known?.bytes) return bytesContent({ ...expected, size: expected.size ?? known.size }, known.bytes, what);
     const size = expected.size ?? known?.size;
-    // Without a size there is no telling whether it is small enough to be read whole.
-    if (options.fresh || size === undefined || size > this.#maxItemBytes)
+    if (options.fresh || (size !== undefined && size > this.#maxItemBytes))
       return this.#inner.getBlob(repo, blob, options);
+    let large: Content | undefined;
     const read = async (): Promise<Buffer | undefined> => {
-      const content = await this.#inner.getBlob(repo, { ...expected, size });
-      const bytes = await content.bytes();
-      const mediaType = expected.mediaType ?? known?.mediaType ?? "application/octet-stream";
-      this.#remember(repo, "blob", { mediaType, digest: expected.digest, size }, bytes);
+      // By its digest alone: what one caller takes for its size is nothing to the others that wait for it.
+      const content = await this.#inner.getBlob(repo, expected.digest);
+      const bytes = await this.#readSmall(repo, expected, content);
+      // One without a size has been read, in vain.
+      if (!bytes && content.descriptor.size !== undefined) large = content;
       return bytes;
     };
-    const bytes = await abortable(this.#blobs.run(`${repo} ${expected.digest} ${size}`, read), options.signal);
-    return bytesContent({ ...expected, size }, bytes!, what);
+    const reading = this.#blobs.run(`${repo} ${expected.digest}`, read);
+    try {
+      const bytes = await abortable(reading, options.signal);
+      if (bytes) return bytesContent({ ...expected, size: expected.size ?? bytes.length }, bytes, what);
+    } catch (error) {
+      // Whoever has stopped waiting takes nothing any more.
+      void reading.then(
+        () => large?.cancel(),
+        () => {},
+      );
+      throw error;
+    }
+    if (large && typeof blob === "string") return large;
+    await large?.cancel();
+    return this.#inner.getBlob(repo, blob, options);
+  }
+
+  /** The whole blob, which is kept; undefined where it is too large for that. */
+  async #readSmall(repo: RepoName, expected: Expected, content: Content): Promise<Buffer | undefined> {
+    const { digest, mediaType = mediaTypes.octetStream } = expected;
+    const { size } = content.descriptor;
+    if (size !== undefined && size > this.#maxItemBytes) {
+      this.#remember(repo, "blob", { mediaType, digest, size });
+      return undefined;
+    }
+    try {
+      const bytes = await content.bytes({ limit: this.#maxItemBytes });
+      this.#remember(repo, "blob", { mediaType, digest, size: bytes.length }, bytes);
+      return bytes;
+    } catch (error) {
+      // Its size was not told, and it is larger.
+      if (size === undefined && isGantryError(error, "LIMIT_EXCEEDED")) return undefined;
+      throw error;
+    }
   }
 
   async getBlobRange(
@@ -192,7 +228,7 @@ class CachingRegistry implements Registry {
     repo: RepoName,
     descriptor: Descriptor,
     source: BlobSource,
-    options?: CallOptions,
+    options?: PushBlobOptions,
   ): Promise<Descriptor> {
     const pushed = await this.#inner.pushBlob(repo, descriptor, source, options);
     this.#remember(repo, "blob", descriptor);
