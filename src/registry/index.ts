@@ -9,6 +9,7 @@ export {
   expectedOf,
   type GetBlobOptions,
   manifestUnknown,
+  type PushBlobOptions,
   type PushManifestOptions,
   providerOf,
   type RangeContent,

@@ -1,4 +1,4 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { type Body, type Checkpoint, type Content, type Expected, requireDigest } from "../content/content.ts";
 import type { BlobSource, Provider } from "../content/source.ts";
 import { bytesContent } from "../content/source.ts";
@@ -53,6 +53,14 @@ export interface BlobUpload {
   cancel(): Promise<void>;
 }
 
+export interface PushBlobOptions extends CallOptions {
+  /**
+   * A repository of this registry that has the blob: it is mounted from there if the registry will do that, and only
+   * else sent. Where it is mounted, the source is not opened.
+   */
+  readonly mountFrom?: RepoName | undefined;
+}
+
 export interface PushManifestOptions extends CallOptions {
   /** Names for the manifest. Without one it is known by its digest alone. */
   readonly tags?: readonly Tag[];
@@ -95,7 +103,7 @@ export interface Registry {
   resolveBlob(repo: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor>;
 
   /** @throws DIGEST_MISMATCH, SIZE_MISMATCH; nothing is published then */
-  pushBlob(repo: RepoName, descriptor: Descriptor, source: BlobSource, options?: CallOptions): Promise<Descriptor>;
+  pushBlob(repo: RepoName, descriptor: Descriptor, source: BlobSource, options?: PushBlobOptions): Promise<Descriptor>;
   /** Starts an upload, or goes on with one that was begun. @throws BLOB_UPLOAD_UNKNOWN */
   openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload>;
   /** Makes a blob of one repository known in another. @throws BLOB_UNKNOWN, UNSUPPORTED where the registry would rather have the bytes */
@@ -127,6 +135,23 @@ export interface Registry {
 
   /** Releases connections and what is half done. */
   close(): Promise<void>;
+}
+
+/** Mounts a blob that is about to be pushed; false where its bytes are needed. */
+export async function isMounted(
+  registry: Pick<Registry, "mountBlob">,
+  repo: RepoName,
+  { digest }: Descriptor,
+  { mountFrom, signal }: PushBlobOptions,
+): Promise<boolean> {
+  if (mountFrom === undefined || mountFrom === repo) return false;
+  try {
+    await registry.mountBlob(mountFrom, repo, digest, signal ? { signal } : {});
+    return true;
+  } catch (error) {
+    if (isGantryError(error, "BLOB_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED", "DENIED")) return false;
+    throw error;
+  }
 }
 
 /** The digest of manifest bytes that are pushed. @throws DIGEST_MISMATCH where they are not what they should be */

@@ -226,16 +226,8 @@ async function copyBlob(
     ),
   );
   if (there) return "exists";
-  if (source.registry.name === registry.name && source.repo !== repo) {
-    try {
-      await withOrigin("destination", () => registry.mountBlob(source.repo, repo, blob.digest, call));
-      return "mounted";
-    } catch (error) {
-      if (!isGantryError(error, "BLOB_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED", "DENIED", "UNAUTHORIZED")) {
-        throw error;
-      }
-    }
-  }
+  const mountFrom = source.registry.name === registry.name && source.repo !== repo ? source.repo : undefined;
+  let opened = false;
   let done = 0;
   const onBytes = (count: number): void => {
     done += count;
@@ -244,17 +236,18 @@ async function copyBlob(
   const from: BlobSource = {
     replayable: true,
     open: async (open = {}) => {
+      opened = true;
       const content = await withOrigin("source", () => source.registry.getBlob(source.repo, blob, open));
       done = content.start;
       return content.observe({ origin: "source", onBytes });
     },
   };
   try {
-    await withOrigin("destination", () => registry.pushBlob(repo, blob, from, call));
+    await withOrigin("destination", () => registry.pushBlob(repo, blob, from, { ...call, mountFrom }));
   } catch (error) {
     // A layer that may also be fetched from elsewhere need not be at the source.
     if (!blob.urls?.length || !isGantryError(error, "BLOB_UNKNOWN") || error.origin !== "source") throw error;
     return "exists";
   }
-  return "done";
+  return mountFrom !== undefined && !opened ? "mounted" : "done";
 }

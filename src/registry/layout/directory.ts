@@ -15,6 +15,8 @@ import {
   type CallOptions,
   expectedOf,
   type GetBlobOptions,
+  isMounted,
+  type PushBlobOptions,
   type RangeContent,
   rangeInvalid,
   type UploadSession,
@@ -71,11 +73,12 @@ export abstract class DirectoryRegistry {
   }
 
   async pushBlob(
-    _repo: RepoName,
+    repo: RepoName,
     descriptor: Descriptor,
     source: BlobSource,
-    options: CallOptions = {},
+    { mountFrom, ...options }: PushBlobOptions = {},
   ): Promise<Descriptor> {
+    if (await isMounted(this, repo, descriptor, { mountFrom })) return descriptor;
     await this.prepareWrite();
     await this.willUse(descriptor.digest);
     await this.blobs.write(descriptor, (open) => source.open({ ...options, ...open }), options);

@@ -11,10 +11,12 @@ import {
   type BlobUpload,
   blobUnknown,
   expectedOf,
+  isMounted,
   type ListOptions,
   manifestDigest,
   manifestUnknown,
   missingChildren,
+  type PushBlobOptions,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
@@ -122,9 +124,10 @@ export class MemoryRegistry implements Registry {
     repo: RepoName,
     descriptor: Descriptor,
     source: BlobSource,
-    options: { readonly signal?: AbortSignal } = {},
+    { mountFrom, ...options }: PushBlobOptions = {},
   ): Promise<Descriptor> {
     const algorithm = algorithmOf(descriptor.digest);
+    if (await isMounted(this, repo, descriptor, { mountFrom })) return descriptor;
     await using content = await source.open(options);
     const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
     requireDigest(digestOf(bytes, algorithm), descriptor.digest, `blob ${descriptor.digest}`);

@@ -13,6 +13,7 @@ import {
   expectedOf,
   type GetBlobOptions,
   manifestDigest,
+  type PushBlobOptions,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
@@ -27,6 +28,7 @@ import { ResumingBody, startsAt } from "./download.ts";
 import { listReferrers, listRepositories, listTags } from "./listing.ts";
 import { getManifest } from "./manifests.ts";
 import { type PushTarget, pushBlob } from "./push.ts";
+import { startUpload, tryMount } from "./start.ts";
 import { RemoteUpload, uploadedBytes, uploadLocation } from "./upload.ts";
 
 export type { RemoteOptions } from "./api.ts";
@@ -171,28 +173,21 @@ export class RemoteRegistry implements Registry {
     return { mediaType: mediaTypes.octetStream, digest, size };
   }
 
-  async #startUpload(
-    repo: RepoName,
-    mount: { readonly mount: Digest; readonly from: RepoName } | undefined,
-    asked: string,
-    options: CallOptions,
-  ): Promise<HttpResponse> {
-    const url = await this.#api.url(repo, "blobs/uploads/");
-    for (const [key, value] of Object.entries(mount ?? {})) url.searchParams.set(key, value);
-    // Two uploads that were started do no more harm than one.
-    const post = { method: "POST", url, body: Buffer.alloc(0), repeatable: true, ...signalOf(options) } as const;
-    return this.#api.push(repo, "NAME_UNKNOWN", mount?.from)(post, mount ? [201, 202] : [202], asked);
-  }
-
   async pushBlob(
     repo: RepoName,
     descriptor: Descriptor,
     source: BlobSource,
-    options: CallOptions = {},
+    options: PushBlobOptions = {},
   ): Promise<Descriptor> {
     const { uploads } = this.#options;
     algorithmOf(descriptor.digest);
-    const { url } = await this.#api.connect();
+    const { mountFrom } = options;
+    const call = signalOf(options);
+    const mount = mountFrom !== undefined && mountFrom !== repo && { digest: descriptor.digest, from: mountFrom };
+    let opened = mount ? await tryMount(this.#api, repo, mount, call) : undefined;
+    if (opened?.status === 201) return descriptor;
+    const api = this.#api;
+    const { url } = await api.connect();
     const asked = `pushing blob ${descriptor.digest} to ${this.name}/${repo}`;
     const target: PushTarget = {
       name: this.name,
@@ -200,13 +195,22 @@ export class RemoteRegistry implements Registry {
       transport: this.#api.transport,
       exchange: this.#api.push(repo, "BLOB_UPLOAD_UNKNOWN"),
       ...(uploads && { memory: { uploads, key: `${url.origin} ${repo} ${descriptor.digest}` } }),
-      start: (call) => this.#startUpload(repo, undefined, asked, call),
+      async start(call) {
+        const started = opened;
+        opened = undefined;
+        return started ?? startUpload(api, repo, asked, call);
+      },
       has: async ({ digest, size }, call) => {
         const found = await this.resolveBlob(repo, digest, call).catch(() => undefined);
         return found?.size === size;
       },
     };
-    await pushBlob(target, descriptor, source, signalOf(options));
+    await pushBlob(target, descriptor, source, call);
+    // An earlier upload was gone on with.
+    if (opened)
+      await this.#uploadAt(repo, opened, asked)
+        .cancel()
+        .catch(() => {});
     return descriptor;
   }
 
@@ -231,20 +235,27 @@ export class RemoteRegistry implements Registry {
       const next = response.headers["location"] ? uploadLocation(response) : location;
       return new RemoteUpload(repo, next, uploadedBytes(response) ?? 0, exchange, what);
     }
-    const response = await this.#startUpload(repo, undefined, `starting ${what}`, call);
+    const response = await startUpload(this.#api, repo, `starting ${what}`, call);
     await response.discard();
-    return new RemoteUpload(repo, uploadLocation(response), 0, exchange, what);
+    return this.#uploadAt(repo, response, what);
+  }
+
+  /** The upload that an answer has opened. */
+  #uploadAt(repo: RepoName, response: HttpResponse, what: string): RemoteUpload {
+    return new RemoteUpload(repo, uploadLocation(response), 0, this.#api.push(repo, "BLOB_UPLOAD_UNKNOWN"), what);
   }
 
   async mountBlob(from: RepoName, to: RepoName, digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
     algorithmOf(digest);
     const what = `blob ${digest} from ${from} in ${this.name}/${to}`;
-    const response = await this.#startUpload(to, { mount: digest, from }, `mounting ${what}`, options);
+    if (from === to) return this.resolveBlob(to, digest, options);
+    const response = await startUpload(this.#api, to, `mounting ${what}`, options, { digest, from });
     await response.discard();
     if (response.status === 201) return this.resolveBlob(to, digest, options);
-    // 202: an upload was started instead. Nobody will finish it.
-    const upload = new RemoteUpload(to, uploadLocation(response), 0, this.#api.push(to, "BLOB_UPLOAD_UNKNOWN"), what);
-    await upload.cancel().catch(() => {});
+    // 202: an upload was opened instead, which nothing here will finish.
+    await this.#uploadAt(to, response, what)
+      .cancel()
+      .catch(() => {});
     throw unsupported(this.name, `mounting ${what}`);
   }
 

@@ -12,11 +12,13 @@ import {
   type CallOptions,
   expectedOf,
   type GetBlobOptions,
+  type PushBlobOptions,
   type PushManifestOptions,
   type RangeContent,
   type Registry,
   type StoredManifest,
   type UploadSession,
+  unsupported,
 } from "../registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "../remote/remote.ts";
 import { processSession } from "../session.ts";
@@ -213,10 +215,24 @@ export class RoutedRegistry implements Registry {
     repo: RepoName,
     descriptor: Descriptor,
     source: BlobSource,
-    options?: CallOptions,
+    options: PushBlobOptions = {},
   ): Promise<Descriptor> {
     const { registry, endpoint } = await this.#writer(repo);
-    return registry.pushBlob(endpoint.repo, descriptor, source, options);
+    const { mountFrom, ...call } = options;
+    const from = mountFrom && (await this.#mountable(mountFrom, registry));
+    return registry.pushBlob(endpoint.repo, descriptor, source, { ...call, mountFrom: from });
+  }
+
+  /** What a repository is called where a blob of it may be mounted from; undefined where it is not at that endpoint. */
+  async #mountable(from: RepoName, registry: RemoteRegistry): Promise<RepoName | undefined> {
+    try {
+      const source = await this.#writer(from);
+      return source.registry === registry ? source.endpoint.repo : undefined;
+    } catch (error) {
+      // What is blocked cannot be mounted; whether it can be read is not asked here.
+      if (isGantryError(error, "DENIED", "UNSUPPORTED")) return undefined;
+      throw error;
+    }
   }
 
   async openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload> {
@@ -226,9 +242,10 @@ export class RoutedRegistry implements Registry {
 
   async mountBlob(from: RepoName, to: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor> {
     // Also what is only mounted is read, and may be forbidden.
-    await this.#endpoints(from);
+    const source = await this.#writer(from);
     const { registry, endpoint } = await this.#writer(to);
-    return registry.mountBlob(from, endpoint.repo, digest, options);
+    if (source.registry !== registry) throw unsupported(this.name, `mounting blobs of ${from} in ${to}`);
+    return registry.mountBlob(source.endpoint.repo, endpoint.repo, digest, options);
   }
 
   async pushManifest(
