@@ -1,5 +1,6 @@
 export { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
 export { type ClientOptions, client, remote } from "./client.ts";
+export { ImageReader } from "./image-reader.ts";
 export { type LayoutOptions, LayoutRegistry } from "./layout/layout.ts";
 export { MemoryRegistry } from "./memory/memory.ts";
 export {

@@ -8,7 +8,8 @@ import { walk } from "../images/handlers.ts";
 import { formatFullPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice, PlatformSelection } from "../images/select.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
-import { providerOf, type Registry } from "../registry/registry.ts";
+import { ImageReader } from "../registry/image-reader.ts";
+import type { Registry } from "../registry/registry.ts";
 import { type Digest, isDigest, shortDigest } from "../spec/digest.ts";
 import { isForeignLayerType } from "../spec/media-types.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
@@ -64,8 +65,9 @@ export async function copyImage(
   if (source.reference === undefined) throw new GantryError("USAGE", `${source.name}: name a tag or a digest`);
   const wanted = source.reference;
   const plan = await withOrigin("source", async () => {
-    const { descriptor } = await source.registry.getManifest(source.repo, wanted, call);
-    const collected = await collect(source, descriptor, options);
+    const reader = new ImageReader(source.registry, source.repo);
+    const { descriptor } = await reader.getManifest(wanted, call);
+    const collected = await collect(source, reader, descriptor, options);
     const top = collected.documents.at(-1)!.descriptor;
     const named = destination.reference;
     if (named !== undefined && isDigest(named) && named !== top.digest) {
@@ -123,14 +125,18 @@ interface Plan {
   readonly blobs: ReadonlyMap<Digest, Descriptor>;
 }
 
-async function collect(source: ImageLocation, root: Descriptor, options: CopyOptions): Promise<Plan> {
+async function collect(
+  source: ImageLocation,
+  provider: ImageReader,
+  root: Descriptor,
+  options: CopyOptions,
+): Promise<Plan> {
   const found = new Map<
     Digest,
     { readonly passed: Passed; readonly below: readonly Descriptor[]; readonly image: boolean }
   >();
   const blobs = new Map<Digest, Descriptor>();
   const choice = options.platforms ?? "all";
-  const provider = providerOf(source.registry, source.repo);
   const selection = new PlatformSelection(provider, choice, source.name);
   const graph = {
     ...(options.signal && { signal: options.signal }),
@@ -140,7 +146,7 @@ async function collect(source: ImageLocation, root: Descriptor, options: CopyOpt
     requireVerifiable(descriptor, source.name);
     // An index may list what we do not know: it is passed on as it is, and what it may lead to with it is not ours to say.
     if (!isDocument(descriptor)) {
-      const { bytes } = await source.registry.getManifest(source.repo, descriptor.digest, graph);
+      const { bytes } = await provider.getManifest(descriptor.digest, graph);
       found.set(descriptor.digest, { passed: { descriptor, bytes }, below: [], image: false });
       return [];
     }

@@ -2,7 +2,7 @@ import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits } from "../base/limits.ts";
 import { isDocument, readConfig, readDocument } from "../images/graph.ts";
 import { isAttestation, manifestForPlatform } from "../images/select.ts";
-import { providerOf } from "../registry/registry.ts";
+import { ImageReader } from "../registry/image-reader.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Descriptor, Image, Manifest, Platform } from "../spec/types.ts";
 import { repositoryReference, storePrefix } from "./names.ts";
@@ -31,9 +31,13 @@ export function resolve(location: string, options: LookOptions = {}): Promise<De
   });
 }
 
-async function image(opened: Opened, options: LookOptions): ReturnType<typeof manifestForPlatform> {
-  const { descriptor } = await opened.registry.getManifest(opened.repo, await referenceOf(opened), options);
-  return manifestForPlatform(providerOf(opened.registry, opened.repo), descriptor, { ...options, what: opened.name });
+async function image(
+  opened: Opened,
+  options: LookOptions,
+  reader: ImageReader = new ImageReader(opened.registry, opened.repo),
+): ReturnType<typeof manifestForPlatform> {
+  const { descriptor } = await reader.getManifest(await referenceOf(opened), options);
+  return manifestForPlatform(reader, descriptor, { ...options, what: opened.name });
 }
 
 /** The manifest or index itself, byte for byte. */
@@ -54,8 +58,9 @@ export function config(
   options: LookOptions = {},
 ): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
   return look(location, options, async (opened) => {
-    const { manifest } = await image(opened, options);
-    const content = await opened.registry.getBlob(opened.repo, manifest.config, options);
+    const reader = new ImageReader(opened.registry, opened.repo);
+    const { manifest } = await image(opened, options, reader);
+    const content = await reader.read(manifest.config, options);
     return { descriptor: manifest.config, bytes: await content.bytes(options) };
   });
 }
@@ -106,8 +111,8 @@ export interface Inspection {
 export function inspect(location: string, options: LookOptions = {}): Promise<Inspection> {
   return look(location, options, async (opened) => {
     const { registry, repo } = opened;
-    const { descriptor } = await registry.getManifest(repo, await referenceOf(opened), options);
-    const provider = providerOf(registry, repo);
+    const provider = new ImageReader(registry, repo);
+    const { descriptor } = await provider.getManifest(await referenceOf(opened), options);
     if (options.platform) {
       const chosen = await manifestForPlatform(provider, descriptor, { ...options, what: opened.name });
       const only = summarize(chosen.descriptor, chosen.config, chosen.manifest);

@@ -1,0 +1,57 @@
+import type { Content, Expected } from "../content/content.ts";
+import { bytesContent, type Provider } from "../content/source.ts";
+import { isDocument } from "../images/graph.ts";
+import type { RepoName, Tag } from "../reference/reference.ts";
+import type { Digest } from "../spec/digest.ts";
+import { isConfigType } from "../spec/media-types.ts";
+import { type CallOptions, providerOf, type Registry, type StoredManifest } from "./registry.ts";
+
+/** What is kept of documents at most, in bytes; what comes later is asked for again where it is read again. */
+const MAX_BYTES = 32 << 20;
+/** Configurations that are larger are not kept, in bytes. */
+const MAX_CONFIG = 1 << 20;
+
+/**
+ * One repository as the reader of an image, from what a tag names down to its configurations: no document is asked for
+ * twice. It is for one piece of work, since it never asks whether a tag has moved.
+ */
+export class ImageReader implements Provider {
+  readonly #registry: Registry;
+  readonly #repo: RepoName;
+  readonly #provider: Provider;
+  readonly #kept = new Map<string, Buffer>();
+  #bytes = 0;
+
+  constructor(registry: Registry, repo: RepoName) {
+    this.#registry = registry;
+    this.#repo = repo;
+    this.#provider = providerOf(registry, repo);
+  }
+
+  /** As the registry's own. @throws what that throws */
+  async getManifest(reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest> {
+    const found = await this.#registry.getManifest(this.#repo, reference, options);
+    this.#keep(found.descriptor.digest, found.bytes);
+    return found;
+  }
+
+  async read(descriptor: Expected, options?: { readonly signal?: AbortSignal }): Promise<Content> {
+    const { digest, size, mediaType = "" } = descriptor;
+    const what = `${digest} of ${this.#registry.name}/${this.#repo}`;
+    const kept = this.#kept.get(digest);
+    if (kept) return bytesContent(descriptor, kept, what);
+    const content = await this.#provider.read(descriptor, options);
+    const isConfig = isConfigType(mediaType) && size !== undefined && size <= MAX_CONFIG;
+    if (!isConfig && !isDocument({ mediaType })) return content;
+    // What is read here was bounded by the registry, or is small by its size.
+    const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
+    this.#keep(digest, bytes);
+    return bytesContent(descriptor, bytes, what);
+  }
+
+  #keep(digest: Digest, bytes: Buffer): void {
+    if (this.#kept.has(digest) || this.#bytes + bytes.length > MAX_BYTES) return;
+    this.#kept.set(digest, bytes);
+    this.#bytes += bytes.length;
+  }
+}
