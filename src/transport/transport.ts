@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { setMaxListeners } from "node:events";
 import type { IncomingMessage, RequestOptions } from "node:http";
-import { Semaphore, sleep } from "../base/async.ts";
+import { abortable, Semaphore, SingleFlight, sleep } from "../base/async.ts";
 import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Progress } from "../base/progress.ts";
@@ -20,6 +20,18 @@ const MAX_HEADER_SIZE = 64 << 10;
 const RETRY_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** Answers without a body that may come before the one that counts (RFC 9110 section 15.2). */
 const MAX_INTERIM = 32;
+/** What says that nothing is at an address, or that a name has none: waiting seldom changes it. */
+const UNREACHABLE: ReadonlySet<unknown> = new Set([
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+/** Milliseconds before an address that could not be reached is tried once more. */
+const REVISIT_MS = 200;
+/** Milliseconds in which no further request tries once more, after one did so in vain. */
+const GONE_MS = 5_000;
 /** A wait that people should hear of, in milliseconds. */
 const TELL_MS = 1_000;
 
@@ -114,6 +126,10 @@ export class Transport {
   readonly #limiter: RateLimiter;
   #closing = closing();
   #ended: GantryError | undefined;
+  /** One wait, and one warning, for all requests that could not reach an origin. */
+  readonly #revisits = new SingleFlight<void>();
+  /** When an origin was last tried once more in vain. */
+  readonly #gone = new Map<string, number>();
   /** Requests without an answer, and answers that are not read to their end. */
   readonly #live = new Set<{ destroy(error: Error): unknown }>();
   /** What was sent: no server that says it back is quoted. */
@@ -165,7 +181,9 @@ export class Transport {
     const request: StoppableRequest = { ...asked, signal: asked.signal ?? closed, closed };
     const repeatable = request.repeatable ?? (request.method === "GET" || request.method === "HEAD");
     const tries = this.#options.attempts ?? 3;
+    const { origin } = request.url;
     const host = this.redact(request.url.host);
+    let missed = 0;
     for (let attempt = 1; ; attempt += 1) {
       closed.throwIfAborted();
       try {
@@ -173,6 +191,7 @@ export class Transport {
           if (ms >= TELL_MS) this.warn(`${host} takes no more requests now; waiting ${(ms / 1000).toFixed(1)} s`);
         }, request.signal);
         const response = await this.#follow(request);
+        missed = 0;
         if (!RETRY_STATUS.has(response.status)) return response;
         // A refusal because of load was not acted upon: it may be repeated if the body can be sent again.
         const again = repeatable || (response.status === 429 && !(request.body && "pump" in request.body));
@@ -188,11 +207,27 @@ export class Transport {
         request.signal.throwIfAborted();
         closed.throwIfAborted();
         if (!repeatable || attempt >= tries || !isGantryError(error, "CONNECTION_FAILED", "TIMEOUT")) throw error;
-        const wait = this.#backoff(attempt);
-        this.warn(`${error.message}; trying again in ${(wait / 1000).toFixed(1)} s`);
-        await sleep(wait, request.signal);
+        if (!UNREACHABLE.has(error.details["errno"])) {
+          const wait = this.#backoff(attempt);
+          this.warn(`${error.message}; trying again in ${(wait / 1000).toFixed(1)} s`);
+          await sleep(wait, request.signal);
+        } else {
+          missed += 1;
+          if (missed > 1) this.#gone.set(origin, Date.now());
+          if (Date.now() - (this.#gone.get(origin) ?? 0) < GONE_MS) throw error;
+          await abortable(
+            this.#revisits.run(origin, () => this.#revisit(error.message, closed)),
+            request.signal,
+          );
+        }
       }
     }
+  }
+
+  async #revisit(reason: string, closed: AbortSignal): Promise<void> {
+    const wait = Math.min(REVISIT_MS, this.#options.backoff ?? REVISIT_MS);
+    this.warn(`${reason}; trying once more in ${(wait / 1000).toFixed(1)} s`);
+    await sleep(wait, closed);
   }
 
   /** No request is repeated more than once a second, unless the options ask for it. */
@@ -461,6 +496,12 @@ function retryAfter(response: HttpResponse): number | undefined {
 /** The peer stopped reading; the response or the error of the request says why. */
 class BodyUnsent extends Error {}
 
+function advice(code: string): string {
+  if (code === "ENOTFOUND") return "; no host has this name: check how it is written";
+  if (code === "EAI_AGAIN") return "; the name could not be looked up: check the network and its name servers";
+  return code === "ECONNREFUSED" ? "; nothing listens there: check the host and the port" : "";
+}
+
 function connectionError(error: Error, asked: string, redact: (text: string) => string): unknown {
   // The name of a host may be what a server said: an error that repeats it must not be its own cause.
   const said = redact(messageOf(error));
@@ -480,7 +521,7 @@ function connectionError(error: Error, asked: string, redact: (text: string) => 
       { cause },
     );
   }
-  return new GantryError("CONNECTION_FAILED", `${asked}: ${said || code}`, {
+  return new GantryError("CONNECTION_FAILED", `${asked}: ${said || code}${advice(code)}`, {
     cause,
     details: { errno: code },
   });
