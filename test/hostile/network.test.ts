@@ -60,39 +60,63 @@ function publicly(port: number, options: RemoteOptions = {}): RemoteRegistry {
 
 describe("hostile registries", () => {
   test("N1 the addresses that a foreign layer names are not asked, and hear nothing of us", async () => {
-    const elsewhere = await listening((_request, response) => answer(response, 200, "x"));
-    const registry = new MemoryRegistry();
+    const elsewhere = await listening((_request, response) => answer(response, 200, "foreign"));
     const config = testBlob(
       JSON.stringify({
         architecture: "amd64",
         os: "linux",
-        rootfs: { type: "layers", diff_ids: [digestOf("foreign")] },
+        rootfs: { type: "layers", diff_ids: [digestOf("foreign"), digestOf("own")] },
       }),
       mediaTypes.config,
     );
-    const layer = {
-      mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-      digest: digestOf("foreign"),
-      size: 7,
-      urls: [`http://${elsewhere.host}/layer`],
+    const own = testBlob("own", mediaTypes.layer);
+    const urls = [`http://${elsewhere.host}/layer`];
+    const foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    /** app:v1 at a registry that wants a password: its own layer, and one that is said to be elsewhere. */
+    const served = async (mediaType: string, destination: MemoryRegistry) => {
+      const layers = [{ mediaType, digest: digestOf("foreign"), size: 7, urls }, own.descriptor];
+      const manifest = Buffer.from(
+        JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.manifest, config: config.descriptor, layers }),
+      );
+      const digest = digestOf(manifest);
+      const documents = new Map([config, own].map(({ descriptor, bytes }) => [descriptor.digest as string, bytes]));
+      const server = await listening((request, response) => {
+        if (request.url === "/v2/") return answer(response, 200, {});
+        if (!request.headers.authorization) {
+          return answer(response, 401, "", { "www-authenticate": 'Basic realm="x"' });
+        }
+        if (request.url!.includes("/manifests/")) {
+          const headers = { "content-type": mediaTypes.manifest, "docker-content-digest": digest };
+          return answer(response, 200, manifest, headers);
+        }
+        const bytes = documents.get(request.url!.split("/").at(-1)!);
+        answer(response, bytes ? 200 : 404, bytes);
+      });
+      const source = new RemoteRegistry(server.host, { ...known(password), backoff: 1 });
+      const from = { registry: source, repo: app, reference: v1, name: "source" };
+      const copying = copyImage(from, { registry: destination, repo: app, reference: v1, name: "destination" });
+      return { server, source, digest, copying };
     };
-    const manifest = Buffer.from(
-      JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.manifest, config: config.descriptor, layers: [layer] }),
-    );
-    await registry.pushBlob(app, config.descriptor, bytesSource(config.descriptor, config.bytes));
-    await registry.pushManifest(app, manifest, mediaTypes.manifest, { tags: [v1] }).catch(() => {});
-    await using server = await startTestRegistry({ registry });
-    const source = new RemoteRegistry(server.host, known(password));
+    // By its type the layer is not for passing on: the image is copied whole without it.
     const destination = new MemoryRegistry();
-    await copyImage(
-      { registry: source, repo: app, reference: v1, name: "source" },
-      { registry: destination, repo: app, reference: v1, name: "destination" },
-    ).catch((error: unknown) => {
-      // The registry that it goes to may want the layer; nobody fetches it from there.
-      expect(String(error)).not.toContain(elsewhere.host);
-    });
-    expect(elsewhere.seen).toEqual([]);
-    await source.close();
+    const typed = await served(foreign, destination);
+    const result = await typed.copying;
+    expect([result.descriptor.digest, result.blobs.moved]).toEqual([typed.digest, 2]);
+    expect((await destination.getManifest(app, v1)).descriptor.digest).toBe(typed.digest);
+    await rejects(destination.resolveBlob(app, digestOf("foreign")), "BLOB_UNKNOWN");
+    expect(typed.server.seen.filter(({ url }) => url!.includes(digestOf("foreign")))).toEqual([]);
+    // The password went to the registry; so there was one that the other host could have been told.
+    expect(typed.server.seen.some(({ headers }) => headers.authorization)).toBe(true);
+    // An ordinary layer that has addresses is asked for at the registry, and there alone; it may be missing there.
+    const plain = await served(mediaTypes.layerGzip, new MemoryRegistry());
+    expect((await plain.copying).blobs).toEqual({ moved: 2, mounted: 0, existing: 1 });
+    expect(plain.server.seen.some(({ url }) => url!.endsWith(`/blobs/${digestOf("foreign")}`))).toBe(true);
+    // A copy that asked them after all would have brought requests here, whatever headers they had.
+    expect(elsewhere.seen.map(({ method, url, headers }) => ({ method, url, headers }))).toEqual([]);
+    for (const { source } of [typed, plain]) await source.close();
+    // What does ask there is seen.
+    await fetch(urls[0]!);
+    expect(elsewhere.seen.length).toBe(1);
   });
 
   test("N3 from a public registry nothing leads inside: no redirect, page, upload or token, by address or by name", async () => {
