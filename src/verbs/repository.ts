@@ -169,6 +169,6 @@ export async function rateLimit(location: string, options: LookOptions = {}): Pr
         throw error;
       });
   } finally {
-    await registry.close();
+    await registry.close({ keepIdle: true });
   }
 }
