@@ -228,6 +228,35 @@ describe("tokens of a session", () => {
     for (const registry of [before, after]) await registry.close();
   });
 
+  test("a client that uses the token of another shows none of the secrets that the other one sent", async () => {
+    const sent: string[] = [];
+    const server = await listening((request, response) => {
+      const url = new URL(request.url!, "http://x");
+      if (url.pathname === "/v2/") return answer(response, 200, {});
+      const { authorization } = request.headers;
+      if (authorization) sent.push(authorization);
+      if (url.pathname === "/token") return answer(response, 200, { token: "the-token" });
+      if (!authorization) {
+        const realm = `http://${request.headers.host}/token`;
+        return answer(response, 401, "", { "www-authenticate": `Bearer realm="${realm}"` });
+      }
+      const errors = [{ code: "UNKNOWN", message: `someone said hunter2-secret, and ${sent.join(" and ")}` }];
+      answer(response, 400, { errors });
+    });
+    const { credentials, asked } = known({ ...secret, password: "hunter2-secret" });
+    for (let times = 0; times < 2; times += 1) {
+      const registry = new RemoteRegistry(server.host, { credentials });
+      const error: Error = await tagsOf(registry).then(
+        () => expect.fail("it answered"),
+        (reason: Error) => reason,
+      );
+      expect(error.message).toContain("someone said ***");
+      expect(error.message).not.toMatch(/hunter2|the-token|Basic \w/);
+      await registry.close();
+    }
+    expect(asked()).toBe(1);
+  });
+
   test("they are bounded in number and in time, and the oldest go first", () => {
     const cache = new TokenCache();
     const header = `Bearer ${"x".repeat(1 << 20)}`;

@@ -4,6 +4,7 @@ import type { SecureContext } from "node:tls";
 import { GantryError, messageOf } from "../base/error.ts";
 import { isPrivateAddress } from "./addresses.ts";
 import { proxyFor } from "./proxy.ts";
+import { Secrets } from "./secrets.ts";
 
 /** A certificate and its key, as PEM, that say who we are. */
 export interface ClientCertificate {
@@ -45,6 +46,8 @@ export interface Connection {
  * secrets. Idle sockets do not keep the process alive.
  */
 export class Connections {
+  /** What any of its transports has sent: a server says back to one what it heard from another. */
+  readonly secrets: Secrets = new Secrets();
   readonly #options: TlsOptions;
   readonly #agents = new Map<string, HttpAgent>();
   readonly #contexts = new Map<boolean, Promise<SecureContext>>();

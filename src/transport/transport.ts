@@ -13,7 +13,7 @@ import { Incoming } from "./incoming.ts";
 import { type RateLimit, RateLimiter, readRateLimit } from "./rate.ts";
 import { redactText, redactUrl } from "./redact.ts";
 import { nextHop } from "./redirect.ts";
-import { Secrets } from "./secrets.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** Some registries send 20 KB of headers; Node's default is 16 KiB. */
 const MAX_HEADER_SIZE = 64 << 10;
@@ -133,13 +133,14 @@ export class Transport {
   /** Requests without an answer, and answers that are not read to their end. */
   readonly #live = new Set<{ destroy(error: Error): unknown }>();
   /** What was sent: no server that says it back is quoted. */
-  readonly #secrets = new Secrets();
+  readonly #secrets: Secrets;
 
   /** @param connections those of all transports of this identity. Default: connections of its own */
   constructor(options: TransportOptions = {}, connections: Connections = new Connections(options)) {
     this.#options = options;
     this.limits = options.limits ?? defaultLimits;
     this.#connections = connections;
+    this.#secrets = connections.secrets;
     this.#limiter = options.limiter ?? new RateLimiter();
     for (const value of Object.values(options.headers ?? {})) this.#secrets.add(value);
   }
