@@ -83,6 +83,22 @@ export class BlobDirectory implements Provider {
     return size !== undefined && (expected.size === undefined || size === expected.size);
   }
 
+  /**
+   * Hashes a blob that is there: what was verified when it was written may have been changed since.
+   * @returns undefined where it is not there, false where it is not what its name says
+   */
+  async verify(expected: Expected, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<boolean | undefined> {
+    if ((await this.size(expected.digest)) === undefined) return undefined;
+    try {
+      await (await this.read(expected)).pipe(() => {}, options);
+      return true;
+    } catch (error) {
+      if (isGantryError(error, "BLOB_UNKNOWN")) return undefined;
+      if (isGantryError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH")) return false;
+      throw error;
+    }
+  }
+
   /** @throws BLOB_UNKNOWN, SIZE_MISMATCH (before any byte is read), NOT_REGULAR_FILE */
   async read(expected: Expected, { from }: OpenContentOptions = {}): Promise<Content> {
     const what = `blob ${expected.digest} of ${this.name}`;
@@ -120,7 +136,7 @@ export class BlobDirectory implements Provider {
   }
 
   /**
-   * Writes a blob unless it is there. Callers that ask for one digest at the same time share one download, which
+   * Writes a blob unless it is there, and is what its name says. Callers that ask for one digest at the same time share one download, which
    * goes on as long as one of them wants it.
    * @returns whether this call moved the bytes
    * @throws what `open` and the content throw, NO_SPACE, FILE_SYSTEM; nothing is published then
@@ -148,7 +164,8 @@ export class BlobDirectory implements Provider {
     };
     let moved = false;
     const run = async (): Promise<void> => {
-      if (await this.has(expected)) return;
+      // A file of the right size may hold other bytes; what is written replaces it.
+      if (await this.verify(expected, options)) return;
       await this.#ingest(expected, source, options, (file) => {
         entry.file = file.handle;
       });

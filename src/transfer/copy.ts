@@ -9,6 +9,7 @@ import { formatFullPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type PlatformChoice, PlatformSelection } from "../images/select.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import { ImageReader } from "../registry/image-reader.ts";
+import { DirectoryRegistry } from "../registry/layout/directory.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type Digest, isDigest, shortDigest } from "../spec/digest.ts";
 import { isForeignLayerType } from "../spec/media-types.ts";
@@ -214,6 +215,15 @@ async function requirePlatform(
   }
 }
 
+/** Whether a blob that a local destination has is not what its name says, which is told; another one is trusted. */
+async function isDamaged(registry: Registry, blob: Descriptor, options: CopyOptions): Promise<boolean> {
+  if (!(registry instanceof DirectoryRegistry)) return false;
+  if ((await registry.blobs.verify(blob, options)) !== false) return false;
+  const text = `${registry.name}: blob ${blob.digest} is damaged, and is brought anew`;
+  options.progress?.({ type: "message", level: "warning", text });
+  return true;
+}
+
 async function copyBlob(
   source: ImageLocation,
   destination: ImageLocation,
@@ -231,7 +241,7 @@ async function copyBlob(
       },
     ),
   );
-  if (there) return "exists";
+  if (there && !(await isDamaged(registry, blob, options))) return "exists";
   const mountFrom = source.registry.name === registry.name && source.repo !== repo ? source.repo : undefined;
   let opened = false;
   let done = 0;
