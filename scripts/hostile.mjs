@@ -6,11 +6,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
-const ids = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14, 15]
-  .map((number) => `M${number}`)
-  .concat(Array.from({ length: 23 }, (_, at) => `T${at + 1}`).filter((id) => id !== "T15"))
-  .concat(Array.from({ length: 14 }, (_, at) => `N${at + 1}`))
-  .concat("S2");
+const upTo = (letter, count, without = []) =>
+  Array.from({ length: count }, (_, at) => `${letter}${at + 1}`).filter((id) => !without.includes(id));
+
+// M9 stands in the tests of N7 and N8, M16 and T15 in what is not built yet; so do signatures and bundles.
+const ids = [
+  ...upTo("M", 15, ["M9"]),
+  ...upTo("T", 23, ["T15"]),
+  ...upTo("N", 16),
+  ...["C1", "C2", "S1", "S2", "R1", "R2", "R3", "R8", "R9", "R10", "R11"],
+];
 
 ensureInstalled();
 ensureBuilt();

@@ -13,4 +13,6 @@ export {
 } from "./images.ts";
 export type { Lease } from "./leases.ts";
 export type { Presence } from "./presence.ts";
+export { ServedLayout, type ServedLayoutOptions } from "./repositories/layout.ts";
+export { RepositoryRegistry } from "./repositories/registry.ts";
 export { Store, type StoreOptions } from "./store.ts";
