@@ -87,7 +87,10 @@ export class BlobDirectory implements Provider {
    * Hashes a blob that is there: what was verified when it was written may have been changed since.
    * @returns undefined where it is not there, false where it is not what its name says
    */
-  async verify(expected: Expected, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<boolean | undefined> {
+  async verify(
+    expected: Expected,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<boolean | undefined> {
     if ((await this.size(expected.digest)) === undefined) return undefined;
     try {
       await (await this.read(expected)).pipe(() => {}, options);

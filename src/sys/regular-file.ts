@@ -62,13 +62,13 @@ export async function readSmallFile(path: string, options: SmallFileOptions): Pr
   if (!file) return undefined;
   try {
     requireSmall(path, file.size, options.limit);
-    const buffer = Buffer.allocUnsafe(file.size + 1);
+    let buffer: Buffer = Buffer.allocUnsafe(file.size + 1);
     let length = 0;
     for (;;) {
       const { bytesRead } = await file.handle.read(buffer, length, buffer.length - length, length);
       length += bytesRead;
       if (bytesRead === 0) return buffer.subarray(0, length);
-      if (length === buffer.length) throw grew(path);
+      if (length === buffer.length) buffer = larger(path, buffer, options.limit);
     }
   } catch (error) {
     throw await fileSystemError(error, "reading", path);
@@ -91,13 +91,13 @@ export function readSmallFileSync(path: string, options: SmallFileOptions): Buff
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw notRegular(path, stat.isDirectory() ? "a directory" : "a special file");
     requireSmall(path, stat.size, options.limit);
-    const buffer = Buffer.allocUnsafe(stat.size + 1);
+    let buffer: Buffer = Buffer.allocUnsafe(stat.size + 1);
     let length = 0;
     for (;;) {
       const count = readSync(fd, buffer, length, buffer.length - length, length);
       length += count;
       if (count === 0) return buffer.subarray(0, length);
-      if (length === buffer.length) throw grew(path);
+      if (length === buffer.length) buffer = larger(path, buffer, options.limit);
     }
   } finally {
     closeSync(fd);
@@ -121,8 +121,13 @@ function requireSmall(path: string, size: number, limit: number): void {
   );
 }
 
-const grew = (path: string): GantryError<"FILE_SYSTEM"> =>
-  new GantryError("FILE_SYSTEM", `${path} grew while it was read; try again`, { details: { path } });
+/** Room for a file that grows while it is read, as one that is only added to may. */
+function larger(path: string, buffer: Buffer, limit: number): Buffer {
+  requireSmall(path, buffer.length, limit);
+  const more = Buffer.allocUnsafe(Math.min(2 * buffer.length + 4096, limit + 1));
+  buffer.copy(more);
+  return more;
+}
 
 function notRegular(path: string, what: string): GantryError<"NOT_REGULAR_FILE"> {
   return new GantryError("NOT_REGULAR_FILE", `${path} is ${what}; it must be a regular file`, { details: { path } });

@@ -38,7 +38,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
   const nested: string[] = [];
   const found = new Set<Digest>();
   const seen = new Set<string>();
-  const pending: { digest: string; mediaType?: string | undefined }[] = [root];
+  const pending: { readonly digest: string; readonly mediaType?: string | undefined }[] = [root];
   for (let next = pending.pop(); next; next = pending.pop()) {
     const { digest, mediaType } = next;
     if (seen.has(digest) || !isDigest(digest)) continue;
@@ -46,7 +46,11 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
     checkLimit(limits, "graphNodes", seen.size, `the number of documents that ${root.digest} leads to`);
     if (await tables.read((run) => manifestOf(run, repository, digest))) continue;
     const bytes = await documentOf(blobs, digest, limits);
-    if (!bytes) continue;
+    if (!bytes) {
+      // Damaged, it is still there: a client that asks for it hears that, and not that it never was.
+      if (next === root && (await blobs.size(digest)) !== undefined) manifests.push({ descriptor: root });
+      continue;
+    }
     const { children, subject, artifactType, annotations, mediaType: own } = summarizeManifest(bytes);
     const type = mediaType ?? own;
     if (type === undefined) continue;
@@ -70,7 +74,8 @@ async function documentOf(blobs: BlobDirectory, digest: Digest, limits: Limits):
   try {
     return await (await blobs.read({ digest })).bytes({ limit: limits.metadataBytes });
   } catch (error) {
-    if (isGantryError(error, "BLOB_UNKNOWN", "DIGEST_MISMATCH", "LIMIT_EXCEEDED", "NOT_REGULAR_FILE")) return undefined;
+    if (isGantryError(error, "BLOB_UNKNOWN", "DIGEST_MISMATCH", "SIZE_MISMATCH", "LIMIT_EXCEEDED", "NOT_REGULAR_FILE"))
+      return undefined;
     throw error;
   }
 }

@@ -190,7 +190,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     const found = isDigest(reference)
       ? (await this.#manifest(repo, reference))?.descriptor
       : await this.#tags.get(repo, reference as Tag);
-    if (found && (await this.blobs.has(found))) {
+    if (found && (await this.blobs.size(found.digest)) !== undefined) {
       await this.willUse(found.digest);
       return found;
     }
