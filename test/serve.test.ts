@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { parseRepoName } from "../src/reference/reference.ts";
@@ -33,8 +33,10 @@ test("gantry serve writes one line for each failure of its own, and none for tho
   const layout = new LayoutRegistry(directory, { create: true });
   const { digest } = await pushImage(layout, parseRepoName("app"), randomImage(), "v1");
   await layout.close();
-  await writeFile(join(directory, "blobs/sha256", hexOf(digest)), "damaged");
   const server = await served(`oci:${directory}`);
+  expect((await ask(server, "GET", "/v2/app/manifests/v1")).status).toBe(200);
+  const path = join(directory, "blobs/sha256", hexOf(digest));
+  await writeFile(path, (await readFile(path)).reverse());
   for (const tag of ["none", "v1", "other", "v1"]) await ask(server, "GET", `/v2/app/manifests/${tag}`);
   const lines = (await server.stop()).trimEnd().split("\n");
   expect(lines).toHaveLength(2);
