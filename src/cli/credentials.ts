@@ -7,6 +7,7 @@ import type { TlsOptions } from "../transport/connections.ts";
 /** What the user's files and helpers know; the code that reads them is loaded when a registry asks who we are. */
 export function lazyCredentials(file?: string): CredentialSource {
   return {
+    identity: JSON.stringify(["credentials of the command", file]),
     async find(host, options) {
       const { userCredentials } = await import("../config/auth-file.ts");
       if (file !== undefined && !existsSync(file)) {

@@ -130,6 +130,9 @@ function credentialOf(entry: unknown, key: string, path: string): Credential | u
 /** What Docker's and podman's files know, and the helpers that they name. Files are read when they are asked. */
 export function userCredentials(env: NodeJS.ProcessEnv = process.env): CredentialSource {
   return {
+    get identity() {
+      return JSON.stringify(["credentials", ...authFiles(env)]);
+    },
     async find(host, options = {}) {
       for (const path of authFiles(env)) {
         const config = await readConfig(path);

@@ -31,6 +31,8 @@ export function tokenFault(token: string): string | undefined {
 
 /** Finds what is known for a registry, and within it for a repository. Asked only when a registry asks for it. */
 export interface CredentialSource {
+  /** Sources of the same identity answer the same, and share tokens. Default: each is another one. */
+  readonly identity?: string | undefined;
   find(
     host: string,
     options?: { readonly repository?: string; readonly signal?: AbortSignal },

@@ -7,6 +7,7 @@ import { missing, peer } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { guarded, known, tagsOf, tokenServer } from "../../test/support/tokens.ts";
 import type { ProgressEvent } from "../base/index.ts";
+import { userCredentials } from "../config/index.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
 import { open, resolve } from "../verbs/index.ts";
@@ -165,13 +166,24 @@ describe("tokens of a session", () => {
     await Promise.all([ask({ credentials }), ask({ credentials, userAgent: "a/1" }), ask({ credentials })]);
     for (let times = 0; times < 3; times += 1) await ask({ credentials, backoff: times + 1 });
     expect([tokens.requests.length, asked()]).toEqual([1, 3]);
-    // Another source is another identity, also where it knows the same.
+    // Another source is another identity, also where it knows the same, unless both say that they are one.
     await ask(known(secret));
     expect(tokens.requests.length).toBe(2);
-    await ask({ credentials, session: new ClientSession() });
+    for (let times = 0; times < 2; times += 1) await ask({ credentials: { ...credentials, identity: "me" } });
     expect(tokens.requests.length).toBe(3);
+    await ask({ credentials, session: new ClientSession() });
+    expect(tokens.requests.length).toBe(4);
     // And without any, nothing of the others is used.
     await rejects(tagsOf(new RemoteRegistry(host)), "UNAUTHORIZED");
+  });
+
+  test("the user's credentials are one identity for each list of files, however often they are asked for", () => {
+    const of = (file: string): unknown => userCredentials({ REGISTRY_AUTH_FILE: file }).identity;
+    expect(of("/a.json")).toBe(of("/a.json"));
+    expect(of("/a.json")).not.toBe(of("/b.json"));
+    const hub = (file: string) => client("docker.io", { credentials: userCredentials({ REGISTRY_AUTH_FILE: file }) });
+    expect(hub("/a.json")).toBe(hub("/a.json"));
+    expect(hub("/a.json")).not.toBe(hub("/b.json"));
   });
 
   test("a client that is closed while it gets a token for others too leaves the others with one", async () => {

@@ -6,7 +6,6 @@ import { apiHost, parseRepoName, type RepoName, type Tag } from "../../reference
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { RateLimit, RateLimiter } from "../../transport/rate.ts";
-import { identified } from "../identity.ts";
 import {
   type BlobUpload,
   type CallOptions,
@@ -321,9 +320,9 @@ export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limi
     ...(own.clientCertificate
       ? { clientCertificate: own.clientCertificate }
       : pair && {
-          clientCertificate: identified(
+          clientCertificate: Object.assign(
             async () => (await import("../../config/certificates.ts")).readClientCertificate(pair),
-            `the client certificate ${JSON.stringify([pair.cert, pair.key])}`,
+            { identity: JSON.stringify(["client certificate", pair.cert, pair.key]) },
           ),
         }),
     ...(endpoint.url && { endpoint: endpoint.url }),
