@@ -14,7 +14,7 @@ console.log(found?.descriptor.digest ?? "absent");
 const tags = [];
 for await (const tag of registry.tags(reference.repository)) tags.push(tag);
 console.log((await sortNames(tags, "semver")).join(" "));
-const { endpoints } = await explain(String(reference), { registry: options }); // asks nobody
+const { endpoints } = await explain(String(reference), { registry: options }); // asks no registry elsewhere
 console.log(endpoints.map(({ role, url }) => `${role} ${url}`).join(", "));
 console.log(await rateLimit(String(reference), { registry: options }));
 await registry.close();

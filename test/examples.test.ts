@@ -56,7 +56,7 @@ test("every example does what it says", async () => {
       .filter((entry) => entry.endsWith(".mjs"))
       .sort(),
   ).toEqual(Object.keys(ran).sort());
-  expect(ran["client.mjs"]).toContain(`registry https://${server.host}/v2/`);
+  expect(ran["client.mjs"]).toContain(`registry http://${server.host}/v2/`);
   expect(ran["validate.mjs"]).toContain("0 violations, byte for byte: true");
   expect(ran["store.mjs"]).toContain(
     "is complete on this host: linux/amd64\nbackup: 33143 bytes, 2 layers, complete: true\n0 blobs, 0 bytes, have no name\nthe store is sound",

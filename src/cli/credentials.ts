@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
+import type { Certificates } from "../config/certs-d.ts";
 import type { CredentialSource } from "../config/credentials.ts";
 import type { RouteSource } from "../config/routes.ts";
 import type { TlsOptions } from "../transport/connections.ts";
@@ -30,15 +31,18 @@ export function lazyRoutes(): RouteSource {
   };
 }
 
+/** What a directory of certificates says. @throws CONFIG_INVALID where there is none */
+export async function certificatesOf(directory: string): Promise<Certificates> {
+  const { certificatesIn } = await import("../config/certs-d.ts");
+  const found = await certificatesIn(directory);
+  if (found) return found;
+  throw new GantryError("CONFIG_INVALID", `--cert-dir ${directory}: there is no such directory`);
+}
+
 /** The certificates of a directory, if there is one; the code that reads them is loaded when TLS is spoken. */
 export function lazyCertificates(directory: string | undefined): Pick<TlsOptions, "ca" | "clientCertificate"> {
   if (directory === undefined) return {};
-  const find = async () => {
-    const { certificatesIn } = await import("../config/certs-d.ts");
-    const found = await certificatesIn(directory);
-    if (found) return found;
-    throw new GantryError("CONFIG_INVALID", `--cert-dir ${directory}: there is no such directory`);
-  };
+  const find = () => certificatesOf(directory);
   return {
     async ca() {
       const { caFiles } = await find();

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { GantryError, messageOf } from "../base/error.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 
@@ -52,13 +53,51 @@ async function readText(path: string): Promise<string | undefined> {
   return (await readSmallFile(path, { limit: MAX_FILE, follow: true }))?.toString("latin1");
 }
 
-/** Whom to trust: whom Node and this system trust, NODE_EXTRA_CA_CERTS, and what `files` hold. */
+/** A file or directory of certificates, and the variable that names it. */
+export interface EnvironmentRoot {
+  readonly variable: "SSL_CERT_FILE" | "SSL_CERT_DIR";
+  readonly path: string;
+}
+
+/** What OpenSSL's variables name, which is trusted beside the rest; what is not there is passed over, as OpenSSL does. */
+export function environmentRoots(env: NodeJS.ProcessEnv = process.env): readonly EnvironmentRoot[] {
+  const named = (variable: EnvironmentRoot["variable"], paths: readonly string[]): EnvironmentRoot[] =>
+    paths.filter((path) => path !== "" && existsSync(path)).map((path) => ({ variable, path }));
+  return [
+    ...named("SSL_CERT_FILE", [env["SSL_CERT_FILE"] ?? ""]),
+    ...named("SSL_CERT_DIR", (env["SSL_CERT_DIR"] ?? "").split(delimiter)),
+  ];
+}
+
+/** @throws CONFIG_INVALID for a file that cannot be used; of a directory, what is no certificate is passed over */
+async function certificatesOfRoot({ variable, path }: EnvironmentRoot): Promise<readonly string[]> {
+  if (variable === "SSL_CERT_FILE") return certificatesOfFile(path);
+  const files = await filesOf(path).catch(() => []);
+  // Often a bundle lies beside the files that it was made of.
+  const found = new Set((await Promise.all(files.map(readIfThere))).flat());
+  return [...found].filter(isCertificate);
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whom to trust: whom Node and this system trust, what NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and SSL_CERT_DIR name, and
+ * what `files` hold.
+ * @throws CONFIG_INVALID
+ */
 export async function trustedCertificates(files: readonly string[]): Promise<readonly string[]> {
   const { rootCertificates } = await import("node:tls");
   const extra = process.env["NODE_EXTRA_CA_CERTS"];
   const bundles = await Promise.all([...(extra ? [extra] : []), ...systemBundles].map((path) => readIfThere(path)));
   const own = await Promise.all(files.map((path) => readCertificates(path)));
-  return [...rootCertificates, ...bundles.flat(), ...own.flat()];
+  const named = await Promise.all(environmentRoots().map(certificatesOfRoot));
+  return [...new Set([...rootCertificates, ...bundles.flat(), ...named.flat(), ...own.flat()])];
 }
 
 /** What the system has; what is wrong there is not the user's fault here. */

@@ -81,9 +81,10 @@ export class ClientSession implements AsyncDisposable {
 /** How TLS is spoken for a client: the certificates of its files beside those of the system. */
 function trusting({ ca, caFiles, clientCertificate, proxy, skipVerify, insecure }: ClientIdentity) {
   const trusted = async (): Promise<readonly string[] | undefined> => {
-    if (!caFiles) return ca?.();
-    const { trustedCertificates } = await import("../config/certificates.ts");
-    return [...(await trustedCertificates(caFiles)), ...((await ca?.()) ?? [])];
+    const { environmentRoots, trustedCertificates } = await import("../config/certificates.ts");
+    // Where nothing more is named, what Node has ready is used, and not read anew.
+    if (!caFiles && environmentRoots().length === 0) return ca?.();
+    return [...new Set([...(await trustedCertificates(caFiles ?? [])), ...((await ca?.()) ?? [])])];
   };
   return { ca: trusted, clientCertificate, proxy, skipVerify: skipVerify === true || insecure === true };
 }

@@ -39,6 +39,8 @@ export interface Connection {
   readonly request: typeof httpRequest;
   readonly options: RequestOptions;
   readonly proxy: URL | undefined;
+  /** Whether our certificate is shown to a server that asks for one. */
+  readonly certified: boolean;
 }
 
 /**
@@ -103,7 +105,8 @@ export class Connections {
       this.#agents.set(key, agent);
     }
     const request = secure ? ((await import("node:https")).request as typeof httpRequest) : httpRequest;
-    return { request, proxy, options: { agent, ...tls, ...(guarded && { lookup: publicLookup }) } };
+    const certified = secure && route.own && (await this.#certificate) !== undefined;
+    return { request, proxy, certified, options: { agent, ...tls, ...(guarded && { lookup: publicLookup }) } };
   }
 
   async #agent(secure: boolean, proxy: URL | undefined): Promise<HttpAgent> {

@@ -9,6 +9,7 @@ import { version } from "../base/version.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
 import { isPrivateAddress } from "./addresses.ts";
 import { Connections, type Route, type TlsOptions } from "./connections.ts";
+import { connectionError } from "./failure.ts";
 import { Incoming } from "./incoming.ts";
 import { type RateLimit, RateLimiter, readRateLimit } from "./rate.ts";
 import { redactText, redactUrl } from "./redact.ts";
@@ -308,7 +309,7 @@ export class Transport {
     const { signal, closed } = request;
     closed.throwIfAborted();
     this.#release ??= this.#connections.use();
-    const { request: start, options: how, proxy } = await this.#connections.to(request.url, route);
+    const { request: start, options: how, proxy, certified } = await this.#connections.to(request.url, route);
     closed.throwIfAborted();
     const { body } = request;
     const length = body && ("pump" in body ? body.size : body.byteLength);
@@ -371,7 +372,10 @@ export class Transport {
       });
       outgoing.on("error", (error) => {
         settle();
-        reject(signal.aborted ? signal.reason : connectionError(error, asked, this.redact));
+        if (signal.aborted) return reject(signal.reason);
+        const secure = request.url.protocol === "https:";
+        const { reusedSocket: reused } = outgoing;
+        reject(connectionError(error, { asked, secure, certified, reused, redact: this.redact }));
       });
       if (signal.aborted) return onAbort();
       if (!body || !("pump" in body)) {
@@ -496,34 +500,3 @@ function retryAfter(response: HttpResponse): number | undefined {
 
 /** The peer stopped reading; the response or the error of the request says why. */
 class BodyUnsent extends Error {}
-
-function advice(code: string): string {
-  if (code === "ENOTFOUND") return "; no host has this name: check how it is written";
-  if (code === "EAI_AGAIN") return "; the name could not be looked up: check the network and its name servers";
-  return code === "ECONNREFUSED" ? "; nothing listens there: check the host and the port" : "";
-}
-
-function connectionError(error: Error, asked: string, redact: (text: string) => string): unknown {
-  // The name of a host may be what a server said: an error that repeats it must not be its own cause.
-  const said = redact(messageOf(error));
-  const cause = said === messageOf(error) ? error : undefined;
-  if (isGantryError(error)) return cause ?? new GantryError(error.code, said, { details: error.details });
-  const code = errnoOf(error) ?? "";
-  if (code.startsWith("HPE_")) {
-    // Not the error itself: it holds the bytes that came.
-    return new GantryError("INVALID_RESPONSE", `${asked}: the answer is not HTTP (${said})`, {
-      details: { errno: code },
-    });
-  }
-  if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) {
-    return new GantryError(
-      "TLS_FAILED",
-      `${asked}: ${said}; name the certificate that vouches for it with --ca-file; a registry that speaks plain http needs --insecure`,
-      { cause },
-    );
-  }
-  return new GantryError("CONNECTION_FAILED", `${asked}: ${said || code}${advice(code)}`, {
-    cause,
-    details: { errno: code },
-  });
-}

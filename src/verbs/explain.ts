@@ -1,7 +1,12 @@
+import { abortable } from "../base/async.ts";
 import { GantryError, messageOf } from "../base/error.ts";
+import { environmentRoots } from "../config/certificates.ts";
+import type { Certificates } from "../config/certs-d.ts";
 import type { Credential } from "../config/credentials.ts";
 import { directEndpoint, type Endpoint, type Routes } from "../config/routes.ts";
 import { apiHost } from "../reference/reference.ts";
+import { RemoteRegistry } from "../registry/remote/remote.ts";
+import { remoteOptionsOf } from "../registry/routed/routed.ts";
 import { isDigest } from "../spec/digest.ts";
 import { isLoopback } from "../transport/addresses.ts";
 import { proxyFor } from "../transport/proxy.ts";
@@ -10,8 +15,12 @@ import type { RegistryOptions, VerbOptions } from "./options.ts";
 
 /** One endpoint that would be asked, and all that is known of how. Secrets are left out. */
 export interface ExplainedEndpoint {
-  /** The address of its API; where it is a loopback host, or `--insecure`, http may be spoken instead. */
+  /** The address of its API; where `protocol` is absent, http may be spoken instead. */
   readonly url: string;
+  /** What it speaks: as it is written, or, for a loopback host, as it answered. Absent where only asking tells. */
+  readonly protocol?: "http" | "https";
+  /** Why a loopback host could not be asked. */
+  readonly protocolFault?: string;
   readonly repository: string;
   readonly role: "registry" | "mirror";
   readonly capabilities: readonly string[];
@@ -22,7 +31,7 @@ export interface ExplainedEndpoint {
   readonly tls: "verified" | "not verified" | "none";
   /** Whether it is asked first, without secrets, which of http and TLS it speaks. */
   readonly asksProtocol: boolean;
-  /** Files beside what the system trusts. */
+  /** Files and directories beside what the system trusts. */
   readonly caFiles: readonly string[];
   readonly clientCertificate?: string;
   /** Names of headers that are sent along. */
@@ -50,12 +59,17 @@ export interface Explanation {
   readonly endpoints: readonly ExplainedEndpoint[];
 }
 
-/** Tells how an image would be reached, without asking anybody. @throws USAGE, INVALID_REFERENCE, CONFIG_INVALID */
-export async function explain(
-  location: string,
-  options: Pick<VerbOptions, "registry" | "signal"> = {},
-): Promise<Explanation> {
-  const { registry = {}, signal } = options;
+export interface ExplainOptions extends Pick<VerbOptions, "registry" | "signal"> {
+  /** Files that the functions of `registry` for certificates read, which they do not tell. */
+  readonly certificates?: Certificates | undefined;
+}
+
+/**
+ * Tells how an image would be reached. No registry is asked but one on this machine, for what it speaks.
+ * @throws USAGE, INVALID_REFERENCE, CONFIG_INVALID
+ */
+export async function explain(location: string, options: ExplainOptions = {}): Promise<Explanation> {
+  const { registry = {} } = options;
   if (!isRegistryLocation(location))
     throw new GantryError("USAGE", `${location}: only what is in a registry is reached by routes`);
   const reference = registryReference(location);
@@ -70,27 +84,31 @@ export async function explain(
     repository,
     reference: wanted,
     ...(blockedBy && { blockedBy }),
-    endpoints: await Promise.all(endpoints.filter(isAsked).map((endpoint) => explained(endpoint, registry, signal))),
+    endpoints: await Promise.all(endpoints.filter(isAsked).map((endpoint) => explained(endpoint, options))),
   };
 }
 
 async function explained(
   endpoint: Endpoint,
-  options: RegistryOptions,
-  signal: AbortSignal | undefined,
+  { registry: options = {}, certificates, signal }: ExplainOptions,
 ): Promise<ExplainedEndpoint> {
   const url = new URL(endpoint.url ?? `https://${apiHost(endpoint.host)}/v2/`);
   const insecure = endpoint.insecure || (!endpoint.mirror && options.insecure);
   const asks = url.protocol === "https:" && (insecure || (isLoopback(url.hostname) && !endpoint.url));
   const skips = insecure || endpoint.skipVerify || (!endpoint.mirror && options.skipVerify);
-  const protocols = asks ? ["http:", "https:"] : [url.protocol];
+  const spoken = await protocolOf(endpoint, url, { asks, options, signal });
+  if (spoken.protocol) url.protocol = spoken.protocol;
+  const protocols = spoken.protocol ? [url.protocol] : ["http:", "https:"];
   const proxies = protocols.flatMap((protocol) => {
     const proxy = (options.proxy ?? proxyFor)(new URL(url.href.replace(/^https?:/, protocol)));
     return proxy ? [[protocol.slice(0, -1), proxy.host] as const] : [];
   });
-  const certificate = endpoint.clientCertificate?.cert;
+  // What is named for the registry itself goes before what the routes have for it.
+  const pair = (endpoint.mirror ? undefined : certificates?.clientCertificate) ?? endpoint.clientCertificate;
+  const roots = url.protocol === "https:" ? environmentRoots() : [];
   return {
     url: url.href,
+    ...spoken,
     repository: endpoint.repo,
     role: endpoint.mirror ? "mirror" : "registry",
     capabilities: endpoint.capabilities,
@@ -98,13 +116,42 @@ async function explained(
     final: endpoint.final ?? false,
     tls: url.protocol === "http:" ? "none" : skips ? "not verified" : "verified",
     asksProtocol: asks,
-    caFiles: [...(options.caFiles ?? []), ...(endpoint.caFiles ?? [])],
-    ...(certificate !== undefined && { clientCertificate: certificate }),
+    caFiles: [
+      ...(options.caFiles ?? []),
+      ...(certificates?.caFiles ?? []),
+      ...(endpoint.caFiles ?? []),
+      ...roots.map(({ path }) => path),
+    ],
+    ...(pair && { clientCertificate: pair.cert }),
     headers: Object.keys(endpoint.headers ?? {}),
     proxies: Object.fromEntries(proxies),
     ...(await credentialsFor(endpoint, options, signal)),
-    because: endpoint.from,
+    because: [...new Set([...endpoint.from, ...roots.map(({ variable }) => variable)])],
   };
+}
+
+/** How long a host of this machine may take to tell what it speaks, in milliseconds. */
+const PROBE_MS = 5_000;
+
+/** As it is written, or as a client of this endpoint would find out. */
+async function protocolOf(
+  endpoint: Endpoint,
+  url: URL,
+  how: { readonly asks: boolean; readonly options: RegistryOptions; readonly signal: AbortSignal | undefined },
+): Promise<Pick<ExplainedEndpoint, "protocol" | "protocolFault">> {
+  const nameOf = ({ protocol }: URL): "http" | "https" => (protocol === "http:" ? "http" : "https");
+  if (!how.asks) return { protocol: nameOf(url) };
+  if (!isLoopback(url.hostname)) return {};
+  const options = { ...remoteOptionsOf(endpoint, how.options), attempts: 1, headerTimeout: PROBE_MS };
+  const registry = new RemoteRegistry(endpoint.host, options);
+  try {
+    return { protocol: nameOf(await abortable(registry.address(), how.signal)) };
+  } catch (error) {
+    how.signal?.throwIfAborted();
+    return { protocolFault: messageOf(error) };
+  } finally {
+    await registry.close();
+  }
 }
 
 async function credentialsFor(

@@ -3,7 +3,7 @@ export type { OperationOptions, Progress, ProgressEvent } from "../base/progress
 export { version } from "../base/version.ts";
 export { Store } from "../store/store.ts";
 export { type CopySide, type CopyVerbOptions, copy, type PushOptions, push } from "./copy.ts";
-export { type ExplainedEndpoint, type Explanation, explain } from "./explain.ts";
+export { type ExplainedEndpoint, type ExplainOptions, type Explanation, explain } from "./explain.ts";
 export { findImage, type ListedImage, labelImage, listImages, removeImages } from "./images.ts";
 export {
   type ArtifactSummary,

@@ -68,7 +68,7 @@ export async function freePort(): Promise<number> {
 export async function dockerRegistry(
   directory: string,
   more: readonly string[] = [],
-  tls?: { readonly certificate: string; readonly key: string },
+  tls?: { readonly certificate: string; readonly key: string; readonly clientCas?: string },
 ): Promise<string> {
   const host = `127.0.0.1:${await freePort()}`;
   await mkdir(directory, { recursive: true });
@@ -79,7 +79,7 @@ export async function dockerRegistry(
       "version: 0.1",
       "log: { level: error, accesslog: { disabled: true } }",
       `storage: { filesystem: { rootdirectory: ${directory}/data }, delete: { enabled: true } }`,
-      `http: { addr: "${host}"${tls ? `, tls: { certificate: ${tls.certificate}, key: ${tls.key} }` : ""} }`,
+      `http: { addr: "${host}"${tls ? `, tls: { certificate: ${tls.certificate}, key: ${tls.key}${tls.clientCas ? `, clientcas: [${tls.clientCas}]` : ""} }` : ""} }`,
       ...more,
     ].join("\n"),
   );

@@ -2,6 +2,7 @@ import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
 import { type ExplainedEndpoint, type Explanation, explain } from "../../verbs/explain.ts";
 import type { Context } from "../context.ts";
+import { certificatesOf } from "../credentials.ts";
 import { jsonFlag, type RemoteFlags, registryOptions, remoteFlags } from "../flags.ts";
 import { parseLocation } from "../location.ts";
 import { session } from "../session.ts";
@@ -10,7 +11,7 @@ export const explainCommand: Command<Context> = buildCommand({
   docs: {
     brief: "Tell how an image would be reached, and why",
     fullDescription:
-      "Which endpoints and mirrors, in which order, with which certificates, proxy and credentials (where they are kept, never what they are), and which file says so. Asks no registry; a credential helper is asked.",
+      "Which endpoints and mirrors, in which order, with which certificates, proxy and credentials (where they are kept, never what they are), and which file says so. A credential helper is asked, and a registry on this machine which of http and https it speaks; no other registry is.",
   },
   parameters: {
     flags: { ...remoteFlags, json: jsonFlag },
@@ -18,7 +19,11 @@ export const explainCommand: Command<Context> = buildCommand({
   },
   func(this: Context, flags: RemoteFlags & { readonly json: boolean }, location: string) {
     return session(this, {}, async ({ signal, json, print }) => {
-      const explanation = await explain(location, { registry: registryOptions(flags, undefined), signal });
+      const explanation = await explain(location, {
+        registry: registryOptions(flags, undefined),
+        certificates: flags.certDir === undefined ? undefined : await certificatesOf(flags.certDir),
+        signal,
+      });
       if (flags.json) json(explanation);
       else print(describe(explanation));
     });
@@ -38,6 +43,12 @@ const tlsWords: Readonly<Record<ExplainedEndpoint["tls"], string>> = {
   none: "none, plain http",
 };
 
+function scheme({ protocol, protocolFault, asksProtocol }: ExplainedEndpoint): string {
+  if (protocol) return asksProtocol ? `${protocol}, as it answered when it was asked without secrets` : protocol;
+  const now = protocolFault ? `; now it cannot be told: ${protocolFault}` : "";
+  return `http or https, as it answers when it is asked first, without secrets${now}`;
+}
+
 function describeEndpoint(at: number, endpoint: ExplainedEndpoint): string[] {
   const { credentials, only } = endpoint;
   const row = (label: string, value: string | undefined): string[] =>
@@ -49,10 +60,8 @@ function describeEndpoint(at: number, endpoint: ExplainedEndpoint): string[] {
       "for",
       `${endpoint.capabilities.join(", ")}${only ? `; only ${only}` : ""}${endpoint.final ? "; its answer is final" : ""}`,
     ),
-    ...row(
-      "TLS",
-      `${tlsWords[endpoint.tls]}${endpoint.asksProtocol ? "; a request without secrets asks first whether it speaks plain http" : ""}`,
-    ),
+    ...row("scheme", scheme(endpoint)),
+    ...row("TLS", tlsWords[endpoint.tls]),
     ...row("also trusts", endpoint.caFiles.join(", ")),
     ...row("certificate", endpoint.clientCertificate),
     ...row("headers", endpoint.headers.join(", ")),

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../../base/codes.ts";
 import { GantryError } from "../../base/error.ts";
 import { printable } from "../../base/text.ts";
+import { CERTIFICATE_ADVICE } from "../../transport/failure.ts";
 import { redactUrl } from "../../transport/redact.ts";
 import type { HttpResponse, Transport } from "../../transport/transport.ts";
 
@@ -45,7 +46,8 @@ export async function responseError(
   missing: ErrorCode,
   body?: Buffer,
 ): Promise<GantryError> {
-  const errors = parseErrors(body ?? (await readBody(response, transport)), transport.redact);
+  const bytes = body ?? (await readBody(response, transport));
+  const errors = parseErrors(bytes, transport.redact);
   const first = errors.find(({ code }) => wireCodes.has(code)) ?? errors[0];
   const code = codeOf(response, first, missing);
   const said = errors
@@ -53,7 +55,7 @@ export async function responseError(
     .map(({ code, message }) => `${code}: ${message}`)
     .join("; ");
   const url = response.redact(redactUrl(response.url));
-  const message = `${asked}: ${response.redact(response.url.host)} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${advice(code)}`;
+  const message = `${asked}: ${response.redact(response.url.host)} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${wantsCertificate(response, bytes) ? `; it wants a client certificate: ${CERTIFICATE_ADVICE}` : advice(code)}`;
   return new GantryError(code, message, {
     details: { status: response.status, url, codes: errors.map(({ code }) => code) },
   });
@@ -73,6 +75,13 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
   if (status === 405 || status === 501 || (status >= 300 && status < 400)) return "UNSUPPORTED";
   if (status === 416) return "RANGE_INVALID";
   return "REGISTRY_ERROR";
+}
+
+/** nginx asks for a client certificate, and tells whoever has none in HTTP; to a HEAD with the status alone. */
+function wantsCertificate({ url, status, headers }: HttpResponse, body: Buffer): boolean {
+  if (url.protocol !== "https:" || status !== 400) return false;
+  if (body.length === 0) return headers["server"]?.startsWith("nginx") === true;
+  return body.includes("SSL certificate");
 }
 
 function advice(code: ErrorCode): string {

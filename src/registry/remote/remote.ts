@@ -46,6 +46,11 @@ export class RemoteRegistry implements Registry {
     this.#api = new Api(host, options);
   }
 
+  /** Where its API is; a loopback host is asked, without secrets, whether it speaks http or https. */
+  async address(): Promise<URL> {
+    return (await this.#api.connect()).url;
+  }
+
   /** Asks whether the registry is there, and accepts who we are. @throws UNAUTHORIZED, DENIED */
   async ping(options: CallOptions = {}): Promise<void> {
     const { url } = await this.#api.connect();
