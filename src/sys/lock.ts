@@ -1,9 +1,10 @@
-import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
 import { lstat, open, rm, utimes } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { sleep } from "../base/async.ts";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { fileSystemError } from "./fs-error.ts";
+import { isAbandoned, temporaryName } from "./owner.ts";
 import { readSmallFile } from "./regular-file.ts";
 
 /** A holder that has not shown a sign of life for this long is taken for dead. */
@@ -26,8 +27,8 @@ export interface Lock {
 
 /**
  * Runs `work` while this process, alone among all that lock the same path, holds it. Node has no flock: the lock is a
- * file made with O_EXCL, whose owner touches it; a file left untouched for `staleMs` is taken over. Process ids play
- * no part, as they mean nothing across containers.
+ * file made with O_EXCL, whose owner touches it; a file left untouched for `staleMs` is taken over, and that of a process
+ * which is known to be dead at once.
  * @throws LOCK_TIMEOUT, LOCK_LOST, NOT_REGULAR_FILE where something else is in its place, the signal's reason
  */
 export async function withLock<T>(
@@ -35,7 +36,7 @@ export async function withLock<T>(
   work: (lock: Lock) => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
-  const owner = randomUUID();
+  const owner = temporaryName("lock");
   await acquire(path, owner, options);
   const heartbeat = setInterval(() => {
     const now = new Date();
@@ -108,7 +109,11 @@ async function isStale(path: string, staleMs: number): Promise<boolean> {
     if (errnoOf(error) === "ENOENT") return false;
     throw await fileSystemError(error, "locking", path);
   }
-  if (found.isFile()) return Date.now() - found.mtimeMs > staleMs;
+  if (found.isFile()) {
+    if (Date.now() - found.mtimeMs > staleMs) return true;
+    const owner = await readOwner(path);
+    return owner !== undefined && isAbandoned(join(dirname(path), basename(owner)));
+  }
   throw new GantryError(
     "NOT_REGULAR_FILE",
     `${path} must be a lock file or absent, and is something else; remove it when no other process is at work`,
@@ -118,7 +123,7 @@ async function isStale(path: string, staleMs: number): Promise<boolean> {
 
 /** Removes a lock that a killed process left, where no process may ever come to lock the same path again. */
 export async function removeDeadLock(path: string): Promise<void> {
-  if (await isStale(path, STALE_MS)) await removeStale(path, randomUUID(), STALE_MS);
+  if (await isStale(path, STALE_MS)) await removeStale(path, temporaryName("lock"), STALE_MS);
   const takeover = `${path}.takeover`;
   if (await isStale(takeover, STALE_MS)) await rm(takeover, { force: true });
 }

@@ -20,17 +20,22 @@ export async function openServed(location: string, options: ServedOptions = {}):
   if (location === "store:") {
     const held = holdStore(options);
     const registry = await held.store.serve();
+    await registry.ready();
     return served(registry, async () => {
       await registry.close();
       await held.close();
     });
   }
-  const registry = withoutStore(location, options);
+  const registry = await withoutStore(location, options);
   return served(registry, () => registry.close());
 }
 
-function withoutStore(location: string, { limits }: ServedOptions): Registry {
-  if (location.startsWith("oci:") && location.length > 4) return new ServedLayout(location.slice(4), { limits });
+async function withoutStore(location: string, { limits }: ServedOptions): Promise<Registry> {
+  if (location.startsWith("oci:") && location.length > 4) {
+    const layout = new ServedLayout(location.slice(4), { limits });
+    await layout.ready();
+    return layout;
+  }
   if (location === "memory:") return new MemoryRegistry();
   throw new GantryError("USAGE", `cannot serve ${location}; expected oci:DIR, store: or memory:`);
 }

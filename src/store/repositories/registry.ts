@@ -86,6 +86,12 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     this.#tags = options.tags;
   }
 
+  /** Makes the directory where it is absent, and exports what a killed process did not. The first call does so too. */
+  async ready(): Promise<void> {
+    await this.#options.prepare();
+    this.#tags.changed();
+  }
+
   protected override prepareWrite(): Promise<void> {
     return this.#options.prepare();
   }
