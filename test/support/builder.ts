@@ -160,6 +160,7 @@ export class Builder {
     mkdirSync(this.#at(path));
     this.#types.set(path, "directory");
     if (this.#draw.chance(0.5)) chmodSync(this.#at(path), this.#draw.one(directoryModes));
+    if (this.#draw.chance(0.25)) this.#changeAttribute(this.#at(path), "directory");
     this.#fill(path);
   }
 
