@@ -103,6 +103,8 @@ export async function copyImage(
       if (top) await options.beforeName?.();
       const { reference } = destination;
       const tags = top && reference !== undefined && !isDigest(reference) ? [reference as Tag] : [];
+      // Told here; what is pushed replaces it.
+      await isDamaged(destination.registry, descriptor, options);
       await destination.registry.pushManifest(destination.repo, document, descriptor.mediaType, {
         tags,
         digest: descriptor.digest,
@@ -219,7 +221,7 @@ async function requirePlatform(
 async function isDamaged(registry: Registry, blob: Descriptor, options: CopyOptions): Promise<boolean> {
   if (!(registry instanceof DirectoryRegistry)) return false;
   if ((await registry.blobs.verify(blob, options)) !== false) return false;
-  const text = `${registry.name}: blob ${blob.digest} is damaged, and is brought anew`;
+  const text = `the blob ${blob.digest} in ${registry.name} is damaged; it is brought anew`;
   options.progress?.({ type: "message", level: "warning", text });
   return true;
 }
