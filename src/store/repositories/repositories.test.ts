@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { skopeo } from "../../../test/support/peers.ts";
 import { temporary } from "../../../test/support/temporary.ts";
@@ -316,4 +317,23 @@ test("a store that is served shows what was pulled by other means, and what is n
   expect(blobs).toHaveLength(image.blobs.length + image.documents.length);
   await store.close();
   await source.close();
+});
+
+test("names of the first version of the tables get the tables of repositories, and stay", async () => {
+  const directory = join(await temporary(), "store");
+  cpSync(fileURLToPath(new URL("../../../test/fixtures/store-v2", import.meta.url)), directory, { recursive: true });
+  const store = new Store(directory);
+  const [image] = await store.images.list();
+  expect(image).toMatchObject({ name: "docker.io/library/app:v1", labels: { team: "core" } });
+  const served = await store.serve();
+  const { descriptor } = await served.getManifest(parseRepoName("app"), parseTag("v1"));
+  expect(descriptor.digest).toBe(image?.target.digest);
+  await pushImage(served, one, randomImage(), "v2");
+  await served.close();
+  expect((await store.fsck()).findings).toEqual([]);
+  expect((await store.images.list()).map(({ name }) => name)).toEqual([
+    "docker.io/library/app:v1",
+    "docker.io/team/one:v2",
+  ]);
+  await store.close();
 });
