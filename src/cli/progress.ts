@@ -106,7 +106,7 @@ function bars(stderr: NodeJS.WriteStream): Printer {
   };
 }
 
-/** Where no progress is shown: only what a person who waits has to know. */
+/** Prints warnings alone, where no progress is shown. */
 export function warnings(stderr: NodeJS.WriteStream): Progress {
   return (event) => {
     if (event.type === "message" && event.level === "warning") stderr.write(`warning: ${printable(event.text)}\n`);

@@ -2,7 +2,7 @@ import { UnexpectedPositionalError, UnsatisfiedFlagError, UnsatisfiedPositionalE
 import { messageOf } from "../base/error.ts";
 import { printable } from "../base/text.ts";
 
-/** One line that works, for each command that needs arguments: who forgot one sees what it looks like. */
+/** One line that works, for each command that needs arguments. The error about a missing argument shows it. */
 export const examples: Readonly<Record<string, string>> = {
   pull: "gantry pull alpine:3.20",
   push: "gantry push alpine:3.20 registry.example/alpine:3.20",

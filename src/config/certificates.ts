@@ -87,7 +87,7 @@ function isCertificate(pem: string): boolean {
 }
 
 /**
- * Whom to trust: whom Node and this system trust, what NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and SSL_CERT_DIR name, and
+ * The roots to trust: those of Node and of this system, what NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and SSL_CERT_DIR name, and
  * what `files` hold.
  * @throws CONFIG_INVALID
  */

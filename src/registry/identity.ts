@@ -20,7 +20,7 @@ export function entriesOf(value: object): unknown {
     .map(([name, item]) => [name, keyOf(item)]);
 }
 
-/** Objects and functions that say who they are, by a property `identity`, are the same where they say the same. */
+/** Objects and functions with a property `identity` are the same where its value is the same. */
 function identityOf(value: object): string {
   if ("identity" in value && typeof value.identity === "string") return `=${value.identity}`;
   let identity = identities.get(value);

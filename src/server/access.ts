@@ -17,7 +17,7 @@ export interface AccessOptions {
 const EXPOSED =
   "Docker-Content-Digest, Docker-Upload-UUID, ETag, Content-Range, Link, Location, OCI-Filters-Applied, OCI-Subject, OCI-Tag, Range";
 
-/** Decides who is answered at all, before anything of a request is looked at. */
+/** Decides from Host and Origin whether a request is answered, before anything else of it is read. */
 export class Access {
   readonly #hosts: ReadonlySet<string> | undefined;
   readonly #origins: ReadonlySet<string>;

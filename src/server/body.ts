@@ -14,7 +14,7 @@ export interface RequestBody extends Body {
  * @param look sees the length of each chunk before it is passed on, and may refuse it
  */
 export function requestBody({ request, bodyIdleMs }: Call, look: (count: number) => void = () => {}): RequestBody {
-  // Who stops reading still wants to answer: the connection stays.
+  // A handler that stops reading still has to answer: the connection stays.
   const body = iterableBody(request.iterator({ destroyOnReturn: false }));
   const giveUp = (): void => {
     const message = `no more of the request's body came for ${bodyIdleMs / 1000} s`;

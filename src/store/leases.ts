@@ -35,7 +35,7 @@ export class Lease {
     }, LEASE_MS / 4).unref();
   }
 
-  /** @param reason for people who look */
+  /** @param reason shown to people, never read by a program */
   static async create(root: string, reason: string): Promise<Lease> {
     const id = randomUUID();
     const directory = join(root, "leases");

@@ -74,7 +74,7 @@ export async function rebuildNames(store: Rebuildable): Promise<Rebuilt> {
   return { repaired, namesLost };
 }
 
-/** Moves a file that cannot be used out of the way, for people who may still find something in it. */
+/** Moves a file that cannot be used out of the way, and keeps it: parts of it may still be readable. */
 async function putAside(file: string): Promise<string[]> {
   if (!existsSync(file)) return [`${file} was gone`];
   const aside = `${file}.damaged-${Date.now()}`;

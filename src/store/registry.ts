@@ -1,5 +1,5 @@
 import { isGantryError } from "../base/error.ts";
-import { checkLimit, type Limits } from "../base/limits.ts";
+import type { Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { bytesContent } from "../content/source.ts";
 import { parseRef, type RepoName, type Tag } from "../reference/reference.ts";
@@ -118,9 +118,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
-    const descriptor = await this.resolveManifest(repo, reference);
-    checkLimit(this.limits, "metadataBytes", descriptor.size, `manifest ${descriptor.digest} of ${this.name}`);
-    return { descriptor, bytes: await (await this.blobs.read(descriptor)).bytes(options) };
+    return this.readManifest(await this.resolveManifest(repo, reference), options);
   }
 
   async pushManifest(

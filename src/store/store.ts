@@ -431,7 +431,7 @@ export class Store {
   /**
    * Keeps an image that is read from being collected, though its name goes: its document, and all that this leads to.
    * Where the store cannot be written to, or is not there, nothing is protected and the image is read all the same.
-   * @param reason for people who look
+   * @param reason shown to people, never read by a program
    */
   async protect(digest: Digest, reason: string): Promise<AsyncDisposable> {
     const keeper = new LeaseKeeper(this.directory, reason);

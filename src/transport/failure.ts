@@ -1,6 +1,6 @@
 import { errnoOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 
-/** What to do where a server wants to know who we are by TLS. */
+/** What to do where a server asks for a client certificate. */
 export const CERTIFICATE_ADVICE =
   "name a directory with its NAME.cert and NAME.key by --cert-dir (`gantry explain` tells which one is shown)";
 

@@ -1,4 +1,4 @@
-/** Query parameters of the distribution specification that say what is asked for, and never who asks. */
+/** Query parameters of the distribution specification that name content and pages, and never hold a secret. */
 const harmless: ReadonlySet<string> = new Set(["n", "last", "mount", "from", "digest", "ns"]);
 const plain = /^[\w.:/@+-]{0,256}$/;
 

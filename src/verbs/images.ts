@@ -23,7 +23,7 @@ export async function listImages(store: Store, filters: readonly string[] = []):
   }));
 }
 
-/** The image that somebody means: the name as it was given, or in full. @throws IMAGE_NOT_FOUND */
+/** Finds an image by the name as it was given, else by the name in full. @throws IMAGE_NOT_FOUND */
 export async function findImage(store: Store, location: string): Promise<StoredImage> {
   const prefix = [storePrefix, dockerPrefix].find((it) => location.startsWith(it)) ?? "";
   return store.find(location.slice(prefix.length));

@@ -207,7 +207,7 @@ export async function* tags(location: string, options: LookOptions = {}): AsyncG
   }
 }
 
-/** Says which repositories a layout has, to whom asked for one that it has not. */
+/** The error for a repository that a layout does not have; it lists those that it has. */
 async function withRepositories(error: GantryError, { registry }: Opened): Promise<GantryError> {
   const found: string[] = [];
   try {

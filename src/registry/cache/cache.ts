@@ -180,7 +180,7 @@ class CachingRegistry implements Registry {
       const bytes = await abortable(reading, options.signal);
       if (bytes) return bytesContent({ ...expected, size: expected.size ?? bytes.length }, bytes, what);
     } catch (error) {
-      // Whoever has stopped waiting takes nothing any more.
+      // A caller that was aborted takes nothing any more.
       void reading.then(
         () => large?.cancel(),
         () => {},

@@ -19,6 +19,7 @@ import {
   type PushBlobOptions,
   type RangeContent,
   rangeInvalid,
+  type StoredManifest,
   type UploadSession,
 } from "../registry.ts";
 
@@ -60,6 +61,12 @@ export abstract class DirectoryRegistry {
     const size = await this.blobs.size(digest);
     if (size === undefined) throw blobUnknown(this.name, repo, digest);
     return { mediaType: mediaTypes.octetStream, digest, size };
+  }
+
+  /** The bytes of a manifest that is there, verified. @throws LIMIT_EXCEEDED, SIZE_MISMATCH, DIGEST_MISMATCH */
+  protected async readManifest(descriptor: Descriptor, options: CallOptions): Promise<StoredManifest> {
+    checkLimit(this.limits, "metadataBytes", descriptor.size, `manifest ${descriptor.digest} of ${this.name}`);
+    return { descriptor, bytes: await (await this.blobs.read(descriptor)).bytes(options) };
   }
 
   /** A manifest that is there under its digest alone: its media type is what it calls itself. */

@@ -99,10 +99,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
   }
 
   async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
-    const { mediaType, digest, size } = await this.#find(repo, reference);
-    checkLimit(this.limits, "metadataBytes", size, `manifest ${digest} of ${this.name}`);
-    const content = await this.blobs.read({ digest, size, mediaType });
-    return { descriptor: { mediaType, digest, size }, bytes: await content.bytes(options) };
+    return this.readManifest(await this.resolveManifest(repo, reference), options);
   }
 
   async resolveManifest(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {

@@ -15,7 +15,7 @@ export interface AuthenticatorOptions {
   readonly trustedRealms?: readonly string[];
 }
 
-/** Where an authenticator keeps its tokens: with those of others, under the name of whoever it asks for. */
+/** Where an authenticator keeps its tokens: in a store that authenticators share, under the identity of its credentials. */
 interface SharedTokens {
   readonly tokens: TokenCache;
   readonly identity: string;
@@ -64,7 +64,7 @@ export class Authenticator {
     return this.#tokens.get(this.#key(scope)) ?? this.#fixed.get(repositoryOf(scope));
   }
 
-  /** Drops a token with which we were not let in: the next one may be of somebody who is. */
+  /** Drops a token that the registry refused: the next one may be given for other credentials. */
   forget(scope: string, header: string): void {
     this.#tokens.delete(this.#key(scope), header);
   }

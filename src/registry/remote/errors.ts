@@ -77,7 +77,7 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
   return "REGISTRY_ERROR";
 }
 
-/** nginx asks for a client certificate, and tells whoever has none in HTTP; to a HEAD with the status alone. */
+/** nginx answers a client without the certificate that it wants over HTTP; a HEAD with the status alone. */
 function wantsCertificate({ url, status, headers }: HttpResponse, body: Buffer): boolean {
   if (url.protocol !== "https:" || status !== 400) return false;
   if (body.length === 0) return headers["server"]?.startsWith("nginx") === true;

@@ -17,7 +17,7 @@ interface Token {
 }
 
 /**
- * The tokens of a session. A key names who is asked (the origin), as whom, and for which scope; callers that need the
+ * The tokens of a session. A key names the origin, the identity of the credentials and the scope; callers that need the
  * same one at the same time share one request.
  */
 export class TokenCache {

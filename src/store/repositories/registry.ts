@@ -1,5 +1,5 @@
 import { isGantryError } from "../../base/error.ts";
-import { checkLimit, type Limits } from "../../base/limits.ts";
+import type { Limits } from "../../base/limits.ts";
 import type { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content, Expected } from "../../content/content.ts";
 import { type BlobSource, bytesContent } from "../../content/source.ts";
@@ -39,7 +39,7 @@ export interface TagTable {
   /** Removes the tags of a manifest that leaves its repository. */
   forget(run: Run, repo: RepoName, digest: Digest): Promise<void>;
   list(repo: RepoName, after: string | undefined): AsyncIterable<Tag>;
-  /** Puts what other processes named into the tables. Called where something was not found. @returns whether there was any */
+  /** Adds to the tables what other processes have named since. @returns whether there was anything to add */
   refresh(repo: RepoName): Promise<boolean>;
   /** Repositories that have names but may not be in the tables yet. */
   all(): Promise<readonly RepoName[]>;
@@ -59,7 +59,7 @@ export interface RepositoryOptions {
   readonly repository: (key: string) => RepoName | undefined;
   /** Accept manifests whose children are not all there. */
   readonly sparse?: boolean | undefined;
-  /** Remove the file of what no repository has any more. A store leaves that to its garbage collection. */
+  /** Whether a delete removes the file of content that no repository has any more. A store's garbage collection does it. */
   readonly frees: boolean;
   readonly prepare: () => Promise<void>;
   /** Keeps a blob from being collected. */
@@ -204,9 +204,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
   }
 
   async getManifest(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<StoredManifest> {
-    const descriptor = await this.resolveManifest(repo, reference);
-    checkLimit(this.limits, "metadataBytes", descriptor.size, `manifest ${descriptor.digest} of ${this.name}`);
-    return { descriptor, bytes: await (await this.blobs.read(descriptor)).bytes(options) };
+    return this.readManifest(await this.resolveManifest(repo, reference), options);
   }
 
   async pushManifest(

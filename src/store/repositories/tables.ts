@@ -158,7 +158,7 @@ export async function isLinked(run: Run, digest: Digest): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Whether a repository has anything at all. */
+/** Whether a repository has a manifest, a blob or a tag. */
 export async function exists(run: Run, repository: string): Promise<boolean> {
   for (const table of ["gantry_manifests", "gantry_blobs", "gantry_tags"]) {
     if ((await run(`SELECT 1 FROM ${table} WHERE repository = ? LIMIT 1`, repository)).length > 0) return true;
