@@ -30,3 +30,13 @@ test("no argument steers the terminal from within an error about it", async () =
   expect([code, stderr.includes("\u001b")]).toEqual([2, false]);
   expect(stderr).toContain("\\x1b[31m");
 });
+
+test.each(["", ...Object.keys(commands), ...["ls", "label", "rm", "gc", "fsck"].map((name) => `images ${name}`)])(
+  "the help of gantry %s fits into 80 columns",
+  async (command) => {
+    const { code, stdout } = await gantry([...command.split(" ").filter(Boolean), "--help"]);
+    expect([code, stdout.length > 100]).toEqual([0, true]);
+    expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    expect(stdout).toContain("USAGE\n  gantry ");
+  },
+);

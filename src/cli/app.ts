@@ -3,6 +3,7 @@ import { exitCodeOf, GantryError, isGantryError, messageOf } from "../base/error
 import { printable, printableText } from "../base/text.ts";
 import { commands } from "./commands.ts";
 import type { Context } from "./context.ts";
+import { asksForHelp, wrapHelp } from "./help.ts";
 import { usageError } from "./usage.ts";
 
 /** Stricli's own exit codes for unknown commands and bad arguments are negative; ours is 2. */
@@ -58,6 +59,12 @@ function describeError(error: unknown): string {
   return `gantry: ${side}${printable(error.message)} [${error.code}]`;
 }
 
+/** The process with a stdout that breaks lines of help. */
+function wrapping(own: NodeJS.Process): NodeJS.Process {
+  const write = (text: string): boolean => own.stdout.write(wrapHelp(text));
+  return Object.create(own, { stdout: { value: Object.create(own.stdout, { write: { value: write } }) } });
+}
+
 export async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
   let signalled: NodeJS.Signals | undefined;
@@ -73,7 +80,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.stderr.write(`gantry: writing to stdout: ${printable(error.message)}\n`);
     process.exit(1);
   });
-  const context: Context = { process, signal: stop.signal };
+  const context: Context = { process: asksForHelp(argv) ? wrapping(process) : process, signal: stop.signal };
   await run(await application(argv), argv, context);
   const code = Number(process.exitCode ?? 0);
   if (signalled) process.exitCode = signalled === "SIGINT" ? 130 : 143;
