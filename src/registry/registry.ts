@@ -126,11 +126,11 @@ export interface Registry {
   repositories(options?: ListOptions): AsyncIterable<RepoName>;
   /** In the order of their bytes, as the specification asks; a remote registry's are in its own. @throws NAME_UNKNOWN */
   tags(repo: RepoName, options?: ListOptions): AsyncIterable<Tag>;
-  /** Descriptors of manifests whose subject is `digest`. */
+  /** Descriptors of manifests whose subject is `digest`; `after` is a digest, and may be passed over. */
   referrers(
     repo: RepoName,
     digest: Digest,
-    options?: CallOptions & { readonly artifactType?: string },
+    options?: ListOptions & { readonly artifactType?: string | undefined },
   ): AsyncIterable<Descriptor>;
 
   /** Releases connections and what is half done. */

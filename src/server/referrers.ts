@@ -15,11 +15,10 @@ export async function listReferrers(call: Call, repo: RepoName, subject: Digest)
   const { registry, signal, limits, url } = call;
   // An empty filter is none.
   const artifactType = url.searchParams.get("artifactType") || undefined;
-  const filter = artifactType === undefined ? {} : { artifactType };
   const last = url.searchParams.get("last") ?? "";
   const page = new Page(limits.metadataBytes - PAGE_FRAME);
   try {
-    for await (const descriptor of askAll(registry.referrers(repo, subject, { ...filter, signal }))) {
+    for await (const descriptor of askAll(registry.referrers(repo, subject, { artifactType, after: last, signal }))) {
       if (descriptor.digest > last) page.add(descriptor);
     }
   } catch (error) {

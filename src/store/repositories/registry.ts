@@ -67,6 +67,9 @@ export interface RepositoryOptions {
   readonly close: () => Promise<void>;
 }
 
+/** Children that are missing, until no more are looked for. */
+const MAX_MISSING = 100;
+
 /**
  * A directory of many repositories, each with blobs, manifests, referrers and tags of its own, over one directory of
  * shared bytes (docs/decisions/0007). What a repository does not have it does not show, though another one has the bytes;
@@ -242,8 +245,11 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     children: readonly { readonly digest: string; readonly kind: "manifest" | "blob"; readonly foreign: boolean }[],
   ): Promise<void> {
     const missing: string[] = [];
+    const seen = new Set<string>();
     for (const { digest, kind, foreign } of children) {
-      if (foreign) continue;
+      // A document may name one digest a thousand times, and a thousand that are missing say no more than a hundred.
+      if (foreign || seen.has(`${kind} ${digest}`) || missing.length === MAX_MISSING) continue;
+      seen.add(`${kind} ${digest}`);
       if (!isDigest(digest) || !(await this.#hasChild(repo, digest, kind))) missing.push(digest);
     }
     if (missing.length > 0) throw missingChildren(this.name, repo, missing);
@@ -324,12 +330,12 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
   async *referrers(
     repo: RepoName,
     digest: Digest,
-    options: { readonly artifactType?: string | undefined } = {},
+    options: ListOptions & { readonly artifactType?: string | undefined } = {},
   ): AsyncGenerator<Descriptor> {
     await this.#options.prepare();
     algorithmOf(digest);
     await this.#tags.refresh(repo);
-    for await (const row of referrersOf(this.#tables, this.#key(repo), digest, options.artifactType)) {
+    for await (const row of referrersOf(this.#tables, this.#key(repo), digest, options)) {
       const { descriptor, artifactType, annotations } = row;
       yield {
         ...descriptor,

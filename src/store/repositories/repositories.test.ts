@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { skopeo } from "../../../test/support/peers.ts";
 import { temporary } from "../../../test/support/temporary.ts";
+import type { GantryError } from "../../base/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { LayoutRegistry, providerOf, type Registry } from "../../registry/index.ts";
 import { mediaTypes } from "../../spec/index.ts";
@@ -12,6 +13,7 @@ import {
   randomImage,
   rejects,
   startTestRegistry,
+  type TestBlob,
   type TestImage,
   testBlob,
   testIndex,
@@ -167,6 +169,20 @@ describe.each([
     expect(await all(registry.repositories({ after: first }))).toEqual([second]);
     await registry.close();
   }, 120_000);
+
+  test("names each missing child once, and not more than a hundred", async () => {
+    const { registry } = await serve();
+    const missing = async (layers: readonly TestBlob["descriptor"][]): Promise<unknown> => {
+      const config = testBlob("{}", mediaTypes.config).descriptor;
+      const document = { schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers };
+      const pushed = registry.pushManifest(one, Buffer.from(JSON.stringify(document)), mediaTypes.manifest);
+      return pushed.catch((error: GantryError) => [error.code, (error.details["missing"] as string[]).length]);
+    };
+    const layer = (at: number): TestBlob["descriptor"] => testBlob(`layer ${at}`, mediaTypes.layer).descriptor;
+    expect(await missing(Array.from({ length: 300 }, () => layer(1)))).toEqual(["MANIFEST_BLOB_UNKNOWN", 2]);
+    expect(await missing(Array.from({ length: 300 }, (_, at) => layer(at)))).toEqual(["MANIFEST_BLOB_UNKNOWN", 100]);
+    await registry.close();
+  });
 
   test(`frees bytes when no repository has them${kind === "a store" ? ", by its garbage collection" : ""}`, async () => {
     const { registry, directory, reopen } = await serve();

@@ -166,15 +166,18 @@ export async function exists(run: Run, repository: string): Promise<boolean> {
   return false;
 }
 
-/** The manifests that refer to a digest, in the order of their own. */
+/** The manifests that refer to a digest, in the order of their own digests. */
 export async function* referrersOf(
   tables: RepositoryTables,
   repository: string,
   subject: Digest,
-  artifactType: string | undefined,
+  {
+    artifactType,
+    after: first = "",
+  }: { readonly artifactType?: string | undefined; readonly after?: string | undefined },
 ): AsyncGenerator<ManifestRow> {
   const filter = artifactType === undefined ? "" : "AND artifact_type = ?";
-  for (let after = ""; ; ) {
+  for (let after = first; ; ) {
     const values = [repository, subject, after, ...(artifactType === undefined ? [] : [artifactType])];
     const sql = `SELECT ${MANIFEST} FROM gantry_manifests
       WHERE repository = ? AND subject = ? AND digest > ? ${filter} ORDER BY digest LIMIT ${PAGE}`;
