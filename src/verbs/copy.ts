@@ -1,8 +1,8 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import { formatPlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
-import { parseTag, type Reference } from "../reference/reference.ts";
-import { isDigest } from "../spec/digest.ts";
+import { parseTag, type Reference, type Tag } from "../reference/reference.ts";
+import { type Digest, isDigest } from "../spec/digest.ts";
 import { StoreRegistry } from "../store/registry.ts";
 import { type CopyOptions, type CopyResult, copyImage } from "../transfer/copy.ts";
 import { findImage } from "./images.ts";
@@ -36,9 +36,11 @@ type TransferOptions = Omit<CopyOptions, "partial" | "beforeName">;
 async function copyOpened(source: Opened, destination: Opened, options: TransferOptions): Promise<CopyResult> {
   const { platforms, parallel, limits, signal, progress } = options;
   const reference = destination.reference ?? (destination.kind === "layout" ? parseTag("latest") : undefined);
+  const wanted = await referenceOf(source);
+  await using _held = source.kind === "store" ? await protect(source, wanted) : undefined;
   const several = platforms !== undefined && platforms !== "all" && platforms.length > 1;
   const result = await copyImage(
-    { ...source, reference: await referenceOf(source) },
+    { ...source, reference: wanted },
     { ...destination, reference },
     { partial: several ? "index" : "manifest", platforms, parallel, limits, signal, progress },
   );
@@ -49,6 +51,14 @@ async function copyOpened(source: Opened, destination: Opened, options: Transfer
     await destination.registry.checkLease();
   }
   return result;
+}
+
+/** What is sent from a store is not collected meanwhile, though its name goes. */
+async function protect(
+  { registry, repo, name, protect: keep }: Opened,
+  wanted: Tag | Digest,
+): Promise<AsyncDisposable> {
+  return keep((await registry.resolveManifest(repo, wanted)).digest, `copy ${name}`);
 }
 
 export interface PushOptions extends VerbOptions {

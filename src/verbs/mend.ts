@@ -28,21 +28,8 @@ export async function damagedBlobs(
   const image = await manifestForPlatform(noting, target, options).catch(() => undefined);
   for (const layer of image?.manifest.layers ?? []) needed.set(layer.digest, layer);
   const damaged: Descriptor[] = [];
-  for (const blob of needed.values()) if (await isDamaged(store, blob, options)) damaged.push(blob);
+  for (const blob of needed.values()) if ((await store.blobs.verify(blob, options)) === false) damaged.push(blob);
   return damaged;
-}
-
-async function isDamaged(store: Store, blob: Descriptor, { signal }: GraphOptions): Promise<boolean> {
-  try {
-    await using content = await store.blobs.read(blob);
-    await content.pipe(() => {}, { signal });
-    return false;
-  } catch (error) {
-    if (isGantryError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH")) return true;
-    // What is not there is not damaged.
-    if (isGantryError(error, "BLOB_UNKNOWN")) return false;
-    throw error;
-  }
 }
 
 /** Removes damaged blobs from a store, says so, and brings each one anew. The image keeps its name. */

@@ -26,6 +26,8 @@ export interface Opened extends AsyncDisposable {
   readonly reference: Tag | Digest | undefined;
   /** The location as it was given. */
   readonly name: string;
+  /** Keeps an image from being collected while it is read, where it is in a store. @param reason shown to people */
+  protect(digest: Digest, reason: string): Promise<AsyncDisposable>;
   close(): Promise<void>;
 }
 
@@ -82,11 +84,16 @@ function openHeld(held: HeldStore, location: string, write = false): Opened {
   const { repo, reference, given } = storedName(location.slice(storePrefix.length));
   const reason = `writing ${location}`;
   const registry = write ? store.writer(reason, { given }) : store.reader(reason, given);
-  return opened("store", registry, repo, location, reference, async () => {
+  const close = async (): Promise<void> => {
     await registry.release();
     await held.close();
-  });
+  };
+  const protect: Opened["protect"] = (digest, why) => store.protect(digest, why);
+  return { ...opened("store", registry, repo, location, reference, close), protect };
 }
+
+/** Only a store collects what nothing names. */
+const needless: Opened["protect"] = async () => ({ async [Symbol.asyncDispose]() {} });
 
 function opened(
   kind: Opened["kind"],
@@ -96,7 +103,7 @@ function opened(
   reference: Tag | Digest | undefined,
   close: () => Promise<void>,
 ): Opened {
-  return { kind, registry, repo, name, reference, close, [Symbol.asyncDispose]: close };
+  return { kind, registry, repo, name, reference, protect: needless, close, [Symbol.asyncDispose]: close };
 }
 
 /**
