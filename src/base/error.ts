@@ -7,9 +7,9 @@ export type Origin = "source" | "destination" | "local";
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface GantryErrorOptions {
-  readonly cause?: unknown;
-  readonly details?: ErrorDetails;
-  readonly origin?: Origin;
+  readonly cause?: unknown | undefined;
+  readonly details?: ErrorDetails | undefined;
+  readonly origin?: Origin | undefined;
 }
 
 const brand: unique symbol = Symbol.for("gantry.error");
@@ -18,8 +18,8 @@ const brand: unique symbol = Symbol.for("gantry.error");
 export interface ErrorRecord {
   readonly code: ErrorCode;
   readonly message: string;
-  readonly details?: ErrorDetails;
-  readonly origin?: Origin;
+  readonly details?: ErrorDetails | undefined;
+  readonly origin?: Origin | undefined;
 }
 
 /**
@@ -90,6 +90,6 @@ export function messageOf(error: unknown): string {
 
 /** Node's error code (`ENOENT`, `ECONNRESET`), if the error has one. */
 export function errnoOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
+  const code = (error as { code?: unknown | undefined } | null)?.code;
   return typeof code === "string" ? code : undefined;
 }

@@ -1,7 +1,7 @@
 /** One event of a long operation. Bars, plain lines and NDJSON are three printers of this one stream. */
 export type ProgressEvent =
   /** A piece of work is known; `total` is bytes, absent where nobody declared it. */
-  | { readonly type: "start"; readonly id: string; readonly label: string; readonly total?: number }
+  | { readonly type: "start"; readonly id: string; readonly label: string; readonly total?: number | undefined }
   /** Bytes done so far, out of `total`. */
   | { readonly type: "advance"; readonly id: string; readonly done: number }
   /** The piece is finished. `result` says how: moved, already there, mounted. */

@@ -1,4 +1,11 @@
-import { type Application, buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
+import {
+  type Application,
+  type ApplicationContext,
+  buildApplication,
+  buildRouteMap,
+  run,
+  text_en,
+} from "@stricli/core";
 import { exitCodeOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { printable, printableText } from "../base/text.ts";
 import { commands } from "./commands.ts";
@@ -81,7 +88,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exit(1);
   });
   const context: Context = { process: asksForHelp(argv) ? wrapping(process) : process, signal: stop.signal };
-  await run(await application(argv), argv, context);
+  // An exit code that is not set yet is undefined in Node's types, and null in stricli's.
+  await run(await application(argv), argv, context as Context & ApplicationContext);
   const code = Number(process.exitCode ?? 0);
   if (signalled) process.exitCode = signalled === "SIGINT" ? 130 : 143;
   else if (code < 0 || code > 255) process.exitCode = USAGE_EXIT;

@@ -9,7 +9,7 @@ import type { Session } from "./session.ts";
 /** The flags of the commands that list names. */
 export interface NameFlags extends Omit<LookFlags, "platform"> {
   readonly sort: NameOrder;
-  readonly max?: number;
+  readonly max?: number | undefined;
 }
 
 const { platform: _platform, ...look } = lookFlags;

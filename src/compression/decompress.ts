@@ -82,7 +82,8 @@ export const gunzipByStream: Decompress = async (source, sink) => {
   } catch (error) {
     gunzip.destroy();
     await feeding;
-    if (String((error as { code?: unknown }).code).startsWith("Z_")) throw invalidGzip(messageOf(error), error);
+    if (String((error as { code?: unknown | undefined }).code).startsWith("Z_"))
+      throw invalidGzip(messageOf(error), error);
     throw sourceError ? sourceError.error : error;
   }
   if (sourceError) throw sourceError.error;

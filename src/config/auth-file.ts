@@ -41,7 +41,10 @@ export function authFiles(env: NodeJS.ProcessEnv = process.env): readonly string
 }
 
 /** @throws CONFIG_INVALID for a file that is there and cannot be understood */
-async function readConfig(path: string, options: { readonly toWrite?: boolean } = {}): Promise<Config | undefined> {
+async function readConfig(
+  path: string,
+  options: { readonly toWrite?: boolean | undefined } = {},
+): Promise<Config | undefined> {
   const invalid = (why: string): GantryError =>
     new GantryError(
       "CONFIG_INVALID",

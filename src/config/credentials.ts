@@ -35,7 +35,7 @@ export interface CredentialSource {
   readonly identity?: string | undefined;
   find(
     host: string,
-    options?: { readonly repository?: string; readonly signal?: AbortSignal },
+    options?: { readonly repository?: string | undefined; readonly signal?: AbortSignal | undefined },
   ): Promise<Credential | undefined>;
 }
 

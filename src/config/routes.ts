@@ -8,7 +8,7 @@ export const allCapabilities: readonly Capability[] = ["pull", "resolve", "push"
 /** One place that answers for a registry, and how it is spoken to. */
 export interface Endpoint {
   /** Where its API is, with a slash at the end: `https://mirror.example/v2/`. Absent: where that of `host` is. */
-  readonly url?: URL;
+  readonly url?: URL | undefined;
   /** The host whose credentials are used, and that messages name. */
   readonly host: string;
   /** What the repository is called there. */
@@ -17,18 +17,18 @@ export interface Endpoint {
   /** Asked in the place of the registry; the registry itself otherwise. */
   readonly mirror: boolean;
   /** What it says is the answer, also where it says no. */
-  readonly final?: boolean;
+  readonly final?: boolean | undefined;
   /** Only asked for what is named by a digest, or only for tags. */
-  readonly only?: "digests" | "tags";
+  readonly only?: "digests" | "tags" | undefined;
   /** Plain http, or TLS that nobody checks. */
-  readonly insecure?: boolean;
-  readonly skipVerify?: boolean;
-  readonly caFiles?: readonly string[];
+  readonly insecure?: boolean | undefined;
+  readonly skipVerify?: boolean | undefined;
+  readonly caFiles?: readonly string[] | undefined;
   /** Paths. */
-  readonly clientCertificate?: { readonly cert: string; readonly key: string };
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly clientCertificate?: { readonly cert: string; readonly key: string } | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** The host that a mirror is told it stands for. */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
   /** Who says so: files and variables. */
   readonly from: readonly string[];
 }
@@ -37,7 +37,7 @@ export interface Endpoint {
 export interface Routes {
   readonly endpoints: readonly Endpoint[];
   /** The file that forbids it. */
-  readonly blockedBy?: string;
+  readonly blockedBy?: string | undefined;
 }
 
 /** Knows how registries are reached. */

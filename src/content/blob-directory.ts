@@ -19,19 +19,19 @@ import { fileBody, fileContent, type OpenContentOptions, type Provider } from ".
 const doubtful = ["DIGEST_MISMATCH", "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR"] as const;
 
 export interface BlobDirectoryOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** Names the directory in messages: `oci:./image`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Readable by others as far as the umask allows, as a layout is; a store is its owner's alone (the default). */
-  readonly shared?: boolean;
+  readonly shared?: boolean | undefined;
   /** Asked when a blob is not there: true where it could be brought back. */
-  readonly recover?: (digest: Digest) => Promise<boolean>;
+  readonly recover?: ((digest: Digest) => Promise<boolean>) | undefined;
 }
 
 export interface WriteOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Told of each piece as it arrives. */
-  readonly onBytes?: (count: number) => void;
+  readonly onBytes?: ((count: number) => void) | undefined;
 }
 
 /**
@@ -48,7 +48,7 @@ export class BlobDirectory implements Provider {
   readonly #modes: { readonly file: number; readonly directory: number };
   readonly #underway = new Map<
     Digest,
-    { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle }
+    { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle | undefined }
   >();
   readonly #touched = new Set<string>();
   readonly #ready = new Set<string>();
@@ -112,7 +112,7 @@ export class BlobDirectory implements Provider {
       requireSize(file.size, expected.size, what);
     }
     const body = fileBody(file.handle, this.path(expected.digest), { start: from?.offset ?? 0 });
-    return new Content({ ...expected, size: file.size }, body, { what, limits: this.#limits, ...(from && { from }) });
+    return new Content({ ...expected, size: file.size }, body, { what, limits: this.#limits, from });
   }
 
   /** Bytes of a part of a blob, unverified. */
@@ -161,7 +161,7 @@ export class BlobDirectory implements Provider {
         if (options.signal?.aborted || !other.signal?.aborted) throw error;
       }
     }
-    const entry: { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle } = {
+    const entry: { done: Promise<void>; signal: AbortSignal | undefined; file?: GrowingFileHandle | undefined } = {
       done: Promise.resolve(),
       signal: options.signal,
     };

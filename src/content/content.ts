@@ -9,7 +9,7 @@ export type ChunkWriter = (chunk: Uint8Array) => void | Promise<void>;
 /** Bytes on their way that nobody has verified: the raw material of {@link Content}. Single use. */
 export interface Body {
   /** The path of the file that holds these bytes, where it is a local one. */
-  readonly file?: string;
+  readonly file?: string | undefined;
   /** Hands over every chunk in order, waiting for each; resolves at the end of the data. */
   pump(write: ChunkWriter, signal?: AbortSignal): Promise<void>;
   /** Releases socket, file and slot. Safe to call again, and while a pump is under way, which then rejects. */
@@ -32,21 +32,21 @@ export interface Checkpoint {
 export interface ContentOptions {
   /** Names the bytes and where they come from, for messages: `blob sha256:... of 127.0.0.1:5000/app`. */
   readonly what: string;
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** The body starts here instead of at the first byte. */
-  readonly from?: Checkpoint;
+  readonly from?: Checkpoint | undefined;
 }
 
 export interface PipeOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a transfer wants to know about content on its way. */
 export interface ContentObserver {
   /** The side that errors of the content itself, not of its reader, are marked with. */
-  readonly origin?: Origin;
+  readonly origin?: Origin | undefined;
   /** Told the length of each chunk. */
-  readonly onBytes?: (count: number) => void;
+  readonly onBytes?: ((count: number) => void) | undefined;
 }
 
 /**
@@ -133,7 +133,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   }
 
   /** All bytes at once, verified; `limit` bounds them where the descriptor does not. */
-  async bytes(options: PipeOptions & { readonly limit?: number } = {}): Promise<Buffer> {
+  async bytes(options: PipeOptions & { readonly limit?: number | undefined } = {}): Promise<Buffer> {
     const limit = options.limit ?? this.#limits.metadataBytes;
     if ((this.descriptor.size ?? 0) > limit) {
       await this.cancel();
@@ -153,7 +153,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     const stop = new AbortController();
     let ready: { chunk: Uint8Array; taken: () => void } | undefined;
-    let finished: { error?: unknown } | undefined;
+    let finished: { error?: unknown | undefined } | undefined;
     let wake: () => void = () => {};
     let refuse: (reason: unknown) => void = () => {};
     stop.signal.addEventListener("abort", () => refuse(stop.signal.reason), { once: true });

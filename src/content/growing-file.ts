@@ -124,7 +124,7 @@ export class GrowingFile {
   }
 
   /** Writes out what is buffered and, unless told not to, waits until the disk has it (fdatasync). */
-  async finish(options: { readonly sync?: boolean } = {}): Promise<void> {
+  async finish(options: { readonly sync?: boolean | undefined } = {}): Promise<void> {
     while (this.#queue) await this.#queue;
     this.#flush();
     await this.#writing;

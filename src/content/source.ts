@@ -4,11 +4,11 @@ import { openRegularFile } from "../sys/regular-file.ts";
 import { type Body, type Checkpoint, type ChunkWriter, Content, type Expected } from "./content.ts";
 
 export interface OpenContentOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * Leave out what comes before. Who cannot do so starts at the first byte: `Content.start` says where it begins.
    */
-  readonly from?: Checkpoint;
+  readonly from?: Checkpoint | undefined;
 }
 
 /** Content that is opened when it is needed: a mount, or a blob that is already there, opens nothing. */
@@ -20,7 +20,7 @@ export interface BlobSource {
 
 /** A reader of one repository, layout or store: all that walking an image graph needs. */
 export interface Provider {
-  read(descriptor: Expected, options?: { readonly signal?: AbortSignal }): Promise<Content>;
+  read(descriptor: Expected, options?: { readonly signal?: AbortSignal | undefined }): Promise<Content>;
 }
 
 export const CHUNK_SIZE: number = 1 << 20;
@@ -62,7 +62,7 @@ export function iterableBody(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8A
 export function fileBody(
   handle: FileHandle,
   path: string,
-  range: { start: number; end?: number } = { start: 0 },
+  range: { start: number; end?: number | undefined } = { start: 0 },
 ): Body {
   let closing: Promise<void> | undefined;
   const end = range.end ?? Number.POSITIVE_INFINITY;
@@ -89,7 +89,7 @@ export function fileBody(
 export async function fileContent(
   expected: Expected,
   path: string,
-  options: { readonly what: string; readonly limits?: Limits },
+  options: { readonly what: string; readonly limits?: Limits | undefined },
 ): Promise<Content | undefined> {
   const file = await openRegularFile(path);
   if (!file) return undefined;

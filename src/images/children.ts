@@ -9,17 +9,19 @@ import { attestationsOf, type PlatformChoice, PlatformSelection } from "./select
 
 export interface ChildrenOptions {
   /** Which entries of an index are children. Default: all. */
-  readonly platforms?: PlatformChoice;
+  readonly platforms?: PlatformChoice | undefined;
   /** Where `platforms` leaves entries out: whether the attestations about the chosen ones are children too. */
-  readonly attestations?: boolean;
+  readonly attestations?: boolean | undefined;
   /** Where given, what it finds about a manifest or an index (its signatures, its SBOM) comes after the children. */
-  readonly referrers?: (
-    subject: Digest,
-    options: { readonly signal?: AbortSignal },
-  ) => AsyncIterable<Descriptor> | Iterable<Descriptor>;
+  readonly referrers?:
+    | ((
+        subject: Digest,
+        options: { readonly signal?: AbortSignal | undefined },
+      ) => AsyncIterable<Descriptor> | Iterable<Descriptor>)
+    | undefined;
   /** Told of media types and of digest algorithms that are not known; such content is taken for childless. */
-  readonly onWarning?: (message: string) => void;
-  readonly limits?: Limits;
+  readonly onWarning?: ((message: string) => void) | undefined;
+  readonly limits?: Limits | undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export function childrenHandler(provider: Provider, options: ChildrenOptions = {
       );
       return [];
     }
-    const call = { ...(signal && { signal }), ...(options.limits && { limits: options.limits }) };
+    const call = { signal, limits: options.limits };
     const { document } = await readDocument(provider, descriptor, call);
     const children = [...childrenOf(document)];
     if (document.kind === "index" && options.platforms && options.platforms !== "all") {

@@ -9,8 +9,8 @@ import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.
 import type { Descriptor, Image, Manifest } from "../spec/types.ts";
 
 export interface GraphOptions {
-  readonly signal?: AbortSignal;
-  readonly limits?: Limits;
+  readonly signal?: AbortSignal | undefined;
+  readonly limits?: Limits | undefined;
 }
 
 /** A document of an image graph: what it says, what it is, and its bytes, which are what is passed on. */
@@ -56,7 +56,7 @@ export async function readBlob(provider: Provider, descriptor: Descriptor, optio
   if (embedded) return embedded;
   await using content = await provider.read(descriptor, options);
   const bytes = await content.bytes({
-    ...(options.signal && { signal: options.signal }),
+    signal: options.signal,
     limit: limits.metadataBytes,
   });
   requireSize(bytes.length, descriptor.size, what);

@@ -7,7 +7,7 @@ import { type GraphOptions, isDocument } from "./graph.ts";
 /** What a handler is told beside the descriptor. */
 export interface HandlerContext {
   /** Aborted when the walk ends early, by its caller or by another handler's error. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** 1 for the descriptors that the walk began with. */
   readonly depth: number;
 }
@@ -122,7 +122,7 @@ export async function walk(
       signal?.throwIfAborted();
       if (!visits.enter(descriptor)) continue;
       try {
-        const children = (await handler(descriptor, { depth, ...(signal && { signal }) })) ?? [];
+        const children = (await handler(descriptor, { depth, signal })) ?? [];
         await visit(visits.descend(descriptor, depth, children), depth + 1);
       } catch (error) {
         if (isSteering(error, SkipSiblings)) return;
@@ -135,7 +135,7 @@ export async function walk(
 
 export interface DispatchOptions extends GraphOptions {
   /** Handlers at work at once. Default: 8. */
-  readonly parallel?: number;
+  readonly parallel?: number | undefined;
 }
 
 /**

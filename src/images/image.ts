@@ -11,7 +11,7 @@ import { manifestForPlatform, platformsOf } from "./select.ts";
 
 export interface ImageOptions extends GraphOptions {
   /** Which image of an index. */
-  readonly platform?: Platform;
+  readonly platform?: Platform | undefined;
 }
 
 /**
@@ -56,7 +56,7 @@ export async function size(provider: Provider, target: Descriptor, options: Imag
   const { platform, ...call } = options;
   const children = childrenHandler(provider, {
     ...(platform && { platforms: [platform] }),
-    ...(call.limits && { limits: call.limits }),
+    limits: call.limits,
   });
   await walk(handlers(count, children), target, call);
   return [...counted.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -68,7 +68,7 @@ export class Image {
   readonly target: Descriptor;
   readonly platform: Platform | undefined;
 
-  constructor(provider: Provider, target: Descriptor, options: { readonly platform?: Platform } = {}) {
+  constructor(provider: Provider, target: Descriptor, options: { readonly platform?: Platform | undefined } = {}) {
     this.provider = provider;
     this.target = target;
     this.platform = options.platform;

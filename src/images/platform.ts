@@ -122,7 +122,7 @@ const nodeArchitectures: ReadonlyMap<string, string> = new Map([
 export function hostPlatform(): Platform {
   const windows = process.platform === "win32";
   const architecture = nodeArchitectures.get(process.arch) ?? process.arch;
-  const arm = (process.config.variables as { readonly arm_version?: string }).arm_version;
+  const arm = (process.config.variables as { readonly arm_version?: string | undefined }).arm_version;
   return normalizePlatform({
     os: windows ? "windows" : "linux",
     architecture,

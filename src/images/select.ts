@@ -118,7 +118,7 @@ export interface ResolvedImage {
 export async function manifestForPlatform(
   provider: Provider,
   root: Descriptor,
-  options: GraphOptions & { readonly platform?: Platform; readonly what?: string } = {},
+  options: GraphOptions & { readonly platform?: Platform | undefined; readonly what?: string | undefined } = {},
 ): Promise<ResolvedImage> {
   const what = options.what ?? root.digest;
   const wanted = options.platform ?? hostPlatform();

@@ -12,7 +12,7 @@ export interface LayerJob {
   readonly diffID: Digest;
   readonly compression: Compression;
   /** The local file that holds the blob. */
-  readonly file?: string;
+  readonly file?: string | undefined;
 }
 
 /** Hashes and applies the inflated bytes of the layers of an image, one after the other. */

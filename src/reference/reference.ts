@@ -51,8 +51,8 @@ export interface ReferenceParts {
   /** Host with optional port: `docker.io`, `127.0.0.1:5000`, `[::1]:5000`. */
   readonly host: string;
   readonly repository: RepoName;
-  readonly tag?: Tag;
-  readonly digest?: Digest;
+  readonly tag?: Tag | undefined;
+  readonly digest?: Digest | undefined;
 }
 
 /**
@@ -63,8 +63,8 @@ export interface ReferenceParts {
 export class Reference implements ReferenceParts {
   readonly host: string;
   readonly repository: RepoName;
-  readonly tag?: Tag;
-  readonly digest?: Digest;
+  readonly tag?: Tag | undefined;
+  readonly digest?: Digest | undefined;
 
   constructor({ host, repository, tag, digest }: ReferenceParts) {
     this.host = host;
@@ -146,8 +146,8 @@ export function parseRef(text: string): Reference {
   return new Reference({
     host,
     repository: parseRepoName(path),
-    ...(tag !== undefined && { tag }),
-    ...(digest !== undefined && { digest }),
+    tag,
+    digest,
   }).normalize();
 }
 

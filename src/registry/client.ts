@@ -9,7 +9,7 @@ import { type ConnectOptions, connect } from "./routed/routed.ts";
 import { processSession } from "./session.ts";
 
 export interface ClientOptions extends ConnectOptions {
-  readonly cache?: RegistryCacheOptions;
+  readonly cache?: RegistryCacheOptions | undefined;
 }
 
 /** A registry over HTTP without anything else: neither cache nor mirrors, for those who compose. @throws INVALID_REFERENCE */

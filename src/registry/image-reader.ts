@@ -35,7 +35,7 @@ export class ImageReader implements Provider {
     return found;
   }
 
-  async read(descriptor: Expected, options?: { readonly signal?: AbortSignal }): Promise<Content> {
+  async read(descriptor: Expected, options?: { readonly signal?: AbortSignal | undefined }): Promise<Content> {
     const { digest, size, mediaType = "" } = descriptor;
     const what = `${digest} of ${this.#registry.name}/${this.#repo}`;
     const kept = this.#kept.get(digest);

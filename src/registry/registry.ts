@@ -8,9 +8,9 @@ import { isIndexType, isManifestType, isSchema1Type } from "../spec/media-types.
 import type { Descriptor } from "../spec/types.ts";
 
 export interface CallOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Ask the registry itself, past any cache; what it says is remembered all the same. */
-  readonly fresh?: boolean;
+  readonly fresh?: boolean | undefined;
 }
 
 export interface ListOptions extends CallOptions {
@@ -20,7 +20,7 @@ export interface ListOptions extends CallOptions {
 
 export interface GetBlobOptions extends CallOptions {
   /** Go on from here, where the implementation can: the `start` of the content says where it begins. */
-  readonly from?: Checkpoint;
+  readonly from?: Checkpoint | undefined;
 }
 
 /** A manifest or index as it was stored, byte for byte, with the descriptor that we computed from those bytes. */
@@ -47,7 +47,7 @@ export interface BlobUpload {
   readonly session: UploadSession;
   /** Bytes that the other side has. */
   readonly offset: number;
-  append(body: Body, options?: CallOptions & { readonly size?: number }): Promise<void>;
+  append(body: Body, options?: CallOptions & { readonly size?: number | undefined }): Promise<void>;
   /** @throws DIGEST_MISMATCH where the bytes are not those of `digest` */
   commit(digest: Digest, options?: CallOptions): Promise<Descriptor>;
   cancel(): Promise<void>;
@@ -63,9 +63,9 @@ export interface PushBlobOptions extends CallOptions {
 
 export interface PushManifestOptions extends CallOptions {
   /** Names for the manifest. Without one it is known by its digest alone. */
-  readonly tags?: readonly Tag[];
+  readonly tags?: readonly Tag[] | undefined;
   /** The digest that the bytes must have, and will be known by; sha256 of them where it is left out. */
-  readonly digest?: Digest;
+  readonly digest?: Digest | undefined;
 }
 
 /**
@@ -105,7 +105,10 @@ export interface Registry {
   /** @throws DIGEST_MISMATCH, SIZE_MISMATCH; nothing is published then */
   pushBlob(repo: RepoName, descriptor: Descriptor, source: BlobSource, options?: PushBlobOptions): Promise<Descriptor>;
   /** Starts an upload, or goes on with one that was begun. @throws BLOB_UPLOAD_UNKNOWN */
-  openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload>;
+  openUpload(
+    repo: RepoName,
+    options?: CallOptions & { readonly session?: UploadSession | undefined },
+  ): Promise<BlobUpload>;
   /** Makes a blob of one repository known in another. @throws BLOB_UNKNOWN, UNSUPPORTED where the registry would rather have the bytes */
   mountBlob(from: RepoName, to: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor>;
   /** Stores a manifest byte for byte. @throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN */

@@ -10,7 +10,7 @@ export interface Served {
   readonly allowDelete: boolean;
   readonly uploads: OpenUploads;
   /** What was found out about the registry. */
-  readonly known: { listsReferrers?: boolean };
+  readonly known: { listsReferrers?: boolean | undefined };
   /** A request whose body stops coming for this long is cut off. Milliseconds. */
   readonly bodyIdleMs: number;
 }

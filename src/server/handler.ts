@@ -18,9 +18,9 @@ import { deleteUpload, getUpload, patchUpload, placeOf, putUpload } from "./uplo
 import { postBlob, putManifest } from "./writer.ts";
 
 export interface HandlerOptions extends AccessOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** Whether DELETE of manifests, tags and blobs is allowed. Default: false. */
-  readonly allowDelete?: boolean;
+  readonly allowDelete?: boolean | undefined;
   /** An upload that no request adds to for this long is dropped. Milliseconds; default: 15 minutes. */
   readonly uploadIdleMs?: number | undefined;
   /** A request whose body stops coming for this long is cut off. Milliseconds; default: 1 minute. */

@@ -10,9 +10,9 @@ const DEFAULT_HOST = "127.0.0.1";
 
 export interface ServeOptions extends HandlerOptions {
   /** Default: 127.0.0.1, reachable from this machine only. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Default: 0, any free port. */
-  readonly port?: number;
+  readonly port?: number | undefined;
 }
 
 /** A registry that answers over HTTP. */
@@ -40,7 +40,7 @@ async function allowedHosts({ allowHosts, host = DEFAULT_HOST }: ServeOptions): 
 /** Starts any HTTP server the way {@link serve} does. */
 export async function listen(
   server: Server,
-  options: { readonly host?: string; readonly port?: number } = {},
+  options: { readonly host?: string | undefined; readonly port?: number | undefined } = {},
 ): Promise<Service> {
   const host = options.host ?? DEFAULT_HOST;
   server.headersTimeout = 30_000;

@@ -155,7 +155,7 @@ export const manifest: Schema = strictly(
     },
     annotations: { schema: annotations, rule: ANNOTATIONS_RULE },
   }),
-  (value: { artifactType?: string; config: Descriptor }) =>
+  (value: { artifactType?: string | undefined; config: Descriptor }) =>
     value.config.mediaType === mediaTypes.emptyJson && !value.artifactType
       ? "must have an artifactType, because its config is the empty one (manifest.md: This MUST be set when `config.mediaType` is set to the empty value.)"
       : undefined,

@@ -81,7 +81,7 @@ interface Change {
 /** What stands between brackets in the end: text that is new or changed, and the part that it was, if it was one. */
 interface Written {
   readonly text: string;
-  readonly part?: number;
+  readonly part?: number | undefined;
 }
 
 class Rewriter {

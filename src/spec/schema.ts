@@ -8,7 +8,7 @@ export interface Fault {
   readonly path: string;
   readonly message: string;
   readonly code: ErrorCode;
-  readonly rule?: string;
+  readonly rule?: string | undefined;
 }
 
 /**
@@ -41,7 +41,7 @@ export class Report {
   }
 
   fail(path: string, message: string, code: ErrorCode = "INVALID_DOCUMENT"): void {
-    this.#tell({ path, message, code, ...(this.#rule !== undefined && { rule: this.#rule }) });
+    this.#tell({ path, message, code, rule: this.#rule });
   }
 }
 
@@ -52,9 +52,9 @@ export class Report {
 export interface Schema {
   readonly kind: "scalar" | "list" | "map" | "object";
   check(value: unknown, path: string, report: Report): void;
-  readonly keys?: readonly string[];
+  readonly keys?: readonly string[] | undefined;
   /** Keys that Go leaves out where the value is empty. */
-  readonly optional?: ReadonlySet<string>;
+  readonly optional?: ReadonlySet<string> | undefined;
   child?(key: string): Schema | undefined;
 }
 
@@ -153,9 +153,9 @@ export interface Field {
   readonly schema: Schema;
   /** The sentence of the specification that a wrong value breaks, after the page it stands on. */
   readonly rule: string;
-  readonly required?: boolean;
+  readonly required?: boolean | undefined;
   /** What stands for a missing or null value; validation still asks for the value where the field is required. */
-  readonly empty?: () => unknown;
+  readonly empty?: (() => unknown) | undefined;
 }
 
 /** How an object looked in the document that it was read from. */
@@ -185,7 +185,10 @@ export const shapeOf = (value: object): Shape | undefined => shapes.get(value);
  * which Go writes for what is absent, are taken out; the shape remembers them. Validation accepts them in `nullable`
  * objects only.
  */
-export function fields(spec: Readonly<Record<string, Field>>, options: { readonly nullable?: boolean } = {}): Schema {
+export function fields(
+  spec: Readonly<Record<string, Field>>,
+  options: { readonly nullable?: boolean | undefined } = {},
+): Schema {
   const folded = new Map(Object.keys(spec).map((key) => [foldCase(key), key]));
   const entries = Object.entries(spec);
   return {

@@ -7,10 +7,10 @@ import type { Descriptor } from "./types.ts";
  * list shows of it. For storage only; whoever acts on a document decodes it.
  */
 export interface ManifestSummary {
-  readonly mediaType?: string;
-  readonly artifactType?: string;
-  readonly subject?: Digest;
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly mediaType?: string | undefined;
+  readonly artifactType?: string | undefined;
+  readonly subject?: Digest | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
   /** Digests of the children: manifests, or config and layers. */
   readonly children: readonly {
     readonly digest: string;

@@ -4,14 +4,14 @@ export interface JsonNode {
   /** One past its last character. */
   readonly end: number;
   /** What is between the brackets, in its order; undefined for a value without brackets. */
-  readonly parts?: readonly JsonPart[];
+  readonly parts?: readonly JsonPart[] | undefined;
   readonly kind: "object" | "list" | "scalar";
 }
 
 /** An element of a list, or a member of an object: that begins with its key. */
 export interface JsonPart {
   readonly start: number;
-  readonly key?: string;
+  readonly key?: string | undefined;
   readonly value: JsonNode;
 }
 

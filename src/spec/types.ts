@@ -21,10 +21,10 @@ export interface Platform {
   readonly architecture: string;
   readonly os: string;
   /** Such as `10.0.14393.1066` on Windows. */
-  readonly "os.version"?: string;
-  readonly "os.features"?: readonly string[];
+  readonly "os.version"?: string | undefined;
+  readonly "os.features"?: readonly string[] | undefined;
   /** The variant of the CPU: `v7` of arm. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
 }
 
 /** image-spec descriptor.md: what is needed to fetch content and to know it when it comes. `size` is in bytes. */
@@ -34,55 +34,55 @@ export interface Descriptor {
   readonly digest: Digest;
   readonly size: number;
   /** Other places to download the content from. */
-  readonly urls?: readonly string[];
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly urls?: readonly string[] | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
   /** The content itself, base64. Nobody has verified it yet: `embeddedData` does. */
-  readonly data?: string;
+  readonly data?: string | undefined;
   /** What the image that this points to needs; for manifests only. */
-  readonly platform?: Platform;
+  readonly platform?: Platform | undefined;
   /** What kind of artifact this points to. */
-  readonly artifactType?: string;
+  readonly artifactType?: string | undefined;
 }
 
 /** image-spec manifest.md; also Docker's image manifest v2, schema 2. */
 export interface Manifest extends Versioned {
-  readonly mediaType?: string;
-  readonly artifactType?: string;
+  readonly mediaType?: string | undefined;
+  readonly artifactType?: string | undefined;
   readonly config: Descriptor;
   /** From the base upwards. */
   readonly layers: readonly Descriptor[];
   /** The manifest that this one says something about, as a signature does. */
-  readonly subject?: Descriptor;
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly subject?: Descriptor | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** image-spec image-index.md; also Docker's manifest list. */
 export interface Index extends Versioned {
-  readonly mediaType?: string;
-  readonly artifactType?: string;
+  readonly mediaType?: string | undefined;
+  readonly artifactType?: string | undefined;
   readonly manifests: readonly Descriptor[];
-  readonly subject?: Descriptor;
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly subject?: Descriptor | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** image-spec config.md, "config": what a container of the image runs, unless its caller says otherwise. */
 export interface ImageConfig {
   /** `user`, `uid`, `user:group`, `uid:gid`, or mixed. */
-  readonly User?: string;
+  readonly User?: string | undefined;
   /** Keys are `port`, `port/tcp`, `port/udp`; values are empty objects. */
-  readonly ExposedPorts?: Readonly<Record<string, object>>;
+  readonly ExposedPorts?: Readonly<Record<string, object>> | undefined;
   /** `NAME=VALUE` each. */
-  readonly Env?: readonly string[];
-  readonly Entrypoint?: readonly string[];
-  readonly Cmd?: readonly string[];
+  readonly Env?: readonly string[] | undefined;
+  readonly Entrypoint?: readonly string[] | undefined;
+  readonly Cmd?: readonly string[] | undefined;
   /** Keys are directories; values are empty objects. */
-  readonly Volumes?: Readonly<Record<string, object>>;
-  readonly WorkingDir?: string;
-  readonly Labels?: Readonly<Record<string, string>>;
+  readonly Volumes?: Readonly<Record<string, object>> | undefined;
+  readonly WorkingDir?: string | undefined;
+  readonly Labels?: Readonly<Record<string, string>> | undefined;
   /** `SIGTERM`, `SIGRTMIN+3`. */
-  readonly StopSignal?: string;
+  readonly StopSignal?: string | undefined;
   /** @deprecated Docker on Windows: `Entrypoint` or `Cmd` is one command line, escaped already. */
-  readonly ArgsEscaped?: boolean;
+  readonly ArgsEscaped?: boolean | undefined;
 }
 
 /** image-spec config.md, "rootfs": the layers by the digests of their uncompressed archives, from the base upwards. */
@@ -93,22 +93,22 @@ export interface RootFS {
 
 /** image-spec config.md, "history": how one layer came to be. Times are RFC 3339. */
 export interface History {
-  readonly created?: string;
-  readonly created_by?: string;
-  readonly author?: string;
-  readonly comment?: string;
+  readonly created?: string | undefined;
+  readonly created_by?: string | undefined;
+  readonly author?: string | undefined;
+  readonly comment?: string | undefined;
   /** True for steps that made no layer. */
-  readonly empty_layer?: boolean;
+  readonly empty_layer?: boolean | undefined;
 }
 
 /** image-spec config.md: the document that a manifest's `config` points to. */
 export interface Image extends Platform {
   /** RFC 3339. */
-  readonly created?: string;
-  readonly author?: string;
-  readonly config?: ImageConfig;
+  readonly created?: string | undefined;
+  readonly author?: string | undefined;
+  readonly config?: ImageConfig | undefined;
   readonly rootfs: RootFS;
-  readonly history?: readonly History[];
+  readonly history?: readonly History[] | undefined;
 }
 
 /** image-spec image-layout.md, "oci-layout file". */

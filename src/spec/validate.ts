@@ -11,7 +11,7 @@ export interface Violation {
   /** What is wrong there. */
   readonly message: string;
   /** The sentence of the specification that is broken, after the page it stands on. Absent for what is no JSON. */
-  readonly rule?: string;
+  readonly rule?: string | undefined;
 }
 
 /**
@@ -74,9 +74,7 @@ function validate(schema: Schema, document: unknown): readonly Violation[] {
       return [{ path: "", message: `is not valid JSON: ${messageOf(error)}` }];
     }
   }
-  const report = new Report(true, ({ path, message, rule }) =>
-    violations.push({ path, message, ...(rule !== undefined && { rule }) }),
-  );
+  const report = new Report(true, ({ path, message, rule }) => violations.push({ path, message, rule }));
   schema.check(value, "", report);
   return violations;
 }

@@ -35,7 +35,10 @@ export class Advice {
   }
 
   /** The command that brings an image again; undefined where its name does not say from where. */
-  pull(name: string, options: { readonly platform?: string; readonly namespace?: string } = {}): string | undefined {
+  pull(
+    name: string,
+    options: { readonly platform?: string | undefined; readonly namespace?: string | undefined } = {},
+  ): string | undefined {
     if (!isFullReference(name)) return undefined;
     const platform = options.platform === undefined ? [] : ["--platform", options.platform];
     return this.command(["pull", ...platform, name], options.namespace);

@@ -10,7 +10,7 @@ import { unnamedManifests } from "./unnamed.ts";
 
 export interface FsckOptions extends OperationOptions {
   /** Also repair what can be repaired from what is here. */
-  readonly rebuild?: boolean;
+  readonly rebuild?: boolean | undefined;
 }
 
 /** Something that is wrong in a store. */
@@ -18,9 +18,9 @@ export interface Finding {
   readonly kind: "damaged" | "incomplete" | "absent" | "stray" | "database" | "unnamed";
   readonly message: string;
   /** The command that mends it, as a shell takes it. */
-  readonly repair?: string;
-  readonly digest?: Digest;
-  readonly image?: string;
+  readonly repair?: string | undefined;
+  readonly digest?: Digest | undefined;
+  readonly image?: string | undefined;
 }
 
 export interface FsckReport {
@@ -35,7 +35,7 @@ export interface FsckReport {
 
 interface CheckOptions extends FsckOptions {
   /** The names were lost, so that images may lie there without one. */
-  readonly namesLost?: boolean;
+  readonly namesLost?: boolean | undefined;
 }
 
 /** What a check needs of a store, beyond what a collection does. */
@@ -170,7 +170,7 @@ function examine(
   const { state, platforms, missing } = scan.examine(target);
   const finding = (kind: Finding["kind"], fault: string, platform?: string): Finding => {
     const message = `${name}${platform ? ` for ${platform}` : ""}: ${fault}`;
-    const call = { ...(platform !== undefined && { platform }) };
+    const call = { platform };
     // What it was made from brings the same bytes, if that still has its name.
     for (const { name: source, namespace, target: other } of [image, ...images]) {
       const pull = other.digest === target.digest ? advice.pull(source, { ...call, namespace }) : undefined;

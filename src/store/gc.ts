@@ -57,7 +57,7 @@ export interface Pushed {
 
 export interface GcOptions extends OperationOptions {
   /** Say what would go, and touch nothing. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
 }
 
 export interface GcReport {

@@ -12,7 +12,7 @@ import type { StoredImage } from "./images.ts";
 export interface MissingBlob {
   readonly descriptor: Descriptor;
   /** The document that lists it; absent for the target itself. */
-  readonly parent?: Digest;
+  readonly parent?: Digest | undefined;
 }
 
 export interface ImageCheck {
@@ -36,7 +36,7 @@ export class StoreImage extends Image {
     stored: StoredImage,
     options: { readonly limits: Limits; readonly platform?: Platform | undefined },
   ) {
-    super(blobs, stored.target, { ...(options.platform && { platform: options.platform }) });
+    super(blobs, stored.target, { platform: options.platform });
     this.stored = stored;
     this.#blobs = blobs;
     this.#limits = options.limits;

@@ -16,7 +16,7 @@ export interface StoredImage {
 export interface ImageRecord {
   readonly name: string;
   readonly target: Descriptor;
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Which fields an update changes: `target`, `labels`, or `labels.KEY`, where KEY is all that follows. */
@@ -75,7 +75,7 @@ export function isName(name: string): boolean {
 const isWhole = (text: string): boolean => !/\p{Surrogate}/u.test(text);
 
 /** The record, checked. @throws INVALID_IMAGE naming the field, or what decoding the target throws */
-export function checkImage(image: ImageRecord): Required<ImageRecord> {
+export function checkImage(image: ImageRecord): Pick<StoredImage, "name" | "target" | "labels"> {
   const { name, target, labels = {} } = image;
   if (typeof name !== "string" || name === "") throw invalid("", "name", "is required");
   if (!isName(name)) {

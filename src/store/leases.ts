@@ -129,7 +129,7 @@ function parseLease(text: string): { expires: number | undefined; digests: Diges
   let expires: number | undefined;
   const digests: Digest[] = [];
   for (const line of text.split("\n")) {
-    let entry: { digest?: unknown; expires?: unknown };
+    let entry: { digest?: unknown | undefined; expires?: unknown | undefined };
     try {
       entry = Object(JSON.parse(line)) as typeof entry;
     } catch {
@@ -152,7 +152,7 @@ export class LeaseKeeper {
   readonly #endless: boolean;
   #current: Promise<Lease> | undefined;
 
-  constructor(root: string, reason: string, options: { readonly endless?: boolean } = {}) {
+  constructor(root: string, reason: string, options: { readonly endless?: boolean | undefined } = {}) {
     this.#root = root;
     this.#reason = reason;
     this.#endless = options.endless ?? false;

@@ -27,7 +27,7 @@ export interface Presence {
 export interface Missing {
   readonly descriptor: Descriptor;
   readonly parent: Digest;
-  readonly platform?: string;
+  readonly platform?: string | undefined;
 }
 
 /** The blobs that are there, by digest. */
@@ -106,7 +106,7 @@ export class PresenceScan {
         // A layer that may be fetched from elsewhere need not be here.
         if ((child.urls?.length ?? 0) > 0 || visit(child, platform)) continue;
         whole = false;
-        missing.push({ descriptor: child, parent: digest, ...(platform !== undefined && { platform }) });
+        missing.push({ descriptor: child, parent: digest, platform });
       }
       if (whole && descriptor === target) platforms.push(...this.#platformOf(document.manifest.config));
       return whole;

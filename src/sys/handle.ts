@@ -34,7 +34,7 @@ export class DirectoryHandle {
    */
   static async open(
     path: string,
-    options: { readonly follow?: boolean; readonly plain?: boolean } = {},
+    options: { readonly follow?: boolean | undefined; readonly plain?: boolean | undefined } = {},
   ): Promise<DirectoryHandle> {
     const access = process.platform === "linux" ? O_PATH : constants.O_RDONLY;
     const flags = access | (constants.O_DIRECTORY ?? 0) | (options.follow ? 0 : (constants.O_NOFOLLOW ?? 0));

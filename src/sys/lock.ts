@@ -14,9 +14,9 @@ const WAIT_MS = 60_000;
 const MAX_OWNER = 1 << 10;
 
 export interface LockOptions {
-  readonly signal?: AbortSignal;
-  readonly staleMs?: number;
-  readonly waitMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly staleMs?: number | undefined;
+  readonly waitMs?: number | undefined;
 }
 
 /** Given to the work under a lock. Call `check` right before what must not happen without it. */

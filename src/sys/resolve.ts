@@ -89,7 +89,7 @@ export function resolveIn<D>(
 export function resolveInRoot(
   path: string,
   look: (path: string) => PathNode,
-  options: { readonly followLast?: boolean; readonly hops?: number } = {},
+  options: { readonly followLast?: boolean | undefined; readonly hops?: number | undefined } = {},
 ): string {
   const names = pathComponents(path);
   const last = options.followLast ? undefined : names.pop();

@@ -53,7 +53,7 @@ export class TarReader {
   #longName: Buffer | undefined;
   #longLink: Buffer | undefined;
 
-  constructor(handler: TarHandler, options: { readonly limits?: Limits } = {}) {
+  constructor(handler: TarHandler, options: { readonly limits?: Limits | undefined } = {}) {
     this.#handler = handler;
     this.#limits = options.limits ?? defaultLimits;
   }

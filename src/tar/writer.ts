@@ -3,16 +3,16 @@ import { BLOCK, type EntryType, type TarHeader, type Time } from "./header.ts";
 /** An entry to write. What is left out is 0 or empty; `data` only for files. */
 export interface TarEntry {
   readonly name: string | Buffer;
-  readonly type?: EntryType;
-  readonly data?: Uint8Array | string;
-  readonly linkname?: string | Buffer;
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly mtime?: Time | number;
-  readonly major?: number;
-  readonly minor?: number;
-  readonly xattrs?: ReadonlyMap<string, Buffer> | Readonly<Record<string, string | Buffer>>;
+  readonly type?: EntryType | undefined;
+  readonly data?: Uint8Array | string | undefined;
+  readonly linkname?: string | Buffer | undefined;
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly mtime?: Time | number | undefined;
+  readonly major?: number | undefined;
+  readonly minor?: number | undefined;
+  readonly xattrs?: ReadonlyMap<string, Buffer> | Readonly<Record<string, string | Buffer>> | undefined;
 }
 
 const flags: Readonly<Record<EntryType, string>> = {

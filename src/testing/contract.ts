@@ -12,14 +12,14 @@ import { pushImage, randomImage, seededBytes, testBlob, testIndex } from "./imag
 
 /** What an implementation cannot do. The suite asserts that it says so. */
 export interface RegistryCapabilities {
-  readonly delete?: boolean;
-  readonly upload?: boolean;
-  readonly referrers?: boolean;
-  readonly repositories?: boolean;
+  readonly delete?: boolean | undefined;
+  readonly upload?: boolean | undefined;
+  readonly referrers?: boolean | undefined;
+  readonly repositories?: boolean | undefined;
   /** Whether blobs of one repository are unknown in another. */
-  readonly isolated?: boolean;
+  readonly isolated?: boolean | undefined;
   /** What stands before the names of repositories where they are listed: a store adds the host. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
 }
 
 export interface ContractCase {

@@ -19,7 +19,7 @@ const target = (content: string, mediaType: string = mediaTypes.manifest): Descr
 });
 
 /** Images that the filters are tried on. */
-const shelf: readonly Required<ImageRecord>[] = [
+const shelf: readonly (ImageRecord & { readonly labels: Readonly<Record<string, string>> })[] = [
   { name: "docker.io/library/alpine:3.20", target: target("alpine"), labels: { team: "core", "a-b": "x", "v.w": "1" } },
   { name: "docker.io/library/busybox:1", target: target("busybox", mediaTypes.index), labels: { team: "edge" } },
   { name: "ghcr.io/o/app:v1", target: target("app"), labels: { empty: "", quote: 'say "hi", ok' } },

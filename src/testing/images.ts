@@ -44,7 +44,10 @@ export function seededBytes(length: number, seed = 1): Buffer {
 }
 
 /** A layer from entries, or from the bytes of an archive. */
-export function testLayer(content: Iterable<TarEntry> | Buffer, options: { readonly gzip?: boolean } = {}): TestLayer {
+export function testLayer(
+  content: Iterable<TarEntry> | Buffer,
+  options: { readonly gzip?: boolean | undefined } = {},
+): TestLayer {
   const tar = Buffer.isBuffer(content) ? content : encodeTar(content);
   const plain = options.gzip === false;
   const bytes = plain ? tar : gzipSync(tar);
@@ -52,10 +55,10 @@ export function testLayer(content: Iterable<TarEntry> | Buffer, options: { reado
 }
 
 export interface TestImageOptions {
-  readonly platform?: Platform;
-  readonly config?: Image["config"];
+  readonly platform?: Platform | undefined;
+  readonly config?: Image["config"] | undefined;
   /** Written into the config instead of the right ones. */
-  readonly diffIDs?: readonly Descriptor["digest"][];
+  readonly diffIDs?: readonly Descriptor["digest"][] | undefined;
 }
 
 export function testImage(layers: readonly TestLayer[], options: TestImageOptions = {}): TestImage {
@@ -95,7 +98,10 @@ export function testIndex(images: readonly TestImage[]): TestImage {
 
 /** An image with layers of seeded bytes, `sizes` long. */
 export function randomImage(
-  options: TestImageOptions & { readonly sizes?: readonly number[]; readonly seed?: number } = {},
+  options: TestImageOptions & {
+    readonly sizes?: readonly number[] | undefined;
+    readonly seed?: number | undefined;
+  } = {},
 ): TestImage {
   const sizes = options.sizes ?? [2_000, 30_000];
   const layers = sizes.map((size, at) =>

@@ -16,47 +16,50 @@ export interface RegistryProfile {
   readonly name: string;
   /** The host that it is known by, and those that it sends clients to. */
   readonly host: string;
-  readonly apiHost?: string;
+  readonly apiHost?: string | undefined;
   readonly facts: readonly ProfileFact[];
   readonly credential?:
     | Omit<Extract<Credential, { kind: "password" }>, "from">
-    | Omit<Extract<Credential, { kind: "identity" }>, "from">;
+    | Omit<Extract<Credential, { kind: "identity" }>, "from">
+    | undefined;
   /** The name that repositories start with there. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   readonly behaviour: ProfileBehaviour;
 }
 
 export interface ProfileBehaviour {
-  readonly basicRealm?: string;
-  readonly bearer?: {
-    readonly realm: string;
-    readonly service: string;
-    readonly field: "token" | "access_token";
-    /** Refuses GET with a password, so that only a refresh token helps. */
-    readonly refreshOnly?: boolean;
-    /** What is answered to somebody who may not see a repository. */
-    readonly refuses?: number;
-  };
+  readonly basicRealm?: string | undefined;
+  readonly bearer?:
+    | {
+        readonly realm: string;
+        readonly service: string;
+        readonly field: "token" | "access_token";
+        /** Refuses GET with a password, so that only a refresh token helps. */
+        readonly refreshOnly?: boolean | undefined;
+        /** What is answered to somebody who may not see a repository. */
+        readonly refuses?: number | undefined;
+      }
+    | undefined;
   /** Where blobs are redirected to; that host refuses requests with an Authorization header. */
-  readonly storageHost?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly noDigestHeader?: boolean;
-  readonly tagFields?: Readonly<Record<string, unknown>>;
+  readonly storageHost?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly noDigestHeader?: boolean | undefined;
+  readonly tagFields?: Readonly<Record<string, unknown>> | undefined;
   /** How the Link of the next page is written. */
-  readonly link?: (next: URL, request: URL) => string;
-  readonly maxPage?: number;
-  readonly referrers?: { readonly status: number; readonly location?: string };
-  readonly noCatalog?: number;
+  readonly link?: ((next: URL, request: URL) => string) | undefined;
+  readonly maxPage?: number | undefined;
+  readonly referrers?: { readonly status: number; readonly location?: string | undefined } | undefined;
+  readonly noCatalog?: number | undefined;
   /** How the Location of an upload is written, and what path it stands for. */
-  readonly uploadLocation?: (path: string) => string;
-  readonly uploadPath?: (url: URL) => string | undefined;
+  readonly uploadLocation?: ((path: string) => string) | undefined;
+  readonly uploadPath?: ((url: URL) => string | undefined) | undefined;
   /** Requests with more bytes are refused with this status. */
-  readonly maxPatch?: { readonly bytes: number; readonly status: number };
-  readonly patchStatus?: number;
+  readonly maxPatch?: { readonly bytes: number; readonly status: number } | undefined;
+  readonly patchStatus?: number | undefined;
   /** Repositories that are there; a push to another is refused with this. */
-  readonly absentRepository?: { readonly status: number; readonly body: string };
-  readonly absentManifest?: { readonly status: number; readonly body: string };
-  readonly deleteTag?: number;
+  readonly absentRepository?: { readonly status: number; readonly body: string } | undefined;
+  readonly absentManifest?: { readonly status: number; readonly body: string } | undefined;
+  readonly deleteTag?: number | undefined;
 }
 
 export interface ProfiledRegistry extends AsyncDisposable {

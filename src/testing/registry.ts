@@ -19,7 +19,7 @@ export type Misbehaviour =
   /** Each piece of the body, at most 1 MiB, takes so many milliseconds. */
   | { readonly kind: "slow"; readonly ms: number }
   /** The request is answered with a status, and, for 429, with a Retry-After in seconds. */
-  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
+  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string | undefined }
   | { readonly kind: "redirect"; readonly to: (path: string) => string }
   /** Listings name no next page. */
   | { readonly kind: "noLink" }
@@ -33,10 +33,10 @@ export type Misbehaviour =
 export interface Fault {
   readonly on: Misbehaviour;
   /** Which requests; all by default. */
-  readonly method?: string;
-  readonly path?: RegExp;
+  readonly method?: string | undefined;
+  readonly path?: RegExp | undefined;
   /** How often; always by default. */
-  readonly times?: number;
+  readonly times?: number | undefined;
 }
 
 /** A request as the registry saw it. */
@@ -47,8 +47,8 @@ export interface SeenRequest {
 }
 
 export interface TestRegistryOptions extends HandlerOptions {
-  readonly registry?: Registry;
-  readonly faults?: readonly Fault[];
+  readonly registry?: Registry | undefined;
+  readonly faults?: readonly Fault[] | undefined;
 }
 
 export interface TestRegistry extends AsyncDisposable {

@@ -20,26 +20,26 @@ export interface ImageLocation {
   readonly registry: Registry;
   readonly repo: RepoName;
   /** A tag, a digest, or nothing for a destination that is known by digest alone. */
-  readonly reference?: Tag | Digest;
+  readonly reference?: Tag | Digest | undefined;
   /** The location as the user wrote it. */
   readonly name: string;
 }
 
 export interface CopyOptions extends OperationOptions {
   /** Which platforms of an index to copy. Default: all. */
-  readonly platforms?: PlatformChoice;
+  readonly platforms?: PlatformChoice | undefined;
   /** The platforms are what is preferred: an image that stands alone is copied whatever it is for. */
-  readonly preferred?: boolean;
+  readonly preferred?: boolean | undefined;
   /** Blobs on their way at once. Default: 3. */
-  readonly parallel?: number;
+  readonly parallel?: number | undefined;
   /**
    * What becomes of the rest of an index when only some platforms are copied: `index` copies the index itself and
    * leaves it partial; `manifest` copies the one chosen image alone, under its own digest.
    */
-  readonly partial?: "index" | "manifest";
+  readonly partial?: "index" | "manifest" | undefined;
   /** Called before the first name is set at the destination; where it throws, none is. */
-  readonly beforeName?: () => Promise<void>;
-  readonly limits?: Limits;
+  readonly beforeName?: (() => Promise<void>) | undefined;
+  readonly limits?: Limits | undefined;
 }
 
 export interface CopyResult {
@@ -142,8 +142,8 @@ async function collect(
   const choice = options.platforms ?? "all";
   const selection = new PlatformSelection(provider, choice, source.name);
   const graph = {
-    ...(options.signal && { signal: options.signal }),
-    ...(options.limits && { limits: options.limits }),
+    signal: options.signal,
+    limits: options.limits,
   };
   const visit = async (descriptor: Descriptor): Promise<readonly Descriptor[]> => {
     requireVerifiable(descriptor, source.name);

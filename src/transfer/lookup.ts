@@ -15,17 +15,17 @@ export interface Wanted {
 
 export interface LookupOptions extends CallOptions {
   /** Default: a manifest. A blob needs a digest. */
-  readonly type?: "manifest" | "blob";
+  readonly type?: "manifest" | "blob" | undefined;
   /** Ask only whether it is there (HEAD): what is found has no content. */
-  readonly head?: boolean;
+  readonly head?: boolean | undefined;
   /** Told why nothing was found: that it is absent, or that we may not see it, which from outside look alike. */
-  readonly onAbsent?: (reason: GantryError) => void;
+  readonly onAbsent?: ((reason: GantryError) => void) | undefined;
 }
 
 export interface Found {
   readonly descriptor: Descriptor;
   /** Absent where only a HEAD was asked for. Whoever does not read it closes it. */
-  readonly content?: Content;
+  readonly content?: Content | undefined;
 }
 
 /**

@@ -76,14 +76,14 @@ export class RateLimiter {
 /** What a registry says of its quota. */
 export interface RateLimit {
   /** Requests, or pulls, within the window. */
-  readonly limit?: number;
-  readonly remaining?: number;
+  readonly limit?: number | undefined;
+  readonly remaining?: number | undefined;
   /** Seconds. */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** Seconds until there are more. */
-  readonly reset?: number;
+  readonly reset?: number | undefined;
   /** Whom it is counted for: an address, or an account. */
-  readonly source?: string;
+  readonly source?: string | undefined;
 }
 
 /** Reads `RateLimit-*` headers, in the words of Docker Hub (`100;w=21600`), of the IETF draft, or with `X-`. */
@@ -99,10 +99,10 @@ export function readRateLimit(
   const reset = whole(header("reset"));
   const source = headers["docker-ratelimit-source"];
   return {
-    ...(limit !== undefined && { limit }),
-    ...(remaining !== undefined && { remaining }),
-    ...(window !== undefined && { window }),
-    ...(reset !== undefined && { reset }),
+    limit,
+    remaining,
+    window,
+    reset,
     ...(source !== undefined && { source: redact(source) }),
   };
 }

@@ -41,30 +41,30 @@ const requests = channel("gantry:request");
 const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 export interface TransportOptions extends TlsOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** The host that this transport is for, as it stands in its URLs. Default: that of the request. */
-  readonly home?: string;
+  readonly home?: string | undefined;
   /** Headers for the home host, and for it alone. Their values are kept out of errors and logs. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Added to `gantry/VERSION` in User-Agent. */
-  readonly userAgent?: string;
+  readonly userAgent?: string | undefined;
   /** How fast the home host and its token server may be asked. Default: as fast as they let us. */
-  readonly limiter?: RateLimiter;
+  readonly limiter?: RateLimiter | undefined;
   /** Milliseconds until response headers must have come. Default 30,000. */
-  readonly headerTimeout?: number;
+  readonly headerTimeout?: number | undefined;
   /** Milliseconds in which a body must bring 16 KiB, or end. Default 60,000. */
-  readonly idleTimeout?: number;
+  readonly idleTimeout?: number | undefined;
   /** Tries for a request that may be repeated. Default 3. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Milliseconds before the second try; doubled, with jitter, for each further one. Default 1,000. */
-  readonly backoff?: number;
+  readonly backoff?: number | undefined;
   /** The longest wait, in milliseconds, that a Retry-After may ask for. Default 120,000. */
-  readonly maxRetryAfter?: number;
+  readonly maxRetryAfter?: number | undefined;
   /** Requests to one host at once, bodies included: so many that send, that fetch, and that do neither. Default 8. */
-  readonly maxPerHost?: number;
-  readonly progress?: Progress;
+  readonly maxPerHost?: number | undefined;
+  readonly progress?: Progress | undefined;
   /** Called with one redacted line for each response. */
-  readonly debug?: (line: string) => void;
+  readonly debug?: ((line: string) => void) | undefined;
 }
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -72,24 +72,25 @@ export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 export interface HttpRequest {
   readonly method: Method;
   readonly url: URL;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Sent only to the origin of `url`; never to where a redirect leads, nor after one led elsewhere. */
-  readonly authorization?: string;
+  readonly authorization?: string | undefined;
   /** The body: bytes, or a pump with its length in bytes (chunked where the length is unknown). */
   readonly body?:
     | Uint8Array
-    | { readonly size?: number; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> };
+    | { readonly size?: number | undefined; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> }
+    | undefined;
   /** Which redirects of a GET or HEAD are followed: all that are safe, or only those that stay at the origin. */
-  readonly redirects?: "all" | "own";
+  readonly redirects?: "all" | "own" | undefined;
   /** Whether its answer is a long body that is read while other requests go on. */
-  readonly streams?: boolean;
+  readonly streams?: boolean | undefined;
   /** Leave out all that says who we are, configured headers and certificates too. */
-  readonly anonymous?: boolean;
+  readonly anonymous?: boolean | undefined;
   /** Milliseconds that the answer may take beyond what others may: for what the server has to hash first. */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
-  readonly repeatable?: boolean;
-  readonly signal?: AbortSignal;
+  readonly repeatable?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface HttpResponse {

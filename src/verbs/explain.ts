@@ -18,14 +18,14 @@ export interface ExplainedEndpoint {
   /** The address of its API; where `protocol` is absent, http may be spoken instead. */
   readonly url: string;
   /** What it speaks: as it is written, or, for a loopback host, as it answered. Absent where only asking tells. */
-  readonly protocol?: "http" | "https";
+  readonly protocol?: "http" | "https" | undefined;
   /** Why a loopback host could not be asked. */
-  readonly protocolFault?: string;
+  readonly protocolFault?: string | undefined;
   readonly repository: string;
   readonly role: "registry" | "mirror";
   readonly capabilities: readonly string[];
   /** Asked only for what is named so. */
-  readonly only?: "digests" | "tags";
+  readonly only?: "digests" | "tags" | undefined;
   /** What it says is the answer, also where it has nothing. */
   readonly final: boolean;
   readonly tls: "verified" | "not verified" | "none";
@@ -33,15 +33,15 @@ export interface ExplainedEndpoint {
   readonly asksProtocol: boolean;
   /** Files and directories beside what the system trusts. */
   readonly caFiles: readonly string[];
-  readonly clientCertificate?: string;
+  readonly clientCertificate?: string | undefined;
   /** Names of headers that are sent along. */
   readonly headers: readonly string[];
   /** Proxies by protocol, where one is gone through. */
   readonly proxies: Readonly<Record<string, string>>;
   /** What would be answered if it asks who we are, and where that is kept. */
-  readonly credentials?: { readonly kind: Credential["kind"]; readonly from: string };
+  readonly credentials?: { readonly kind: Credential["kind"]; readonly from: string } | undefined;
   /** Why that cannot be told: a helper that fails. */
-  readonly credentialsFault?: string;
+  readonly credentialsFault?: string | undefined;
   /** The files and variables that say so. */
   readonly because: readonly string[];
 }
@@ -54,7 +54,7 @@ export interface Explanation {
   /** The tag or the digest that would be asked for. */
   readonly reference: string;
   /** The file that forbids it. */
-  readonly blockedBy?: string;
+  readonly blockedBy?: string | undefined;
   /** In the order in which they are asked. */
   readonly endpoints: readonly ExplainedEndpoint[];
 }
@@ -160,7 +160,7 @@ async function credentialsFor(
   signal: AbortSignal | undefined,
 ): Promise<Pick<ExplainedEndpoint, "credentials" | "credentialsFault">> {
   try {
-    const found = await credentials?.find(host, { repository: repo, ...(signal && { signal }) });
+    const found = await credentials?.find(host, { repository: repo, signal });
     return found ? { credentials: { kind: found.kind, from: found.from } } : {};
   } catch (error) {
     signal?.throwIfAborted();

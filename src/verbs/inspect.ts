@@ -69,7 +69,7 @@ export function config(
 export interface ImageSummary {
   readonly descriptor: Descriptor;
   readonly platform: Platform;
-  readonly created?: string;
+  readonly created?: string | undefined;
   /** What it runs, its environment included. */
   readonly config: Image["config"];
   /** How its layers came to be, from the base upwards. */
@@ -84,7 +84,7 @@ export interface ImageSummary {
 /** A manifest that is no image, or an entry of an index that is no document at all and has no layers then. */
 export interface ArtifactSummary extends Descriptor {
   /** What it says that it is, else what its config is (image-spec manifest.md, "Guidelines for Artifact Usage"). */
-  readonly artifactType?: string;
+  readonly artifactType?: string | undefined;
   readonly layers: readonly Descriptor[];
   /** The manifest that it says something about: its subject, or what an attestation is annotated with. */
   readonly about?: string | undefined;
@@ -104,7 +104,7 @@ export interface Inspection {
    */
   readonly missing: readonly Descriptor[];
   /** What refers to it: signatures, SBOMs; absent where nobody keeps a list. */
-  readonly referrers?: readonly Descriptor[];
+  readonly referrers?: readonly Descriptor[] | undefined;
 }
 
 /** Looks at an image and everything below it, without its layers. */
@@ -159,7 +159,7 @@ async function referrersOf(
   { registry, repo }: Opened,
   { digest }: Descriptor,
   options: LookOptions,
-): Promise<{ readonly referrers?: readonly Descriptor[] }> {
+): Promise<{ readonly referrers?: readonly Descriptor[] | undefined }> {
   const referrers: Descriptor[] = [];
   try {
     for await (const descriptor of registry.referrers(repo, digest, options)) referrers.push(descriptor);

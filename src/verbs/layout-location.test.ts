@@ -16,7 +16,7 @@ async function collect(names: AsyncIterable<string>): Promise<string[]> {
 
 describe("oci:DIR[[:REPO]:TAG|@DIGEST]", () => {
   /** Directories that exist: `made`, `with:colon`, `with:colon/inner`, `at@sign`. All others do not. */
-  test.each<[string, Named, string, string?, string?]>([
+  test.each<[string, Named, string, (string | undefined)?, string?]>([
     // text, wanted, directory, repository, tag or digest
     ["made", "image", "made"],
     ["made", "repository", "made"],

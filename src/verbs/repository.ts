@@ -85,7 +85,7 @@ async function removeName(location: string, options: LookOptions): Promise<void>
 }
 
 /** The tag and the digest that a location names itself; a layout's grammar has one of them at most. */
-function partsOf(location: string): { readonly tag?: Tag; readonly digest?: Digest } {
+function partsOf(location: string): { readonly tag?: Tag | undefined; readonly digest?: Digest | undefined } {
   return location.startsWith(layoutPrefix) ? {} : registryReference(location);
 }
 

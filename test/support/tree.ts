@@ -13,7 +13,7 @@ export interface TreeNode {
   readonly target?: string;
   readonly device?: string;
   /** The first path, by name, of those that are hard links of one another. */
-  readonly links?: string;
+  readonly links?: string | undefined;
   readonly xattrs?: string;
 }
 

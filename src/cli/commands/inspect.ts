@@ -25,7 +25,7 @@ export const inspectCommand: Command<Context> = buildCommand({
 /** A line of the tree, with what hangs below it. */
 interface Branch {
   readonly text: string;
-  readonly below?: readonly Branch[];
+  readonly below?: readonly Branch[] | undefined;
 }
 
 function draw(branches: readonly Branch[], indent = ""): string[] {

@@ -13,7 +13,7 @@ export const logoutCommand: Command<Context> = buildCommand({
       parameters: [{ parse: String, brief: "The registry (default: docker.io)", placeholder: "HOST", optional: true }],
     },
   },
-  func(this: Context, flags: { readonly json: boolean; readonly authFile?: string }, registry?: string) {
+  func(this: Context, flags: { readonly json: boolean; readonly authFile?: string | undefined }, registry?: string) {
     const given = registry ?? "docker.io";
     return session(this, {}, async ({ print, json }) => {
       const removed = await logout(given, { file: flags.authFile });

@@ -12,9 +12,9 @@ import { openStore } from "../store.ts";
 interface Flags extends StoreFlags {
   readonly listen: string;
   readonly allowDelete: boolean;
-  readonly allowHost?: readonly string[];
-  readonly allowOrigin?: readonly string[];
-  readonly limit?: readonly string[];
+  readonly allowHost?: readonly string[] | undefined;
+  readonly allowOrigin?: readonly string[] | undefined;
+  readonly limit?: readonly string[] | undefined;
   readonly json: boolean;
 }
 

@@ -23,18 +23,18 @@ import {
 
 export interface RegistryCacheOptions {
   /** What is kept at most, in bytes. Default: 64 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** The largest blob or manifest that is kept, in bytes. Default: 4 MiB. */
-  readonly maxItemBytes?: number;
+  readonly maxItemBytes?: number | undefined;
   /** How long a tag is believed to name what it named, in milliseconds. Default: 60,000. */
-  readonly tagTtl?: number;
+  readonly tagTtl?: number | undefined;
 }
 
 /** What is known of a manifest or a blob: what it is, and its bytes, if they were seen and are not too large. */
 interface Known {
   readonly mediaType: string;
   readonly size: number;
-  readonly bytes?: Buffer;
+  readonly bytes?: Buffer | undefined;
 }
 
 type Kind = "manifest" | "blob";
@@ -87,7 +87,7 @@ class CachingRegistry implements Registry {
     const old = this.#known.get(key);
     if (!mediaType || !Number.isSafeInteger(size) || (size === 0 && old && old.size > 0)) return;
     const kept = bytes && bytes.byteLength <= this.#maxItemBytes ? Buffer.from(bytes) : old?.bytes;
-    this.#known.set(key, { mediaType, size, ...(kept && { bytes: kept }) });
+    this.#known.set(key, { mediaType, size, bytes: kept });
   }
 
   /** The digest that a tag is known to name. */
@@ -235,7 +235,10 @@ class CachingRegistry implements Registry {
     return pushed;
   }
 
-  async openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload> {
+  async openUpload(
+    repo: RepoName,
+    options?: CallOptions & { readonly session?: UploadSession | undefined },
+  ): Promise<BlobUpload> {
     return this.#inner.openUpload(repo, options);
   }
 
@@ -287,7 +290,7 @@ class CachingRegistry implements Registry {
   referrers(
     repo: RepoName,
     digest: Digest,
-    options?: CallOptions & { readonly artifactType?: string },
+    options?: CallOptions & { readonly artifactType?: string | undefined },
   ): AsyncIterable<Descriptor> {
     return this.#inner.referrers(repo, digest, options);
   }

@@ -92,7 +92,10 @@ export abstract class DirectoryRegistry {
     return descriptor;
   }
 
-  async openUpload(repo: RepoName, options: { readonly session?: UploadSession } = {}): Promise<BlobUpload> {
+  async openUpload(
+    repo: RepoName,
+    options: { readonly session?: UploadSession | undefined } = {},
+  ): Promise<BlobUpload> {
     await this.prepareWrite();
     if (options.session) {
       const found = this.#uploads.get(options.session.location);

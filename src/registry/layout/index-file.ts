@@ -15,9 +15,9 @@ import { readSmallFile } from "../../sys/regular-file.ts";
 const LAYOUT_HEADER = '{"imageLayoutVersion":"1.0.0"}';
 
 export interface IndexFileOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** Readable by others as far as the umask allows. Default: the owner's alone. */
-  readonly shared?: boolean;
+  readonly shared?: boolean | undefined;
 }
 
 /**
@@ -112,7 +112,7 @@ export class IndexFile {
   /** Replaces the entries by what `change` makes of them; nothing is written where it returns the same list. */
   async update(
     change: (entries: readonly Descriptor[]) => readonly Descriptor[] | Promise<readonly Descriptor[]>,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     await withLock(
       `${this.path}.lock`,

@@ -25,11 +25,11 @@ import { entryOf, placeOf } from "./entries.ts";
 import { IndexFile } from "./index-file.ts";
 
 export interface LayoutOptions {
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** Make the directory where it is absent. */
-  readonly create?: boolean;
+  readonly create?: boolean | undefined;
   /** Accept manifests whose children are not all there, as a partial image has them. Default: false. */
-  readonly sparse?: boolean;
+  readonly sparse?: boolean | undefined;
 }
 
 /**
@@ -217,7 +217,7 @@ export class LayoutRegistry extends DirectoryRegistry implements Registry {
   async *referrers(
     repo: RepoName,
     digest: Digest,
-    options: { readonly artifactType?: string } = {},
+    options: { readonly artifactType?: string | undefined } = {},
   ): AsyncGenerator<Descriptor> {
     const { manifests } = await this.#index.read();
     const seen = new Set<Digest>();

@@ -46,7 +46,7 @@ class MemoryUpload implements BlobUpload {
     return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   }
 
-  async append(body: Body, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async append(body: Body, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     await body.pump((chunk) => void this.chunks.push(Buffer.from(chunk)), options.signal);
   }
 
@@ -65,7 +65,7 @@ export class MemoryRegistry implements Registry {
   readonly #repositories = new Map<RepoName, Repository>();
   readonly #uploads = new Map<string, MemoryUpload>();
 
-  constructor(options: { readonly name?: string } = {}) {
+  constructor(options: { readonly name?: string | undefined } = {}) {
     this.name = options.name ?? "memory";
   }
 
@@ -135,7 +135,10 @@ export class MemoryRegistry implements Registry {
     return descriptor;
   }
 
-  async openUpload(repo: RepoName, options: { readonly session?: UploadSession } = {}): Promise<BlobUpload> {
+  async openUpload(
+    repo: RepoName,
+    options: { readonly session?: UploadSession | undefined } = {},
+  ): Promise<BlobUpload> {
     if (options.session) {
       const found = this.#uploads.get(options.session.location);
       if (found?.session.repo === repo) return found;
@@ -214,7 +217,7 @@ export class MemoryRegistry implements Registry {
   async *referrers(
     repo: RepoName,
     digest: Digest,
-    options: { readonly artifactType?: string } = {},
+    options: { readonly artifactType?: string | undefined } = {},
   ): AsyncGenerator<Descriptor> {
     for (const [own, { bytes, mediaType }] of this.#repositories.get(repo)?.manifests ?? []) {
       const { subject, artifactType, annotations } = summarizeManifest(bytes);

@@ -22,20 +22,20 @@ export interface RemoteOptions extends Omit<TransportOptions, "home">, Authentic
    * Speak http, or TLS without a look at the certificate, whichever the registry speaks. Loopback hosts are asked
    * which one they speak anyhow; all others are spoken to in https.
    */
-  readonly insecure?: boolean;
+  readonly insecure?: boolean | undefined;
   /** Files or directories of certificates (PEM) to trust beside those that the system trusts. */
-  readonly caFiles?: readonly string[];
+  readonly caFiles?: readonly string[] | undefined;
   /** Where the API is, where that does not follow from the host: `https://mirror.example/v2/hub/`. */
-  readonly endpoint?: URL;
+  readonly endpoint?: URL | undefined;
   /** Sent with each request that reads, as mirrors want to know whom they stand for (`ns=docker.io`). */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
   /**
    * Requests that the registry may be asked, a minute and at once, by all of the session. Default: 300 for docker.io,
    * else no bound.
    */
   readonly rate?: Rate | undefined;
   /** Where unfinished uploads are remembered, so that the next process goes on with them. Default: nowhere. */
-  readonly uploads?: UploadMemory;
+  readonly uploads?: UploadMemory | undefined;
   /** What the limiter, the tokens and the connections are shared with. Default: all of this process. */
   readonly session?: ClientSession | undefined;
 }

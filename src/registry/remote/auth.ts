@@ -10,9 +10,9 @@ import { TokenCache } from "./tokens.ts";
 
 export interface AuthenticatorOptions {
   /** Who is asked for credentials, once, when the registry asks for them. Default: nobody; requests are anonymous. */
-  readonly credentials?: CredentialSource;
+  readonly credentials?: CredentialSource | undefined;
   /** Hosts of token servers that may be given a password though they are not of the registry's domain. */
-  readonly trustedRealms?: readonly string[];
+  readonly trustedRealms?: readonly string[] | undefined;
 }
 
 /** Where an authenticator keeps its tokens: in a store that authenticators share, under the identity of its credentials. */

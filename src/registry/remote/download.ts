@@ -33,7 +33,7 @@ export class ResumingBody implements Body {
     first: HttpResponse,
     request: BlobRequest,
     transport: Transport,
-    blob: { readonly what: string; readonly offset?: number; readonly size?: number | undefined },
+    blob: { readonly what: string; readonly offset?: number | undefined; readonly size?: number | undefined },
   ) {
     this.#response = first;
     this.#request = request;

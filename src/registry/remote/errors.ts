@@ -106,7 +106,7 @@ async function readBody(response: HttpResponse, transport: Transport): Promise<B
 function parseErrors(body: Buffer, redact: (text: string) => string): readonly WireError[] {
   let errors: unknown;
   try {
-    errors = (JSON.parse(body.toString("utf8")) as { errors?: unknown } | null)?.errors;
+    errors = (JSON.parse(body.toString("utf8")) as { errors?: unknown | undefined } | null)?.errors;
   } catch {
     return [];
   }

@@ -39,7 +39,7 @@ export async function* listReferrers(
   api: Api,
   repo: RepoName,
   digest: Digest,
-  options: CallOptions & { readonly artifactType?: string } = {},
+  options: CallOptions & { readonly artifactType?: string | undefined } = {},
 ): AsyncGenerator<Descriptor> {
   const { artifactType, ...call } = options;
   const first = await api.url(repo, `referrers/${digest}`);

@@ -27,7 +27,7 @@ export interface PushTarget {
   readonly transport: Transport;
   readonly exchange: Exchange;
   /** Where unfinished uploads are remembered for the next process, and under which name. */
-  readonly memory?: { readonly uploads: UploadMemory; readonly key: string };
+  readonly memory?: { readonly uploads: UploadMemory; readonly key: string } | undefined;
   /** Starts an upload. */
   start(options: CallOptions): Promise<HttpResponse>;
   /** Whether the registry has the blob. */
@@ -105,7 +105,7 @@ async function pushWhole(
     await started.discard();
     const url = uploadLocation(started);
     url.searchParams.set("digest", descriptor.digest);
-    await using content = await source.open({ ...(options.signal && { signal: options.signal }) });
+    await using content = await source.open({ signal: options.signal });
     const sending = new Sending(descriptor.size, (write, signal) => content.pipe(write, signal ? { signal } : {}));
     try {
       const headers = { "content-type": mediaTypes.octetStream };

@@ -80,7 +80,7 @@ export class RemoteRegistry implements Registry {
         url,
         streams: true,
         ...(headers && { headers }),
-        ...(signal && { signal }),
+        signal,
       } as const;
       return this.#api.pull(repo, get, `getting ${what}`, "BLOB_UNKNOWN", offset > 0 ? [200, 206] : [200]);
     };
@@ -96,7 +96,7 @@ export class RemoteRegistry implements Registry {
       return new Content({ ...expected, ...(size !== undefined && { size }) }, body, {
         what,
         limits: this.#api.transport.limits,
-        ...(from && { from }),
+        from,
       });
     } catch (error) {
       await first.body.close();
@@ -221,7 +221,7 @@ export class RemoteRegistry implements Registry {
 
   async openUpload(
     repo: RepoName,
-    options: CallOptions & { readonly session?: UploadSession } = {},
+    options: CallOptions & { readonly session?: UploadSession | undefined } = {},
   ): Promise<BlobUpload> {
     const { session, ...call } = options;
     const what = `the upload to ${this.name}/${repo}`;
@@ -330,7 +330,7 @@ export class RemoteRegistry implements Registry {
   referrers(
     repo: RepoName,
     digest: Digest,
-    options: CallOptions & { readonly artifactType?: string } = {},
+    options: CallOptions & { readonly artifactType?: string | undefined } = {},
   ): AsyncGenerator<Descriptor> {
     return listReferrers(this.#api, repo, digest, options);
   }

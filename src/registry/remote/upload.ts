@@ -58,11 +58,11 @@ export class RemoteUpload implements BlobUpload {
     return this.#offset;
   }
 
-  async append(body: Body, options: CallOptions & { readonly size?: number } = {}): Promise<void> {
+  async append(body: Body, options: CallOptions & { readonly size?: number | undefined } = {}): Promise<void> {
     const start = this.#offset;
     let sent = 0;
     const counting: HttpRequest["body"] = {
-      ...(options.size !== undefined && { size: options.size }),
+      size: options.size,
       pump: (write, signal) =>
         body.pump((chunk) => {
           sent += chunk.byteLength;
@@ -77,7 +77,7 @@ export class RemoteUpload implements BlobUpload {
         url: this.#location,
         headers,
         body: counting,
-        ...(options.signal && { signal: options.signal }),
+        signal: options.signal,
       },
       [202],
       `appending to ${this.#what}`,
@@ -99,7 +99,7 @@ export class RemoteUpload implements BlobUpload {
     algorithmOf(digest);
     url.searchParams.set("digest", digest);
     const response = await this.#exchange(
-      { method: "PUT", url, body: Buffer.alloc(0), ...(options.signal && { signal: options.signal }) },
+      { method: "PUT", url, body: Buffer.alloc(0), signal: options.signal },
       [201],
       `committing ${this.#what} as ${digest}`,
     );

@@ -50,7 +50,11 @@ export class FailoverBody implements Body {
   }
 
   /** The blob from the next endpoint that has it, and from where it broke off if that is possible. */
-  async #next(error: GantryError, delivered: number, call: { readonly signal?: AbortSignal }): Promise<Content> {
+  async #next(
+    error: GantryError,
+    delivered: number,
+    call: { readonly signal?: AbortSignal | undefined },
+  ): Promise<Content> {
     const from = this.#content.checkpoint(delivered);
     for (let next = this.#rest.shift(); next; next = this.#rest.shift()) {
       const { registry, endpoint } = next;

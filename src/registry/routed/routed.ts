@@ -25,7 +25,7 @@ import { FailoverBody } from "./failover.ts";
 
 export interface ConnectOptions extends RemoteOptions {
   /** Who knows the endpoints of registries, as `userHosts()` does. Default: each is spoken to as it is. */
-  readonly routes?: RouteSource;
+  readonly routes?: RouteSource | undefined;
 }
 
 export type RoutedOptions = ConnectOptions & { readonly routes: RouteSource };
@@ -168,7 +168,7 @@ export class RoutedRegistry implements Registry {
     const { content } = first;
     const from = content.start > 0 ? options.from : undefined;
     const body = new FailoverBody(content, rest, blob, (text) => this.#warn(text));
-    return new Content(content.descriptor, body, { what: content.what, ...(from && { from }) });
+    return new Content(content.descriptor, body, { what: content.what, from });
   }
 
   #warn(text: string): void {
@@ -234,7 +234,10 @@ export class RoutedRegistry implements Registry {
     }
   }
 
-  async openUpload(repo: RepoName, options?: CallOptions & { readonly session?: UploadSession }): Promise<BlobUpload> {
+  async openUpload(
+    repo: RepoName,
+    options?: CallOptions & { readonly session?: UploadSession | undefined },
+  ): Promise<BlobUpload> {
     const { registry, endpoint } = await this.#writer(repo);
     return registry.openUpload(endpoint.repo, options);
   }
@@ -285,7 +288,7 @@ export class RoutedRegistry implements Registry {
   async *referrers(
     repo: RepoName,
     digest: Digest,
-    options?: CallOptions & { readonly artifactType?: string },
+    options?: CallOptions & { readonly artifactType?: string | undefined },
   ): AsyncGenerator<Descriptor> {
     // The first page says whether an endpoint can answer.
     const found = await this.#read(repo, "referrers", options, async (to, name) => {

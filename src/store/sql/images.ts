@@ -239,7 +239,7 @@ export class SqlImageStore implements ImageStore {
       readonly namespace: string;
       readonly where: string;
       readonly advice: Advice;
-      readonly changed?: (generation: number) => Promise<void>;
+      readonly changed?: ((generation: number) => Promise<void>) | undefined;
     },
   ) {
     this.#images = images;

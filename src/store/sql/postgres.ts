@@ -21,7 +21,7 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
   pool.on("error", () => {});
   const failed = (error: unknown): unknown => {
     if (isGantryError(error)) return error;
-    const said = messageOf(error) || (error as { code?: string }).code || "it did not answer";
+    const said = messageOf(error) || (error as { code?: string | undefined }).code || "it did not answer";
     return new GantryError("DATABASE_FAILED", `the database ${name}: ${said.replaceAll(address, name)}`, {
       details: { database: name },
     });
@@ -45,7 +45,7 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
           return (await client.query(sql, [...parameters])).rows as SqlRow[];
         } catch (error) {
           // What has no code of SQL's is the connection's own fault.
-          broken ||= !/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? "");
+          broken ||= !/^[0-9A-Z]{5}$/.test((error as { code?: string | undefined }).code ?? "");
           throw failed(error);
         }
       };

@@ -11,7 +11,7 @@ import { privateCopy } from "./private-copy.ts";
 interface Handle {
   exec(sql: string): unknown;
   prepare(sql: string): {
-    readonly reader?: boolean;
+    readonly reader?: boolean | undefined;
     all(...values: unknown[]): unknown[];
     run(...values: unknown[]): unknown;
   };
@@ -64,7 +64,7 @@ function importNodeSqlite(): NonNullable<typeof nodeSqlite> {
 
 /** The result code of SQLite, without its extension. */
 function resultCode(error: unknown): number {
-  const { rawCode, errcode } = error as { rawCode?: number; errcode?: number };
+  const { rawCode, errcode } = error as { rawCode?: number | undefined; errcode?: number | undefined };
   return (rawCode ?? errcode ?? 0) & 0xff;
 }
 const BUSY = 5;

@@ -9,7 +9,7 @@ import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { type Session, session } from "../../session.ts";
 
 interface Flags extends StoreFlags {
-  readonly filter?: readonly string[];
+  readonly filter?: readonly string[] | undefined;
   readonly json: boolean;
 }
 
