@@ -1,29 +1,14 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { GantryError, isGantryError, messageOf } from "../base/error.ts";
+import { GantryError, messageOf } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import { decompressor } from "../compression/decompress.ts";
 import type { Content } from "../content/content.ts";
-import { fileSystemError } from "../sys/fs-error.ts";
 import { TreeApplier } from "./apply.ts";
 import { LayerConsumer, type LayerJob } from "./job.ts";
+import { type AppliedTree, unpackError } from "./report.ts";
 import { Ring } from "./ring.ts";
-import type { DirectoryMetadata } from "./tree.ts";
-import type { WorkerData, WorkerResult } from "./worker.ts";
-
-/** What applying an image came to. */
-export interface ApplyReport {
-  readonly entries: number;
-  /** Inflated bytes of all layers. */
-  readonly bytes: number;
-  /** What could not be kept: owners without root, attributes that the file system does not know. */
-  readonly warnings: readonly string[];
-}
-
-/** A tree that lacks only what its root is to have, which is set when it is in its place. */
-export interface AppliedTree extends ApplyReport {
-  readonly root: DirectoryMetadata;
-}
+import type { WorkerData, WorkerResult } from "./worker-messages.ts";
 
 export interface PipelineOptions {
   readonly limits: Limits;
@@ -89,17 +74,6 @@ export async function applyInThread(
     applier.abandon();
   }
   return { entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings, root: applier.root };
-}
-
-/** What the file system said, about the directory as its user knows it. */
-export async function unpackError(thrown: unknown, root: string, name: string): Promise<unknown> {
-  const error = await fileSystemError(thrown, "unpacking to", root);
-  if (!isGantryError(error, "FILE_SYSTEM", "NO_SPACE")) return error;
-  const { path: _, ...details } = error.details;
-  return new GantryError(error.code, error.message.replaceAll(root, name), {
-    cause: error.cause,
-    details: { ...details, path: name },
-  });
 }
 
 /**

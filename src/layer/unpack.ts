@@ -7,7 +7,8 @@ import { layerCompression } from "../spec/media-types.ts";
 import type { Image, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import type { LayerJob } from "./job.ts";
-import { type AppliedTree, type ApplyReport, applyInThread, applyInWorkers, type PipelineOptions } from "./pipeline.ts";
+import { applyInThread, applyInWorkers, type PipelineOptions } from "./pipeline.ts";
+import type { AppliedTree, ApplyReport } from "./report.ts";
 import { Staging } from "./staging.ts";
 
 export interface UnpackOptions extends OperationOptions {

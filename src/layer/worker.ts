@@ -1,34 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { type ErrorRecord, GantryError, isGantryError, messageOf } from "../base/error.ts";
-import type { Limits } from "../base/limits.ts";
+import { GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { decompressor } from "../compression/decompress.ts";
 import { fileContent } from "../content/source.ts";
 import { TreeApplier } from "./apply.ts";
-import { LayerConsumer, type LayerJob } from "./job.ts";
-import { type AppliedTree, unpackError } from "./pipeline.ts";
-import { Ring, type RingHandle, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
-
-/** What a worker is started with. */
-export interface WorkerData {
-  readonly role: "inflate" | "apply";
-  readonly ring: RingHandle;
-  readonly jobs: readonly LayerJob[];
-  readonly limits: Limits;
-  /** The directory to apply to. */
-  readonly root: string;
-  /** What it is to become, for messages. */
-  readonly name: string;
-  readonly strict: boolean | undefined;
-  /** Inflated bytes so far, for progress. */
-  readonly counter: SharedArrayBuffer;
-}
-
-/** What a worker says before it ends. */
-export type WorkerResult =
-  | (AppliedTree & { readonly type: "done" })
-  | { readonly type: "read" }
-  | { readonly type: "stopped" }
-  | { readonly type: "failed"; readonly error: ErrorRecord };
+import { LayerConsumer } from "./job.ts";
+import { unpackError } from "./report.ts";
+import { Ring, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
+import type { WorkerData, WorkerResult } from "./worker-messages.ts";
 
 /** Reads, verifies and inflates the blobs, layer after layer, into the ring. */
 async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<WorkerResult> {

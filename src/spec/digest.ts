@@ -14,6 +14,9 @@ export type DigestAlgorithm = "sha256" | "sha512";
 /** Length of the hexadecimal part by registered algorithm. */
 const hexLengths: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
 
+/** Those that can be verified here; each has a directory of its own below `blobs/` of a layout. */
+export const digestAlgorithms: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+
 /** True for the algorithms that can be verified here. */
 export const isDigestAlgorithm = (text: string): text is DigestAlgorithm => Object.hasOwn(hexLengths, text);
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits } from "../base/limits.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
-import type { HttpResponse } from "./transport.ts";
+import type { HttpResponse } from "./message.ts";
 
 /** Bytes that a body must bring in each stretch of its idle time: a server that trickles must not hold us for ever. */
 const MIN_PROGRESS = 16 << 10;

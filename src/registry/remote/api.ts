@@ -2,14 +2,9 @@ import { isGantryError } from "../../base/error.ts";
 import { apiHost, type RepoName } from "../../reference/reference.ts";
 import { parseDigest } from "../../spec/digest.ts";
 import { isLoopback } from "../../transport/addresses.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/message.ts";
 import type { Rate } from "../../transport/rate.ts";
-import {
-  type HttpRequest,
-  type HttpResponse,
-  isClosed,
-  Transport,
-  type TransportOptions,
-} from "../../transport/transport.ts";
+import { isClosed, Transport, type TransportOptions } from "../../transport/transport.ts";
 import type { CallOptions } from "../registry.ts";
 import { type ClientSession, processSession } from "../session.ts";
 import { Authenticator, type AuthenticatorOptions } from "./auth.ts";

@@ -3,8 +3,9 @@ import { GantryError } from "../../base/error.ts";
 import type { Credential, CredentialSource } from "../../config/credentials.ts";
 import { parseJsonObject } from "../../spec/json.ts";
 import { isPrivateAddress } from "../../transport/addresses.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/message.ts";
 import { redactUrl } from "../../transport/redact.ts";
-import { type HttpRequest, type HttpResponse, isClosed, type Transport } from "../../transport/transport.ts";
+import { isClosed, type Transport } from "../../transport/transport.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import { TokenCache } from "./tokens.ts";
 

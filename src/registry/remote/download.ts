@@ -1,6 +1,7 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter } from "../../content/content.ts";
-import { type HttpResponse, isClosed, type Transport } from "../../transport/transport.ts";
+import type { HttpResponse } from "../../transport/message.ts";
+import { isClosed, type Transport } from "../../transport/transport.ts";
 import { parseContentRange } from "./content-range.ts";
 
 /** Asks for a blob from `offset` on. */

@@ -2,8 +2,9 @@ import type { ErrorCode } from "../../base/codes.ts";
 import { GantryError } from "../../base/error.ts";
 import { printable } from "../../base/text.ts";
 import { CERTIFICATE_ADVICE } from "../../transport/failure.ts";
+import type { HttpResponse } from "../../transport/message.ts";
 import { redactUrl } from "../../transport/redact.ts";
-import type { HttpResponse, Transport } from "../../transport/transport.ts";
+import type { Transport } from "../../transport/transport.ts";
 
 /** Wire codes of the distribution specification that mean the same here; other ones are told by the status. */
 const wireCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>(

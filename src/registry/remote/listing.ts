@@ -3,7 +3,7 @@ import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/r
 import { decodeDescriptor, decodeDocument } from "../../spec/decode.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import type { HttpResponse } from "../../transport/transport.ts";
+import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions } from "../registry.ts";
 import { type Api, signalOf } from "./api.ts";
 import { getManifest } from "./manifests.ts";

@@ -5,7 +5,7 @@ import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
-import type { HttpResponse } from "../../transport/transport.ts";
+import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions, StoredManifest } from "../registry.ts";
 import { type Api, signalOf } from "./api.ts";
 

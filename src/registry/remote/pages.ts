@@ -2,8 +2,9 @@ import { GantryError } from "../../base/error.ts";
 import { checkLimit } from "../../base/limits.ts";
 import type { JsonObject } from "../../spec/json.ts";
 import { parseJsonObject } from "../../spec/json.ts";
+import type { HttpResponse } from "../../transport/message.ts";
 import { redactUrl } from "../../transport/redact.ts";
-import type { HttpResponse, Transport } from "../../transport/transport.ts";
+import type { Transport } from "../../transport/transport.ts";
 import { nextLink } from "./link.ts";
 
 /**

@@ -5,8 +5,8 @@ import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, isDigest, parseDigest } from "../../spec/digest.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
+import type { HttpResponse } from "../../transport/message.ts";
 import type { RateLimit } from "../../transport/rate.ts";
-import type { HttpResponse } from "../../transport/transport.ts";
 import {
   type BlobUpload,
   type CallOptions,

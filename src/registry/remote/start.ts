@@ -1,7 +1,7 @@
 import { isGantryError } from "../../base/error.ts";
 import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
-import type { HttpResponse } from "../../transport/transport.ts";
+import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions } from "../registry.ts";
 import { type Api, signalOf } from "./api.ts";
 

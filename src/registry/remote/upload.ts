@@ -4,8 +4,8 @@ import type { RepoName } from "../../reference/reference.ts";
 import { algorithmOf, type Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/message.ts";
 import { nextHop } from "../../transport/redirect.ts";
-import type { HttpRequest, HttpResponse } from "../../transport/transport.ts";
 import type { BlobUpload, CallOptions, UploadSession } from "../registry.ts";
 
 /** Sends one request in the name of the client and refuses every status but those expected. */

@@ -1,7 +1,7 @@
 import { type GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter, Content, Expected } from "../../content/content.ts";
 import type { Digest } from "../../spec/digest.ts";
-import type { Target } from "./routed.ts";
+import type { Target } from "./target.ts";
 
 /** The bytes of a blob from one endpoint, and from the next where it breaks off for good. */
 export class FailoverBody implements Body {

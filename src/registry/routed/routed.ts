@@ -22,6 +22,7 @@ import {
 import { type RemoteOptions, RemoteRegistry } from "../remote/remote.ts";
 import { processSession } from "../session.ts";
 import { FailoverBody } from "./failover.ts";
+import type { Target } from "./target.ts";
 
 export interface ConnectOptions extends RemoteOptions {
   /** Who knows the endpoints of registries, as `userHosts()` does. Default: each is spoken to as it is. */
@@ -34,12 +35,6 @@ export type RoutedOptions = ConnectOptions & { readonly routes: RouteSource };
 export function connect(host: string, options: ConnectOptions = {}): RemoteRegistry | RoutedRegistry {
   const { routes, ...rest } = options;
   return routes ? new RoutedRegistry(host, { ...rest, routes }) : new RemoteRegistry(host, rest);
-}
-
-/** An endpoint, and the registry that speaks to it. */
-export interface Target {
-  readonly endpoint: Endpoint;
-  readonly registry: RemoteRegistry;
 }
 
 /** How long an endpoint that could not be reached is passed over, in milliseconds. */

@@ -1,0 +1,29 @@
+/** A value that is made at the first call and kept. Where making it fails, the next call makes it anew. */
+export class Once<T> {
+  readonly #make: () => Promise<T>;
+  #value: Promise<T> | undefined;
+
+  constructor(make: () => Promise<T>) {
+    this.#make = make;
+  }
+
+  /** What was made, or is being made; undefined before the first call, after a failure and after `reset`. */
+  get value(): Promise<T> | undefined {
+    return this.#value;
+  }
+
+  get(): Promise<T> {
+    if (this.#value) return this.#value;
+    const value = this.#make();
+    this.#value = value;
+    value.catch(() => {
+      if (this.#value === value) this.#value = undefined;
+    });
+    return value;
+  }
+
+  /** Forgets the value; the next call makes it anew. */
+  reset(): void {
+    this.#value = undefined;
+  }
+}
