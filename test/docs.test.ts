@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { expect, test } from "vitest";
+import { exitCodes } from "../src/base/codes.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -53,4 +54,9 @@ test("every page of docs/api is that of a public room, and the README leads to i
   expect(pages.sort()).toEqual(rooms.map(({ page }) => page).sort());
   const readme = readFileSync(join(root, "README.md"), "utf8");
   expect(pages.filter((page) => !readme.includes(`docs/api/${page}.md`))).toEqual([]);
+});
+
+test("docs/errors.md has a row for every code, with its exit code", () => {
+  const rows = [...readFileSync(join(root, "docs/errors.md"), "utf8").matchAll(/^\| `([A-Z_0-9]+)` *\| (\d) /gm)];
+  expect(Object.fromEntries(rows.map(([, code, exit]) => [code, Number(exit)]))).toEqual(exitCodes);
 });

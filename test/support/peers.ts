@@ -30,11 +30,12 @@ export interface Ran {
 /** Runs the built command as a user would. */
 export function gantry(
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; timeout?: number } = {},
+  options: { env?: NodeJS.ProcessEnv; timeout?: number; input?: string } = {},
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...options.env } });
     const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 120_000);
+    child.stdin.end(options.input);
     const output = { stdout: "", stderr: "" };
     child.stdout.on("data", (data: Buffer) => {
       output.stdout += data.toString();
