@@ -4,7 +4,8 @@ import { isDocument } from "../images/graph.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import { isConfigType } from "../spec/media-types.ts";
-import { type CallOptions, providerOf, type Registry, type StoredManifest } from "./registry.ts";
+import { providerOf } from "./provider.ts";
+import type { CallOptions, RegistryReader, StoredManifest } from "./registry.ts";
 
 /** What is kept of documents at most, in bytes; what comes later is asked for again where it is read again. */
 const MAX_BYTES = 32 << 20;
@@ -16,13 +17,13 @@ const MAX_CONFIG = 1 << 20;
  * twice. It is for one piece of work, since it never asks whether a tag has moved.
  */
 export class ImageReader implements Provider {
-  readonly #registry: Registry;
+  readonly #registry: RegistryReader;
   readonly #repo: RepoName;
   readonly #provider: Provider;
   readonly #kept = new Map<string, Buffer>();
   #bytes = 0;
 
-  constructor(registry: Registry, repo: RepoName) {
+  constructor(registry: RegistryReader, repo: RepoName) {
     this.#registry = registry;
     this.#repo = repo;
     this.#provider = providerOf(registry, repo);

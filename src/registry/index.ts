@@ -1,24 +1,30 @@
 export { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
 export { type ClientOptions, client, remote } from "./client.ts";
+export { completeRegistry, type RegistryParts } from "./complete.ts";
+export { expectedOf } from "./expected.ts";
 export { ImageReader } from "./image-reader.ts";
 export { type LayoutOptions, LayoutRegistry } from "./layout/layout.ts";
 export { MemoryRegistry } from "./memory/memory.ts";
-export {
-  type BlobUpload,
-  blobUnknown,
-  type CallOptions,
-  expectedOf,
-  type GetBlobOptions,
-  manifestUnknown,
-  type PushBlobOptions,
-  type PushManifestOptions,
-  providerOf,
-  type RangeContent,
-  type Registry,
-  rangeInvalid,
-  type StoredManifest,
-  type UploadSession,
-  unsupported,
+export { providerOf } from "./provider.ts";
+export { blobUnknown, manifestUnknown, rangeInvalid, unsupported } from "./refusals.ts";
+export type {
+  BlobUpload,
+  ByteRange,
+  CallOptions,
+  GetBlobOptions,
+  ListOptions,
+  OpenUploadOptions,
+  PushBlobOptions,
+  PushManifestOptions,
+  RangeContent,
+  ReferrersOptions,
+  Registry,
+  RegistryDeleter,
+  RegistryLister,
+  RegistryReader,
+  RegistryWriter,
+  StoredManifest,
+  UploadSession,
 } from "./registry.ts";
 export { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";
 export { fileUploads, type UploadMemory, userUploads } from "./remote/sessions.ts";

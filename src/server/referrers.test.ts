@@ -5,7 +5,7 @@ import { temporary } from "../../test/support/temporary.ts";
 import { parseRepoName } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
-import { unsupported } from "../registry/registry.ts";
+import { unsupported } from "../registry/refusals.ts";
 import { RemoteRegistry } from "../registry/remote/remote.ts";
 import { digestOf } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";

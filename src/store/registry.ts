@@ -3,16 +3,10 @@ import type { Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { bytesContent } from "../content/source.ts";
 import { parseRef, type RepoName, type Tag } from "../reference/reference.ts";
+import { manifestDigest } from "../registry/expected.ts";
 import { DirectoryRegistry } from "../registry/layout/directory.ts";
-import {
-  type CallOptions,
-  manifestDigest,
-  manifestUnknown,
-  type PushManifestOptions,
-  type Registry,
-  type StoredManifest,
-  unsupported,
-} from "../registry/registry.ts";
+import { manifestUnknown, unsupported } from "../registry/refusals.ts";
+import type { CallOptions, PushManifestOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { ImageStore } from "./images.ts";

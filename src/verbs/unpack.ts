@@ -2,7 +2,7 @@ import { GantryError, isGantryError } from "../base/error.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { manifestForPlatform, type ResolvedImage } from "../images/select.ts";
 import { type ApplyReport, unpackImage } from "../layer/index.ts";
-import { providerOf } from "../registry/registry.ts";
+import { providerOf } from "../registry/provider.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import type { Lease } from "../store/leases.ts";

@@ -3,8 +3,8 @@ import { bytesContent, bytesSource } from "../../content/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { digestOf, mediaTypes } from "../../spec/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, testBlob } from "../../testing/index.ts";
+import { completeRegistry } from "../complete.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
-import type { Registry } from "../registry.ts";
 import { type RegistryCacheOptions, registryCache } from "./cache.ts";
 
 const repo = parseRepoName("app");
@@ -24,7 +24,7 @@ function counted(options?: RegistryCacheOptions) {
         return (value as (...args: unknown[]) => unknown).apply(target, args);
       };
     },
-  }) as Registry;
+  });
   return { below, calls, cache: registryCache(inner, options) };
 }
 
@@ -103,14 +103,14 @@ test("callers that ask by digest and by descriptor at the same time share one an
 test("a large blob of which no size is told is read to the bound of the cache, then passed on", async () => {
   const { descriptor, bytes } = testBlob(seededBytes(3_000));
   let opened = 0;
-  const inner = {
+  const inner = completeRegistry({
     name: "untold",
     getBlob: async () => {
       opened += 1;
       return bytesContent({ digest: descriptor.digest }, bytes, "a blob");
     },
-  };
-  const cache = registryCache(inner as unknown as Registry, { maxItemBytes: 1_000 });
+  });
+  const cache = registryCache(inner, { maxItemBytes: 1_000 });
   expect((await (await cache.getBlob(repo, descriptor.digest)).bytes()).equals(bytes)).toBe(true);
   expect(opened).toBe(2);
 });
@@ -181,8 +181,8 @@ test("what was only claimed of a tag is no proof for its bytes; a mount that ans
   const { descriptor } = image.blobs[0]!;
   await cache.resolveBlob(repo, descriptor.digest);
   const told = { mediaType: "", digest: descriptor.digest, size: 0 };
-  const answers = { mountBlob: async () => told, resolveBlob: below.resolveBlob.bind(below), name: "vague" };
-  const vague = registryCache(answers as unknown as Registry);
+  const resolveBlob: typeof below.resolveBlob = (...args) => below.resolveBlob(...args);
+  const vague = registryCache(completeRegistry({ name: "vague", mountBlob: async () => told, resolveBlob }));
   await vague.resolveBlob(repo, descriptor.digest);
   await vague.mountBlob(other, repo, descriptor.digest);
   expect((await vague.resolveBlob(repo, descriptor.digest)).size).toBe(descriptor.size);

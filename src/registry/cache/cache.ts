@@ -7,18 +7,18 @@ import type { RepoName, Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import {
-  type BlobUpload,
-  type CallOptions,
-  expectedOf,
-  type GetBlobOptions,
-  type PushBlobOptions,
-  type PushManifestOptions,
-  type RangeContent,
-  type Registry,
-  rangeInvalid,
-  type StoredManifest,
-  type UploadSession,
+import { expectedOf } from "../expected.ts";
+import { rangeInvalid } from "../refusals.ts";
+import type {
+  BlobUpload,
+  CallOptions,
+  GetBlobOptions,
+  PushBlobOptions,
+  PushManifestOptions,
+  RangeContent,
+  Registry,
+  StoredManifest,
+  UploadSession,
 } from "../registry.ts";
 
 export interface RegistryCacheOptions {

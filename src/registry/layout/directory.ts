@@ -9,18 +9,17 @@ import type { Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import {
-  type BlobUpload,
-  blobUnknown,
-  type CallOptions,
-  expectedOf,
-  type GetBlobOptions,
-  isMounted,
-  type PushBlobOptions,
-  type RangeContent,
-  rangeInvalid,
-  type StoredManifest,
-  type UploadSession,
+import { expectedOf } from "../expected.ts";
+import { isMounted } from "../mount.ts";
+import { blobUnknown, rangeInvalid } from "../refusals.ts";
+import type {
+  BlobUpload,
+  CallOptions,
+  GetBlobOptions,
+  PushBlobOptions,
+  RangeContent,
+  StoredManifest,
+  UploadSession,
 } from "../registry.ts";
 
 /** The half of a registry that a blob directory answers: what layouts and stores have in common. */

@@ -9,17 +9,9 @@ import { annotationKeys } from "../../spec/annotations.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import { type ManifestSummary, summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import {
-  type CallOptions,
-  type ListOptions,
-  manifestDigest,
-  manifestUnknown,
-  missingChildren,
-  type PushManifestOptions,
-  type Registry,
-  repositoryUnknown,
-  type StoredManifest,
-} from "../registry.ts";
+import { manifestDigest } from "../expected.ts";
+import { manifestUnknown, missingChildren, repositoryUnknown } from "../refusals.ts";
+import type { CallOptions, ListOptions, PushManifestOptions, Registry, StoredManifest } from "../registry.ts";
 import { DirectoryRegistry } from "./directory.ts";
 import { entryOf, placeOf } from "./entries.ts";
 import { IndexFile } from "./index-file.ts";

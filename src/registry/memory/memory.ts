@@ -7,23 +7,18 @@ import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.
 import { mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import {
-  type BlobUpload,
-  blobUnknown,
-  expectedOf,
-  isMounted,
-  type ListOptions,
-  manifestDigest,
-  manifestUnknown,
-  missingChildren,
-  type PushBlobOptions,
-  type PushManifestOptions,
-  type RangeContent,
-  type Registry,
-  rangeInvalid,
-  repositoryUnknown,
-  type StoredManifest,
-  type UploadSession,
+import { expectedOf, manifestDigest } from "../expected.ts";
+import { isMounted } from "../mount.ts";
+import { blobUnknown, manifestUnknown, missingChildren, rangeInvalid, repositoryUnknown } from "../refusals.ts";
+import type {
+  BlobUpload,
+  ListOptions,
+  PushBlobOptions,
+  PushManifestOptions,
+  RangeContent,
+  Registry,
+  StoredManifest,
+  UploadSession,
 } from "../registry.ts";
 
 interface Repository {

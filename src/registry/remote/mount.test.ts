@@ -5,7 +5,7 @@ import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
 import { copyImage } from "../../transfer/index.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
-import { unsupported } from "../registry.ts";
+import { unsupported } from "../refusals.ts";
 import { RemoteRegistry } from "./remote.ts";
 
 const app = parseRepoName("app");

@@ -7,20 +7,18 @@ import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import type { RateLimit } from "../../transport/rate.ts";
-import {
-  type BlobUpload,
-  type CallOptions,
-  expectedOf,
-  type GetBlobOptions,
-  manifestDigest,
-  type PushBlobOptions,
-  type PushManifestOptions,
-  type RangeContent,
-  type Registry,
-  rangeInvalid,
-  type StoredManifest,
-  type UploadSession,
-  unsupported,
+import { expectedOf, manifestDigest } from "../expected.ts";
+import { rangeInvalid, unsupported } from "../refusals.ts";
+import type {
+  BlobUpload,
+  CallOptions,
+  GetBlobOptions,
+  PushBlobOptions,
+  PushManifestOptions,
+  RangeContent,
+  Registry,
+  StoredManifest,
+  UploadSession,
 } from "../registry.ts";
 import { Api, type MissingCode, type RemoteOptions, signalOf } from "./api.ts";
 import { parseContentRange } from "./content-range.ts";

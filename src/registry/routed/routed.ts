@@ -6,18 +6,18 @@ import { apiHost, parseRepoName, type RepoName, type Tag } from "../../reference
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { RateLimit, RateLimiter } from "../../transport/rate.ts";
-import {
-  type BlobUpload,
-  type CallOptions,
-  expectedOf,
-  type GetBlobOptions,
-  type PushBlobOptions,
-  type PushManifestOptions,
-  type RangeContent,
-  type Registry,
-  type StoredManifest,
-  type UploadSession,
-  unsupported,
+import { expectedOf } from "../expected.ts";
+import { unsupported } from "../refusals.ts";
+import type {
+  BlobUpload,
+  CallOptions,
+  GetBlobOptions,
+  PushBlobOptions,
+  PushManifestOptions,
+  RangeContent,
+  Registry,
+  StoredManifest,
+  UploadSession,
 } from "../registry.ts";
 import { type RemoteOptions, RemoteRegistry } from "../remote/remote.ts";
 import { processSession } from "../session.ts";

@@ -4,21 +4,17 @@ import type { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content, Expected } from "../../content/content.ts";
 import { type BlobSource, bytesContent } from "../../content/source.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
+import { expectedOf, manifestDigest } from "../../registry/expected.ts";
 import { DirectoryRegistry } from "../../registry/layout/directory.ts";
-import {
-  blobUnknown,
-  type CallOptions,
-  expectedOf,
-  type GetBlobOptions,
-  type ListOptions,
-  manifestDigest,
-  manifestUnknown,
-  missingChildren,
-  type PushManifestOptions,
-  type RangeContent,
-  type Registry,
-  repositoryUnknown,
-  type StoredManifest,
+import { blobUnknown, manifestUnknown, missingChildren, repositoryUnknown } from "../../registry/refusals.ts";
+import type {
+  CallOptions,
+  GetBlobOptions,
+  ListOptions,
+  PushManifestOptions,
+  RangeContent,
+  Registry,
+  StoredManifest,
 } from "../../registry/registry.ts";
 import { algorithmOf, type Digest, isDigest } from "../../spec/digest.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";

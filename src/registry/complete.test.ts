@@ -1,0 +1,102 @@
+import { expect, test } from "vitest";
+import { bytesSource } from "../content/source.ts";
+import { parseRepoName, parseTag } from "../reference/reference.ts";
+import { digestOf } from "../spec/digest.ts";
+import type { Descriptor } from "../spec/types.ts";
+import { pushImage, randomImage, rejects, startTestRegistry, testBlob } from "../testing/index.ts";
+import { completeRegistry } from "./complete.ts";
+import { MemoryRegistry } from "./memory/memory.ts";
+import type { Registry, RegistryReader } from "./registry.ts";
+import { RemoteRegistry } from "./remote/remote.ts";
+
+const repo = parseRepoName("app");
+const v1 = parseTag("v1");
+const digest = digestOf("absent");
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** A reader whose methods need their own `this`. */
+class Reader implements RegistryReader {
+  readonly name = "reader";
+  readonly #registry: Registry;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  getManifest: Registry["getManifest"] = (...args) => this.#registry.getManifest(...args);
+
+  getBlob(...args: Parameters<Registry["getBlob"]>) {
+    return this.#registry.getBlob(...args);
+  }
+
+  getBlobRange(...args: Parameters<Registry["getBlobRange"]>) {
+    return this.#registry.getBlobRange(...args);
+  }
+
+  resolveManifest(...args: Parameters<Registry["resolveManifest"]>) {
+    return this.#registry.resolveManifest(...args);
+  }
+
+  resolveBlob(...args: Parameters<Registry["resolveBlob"]>) {
+    return this.#registry.resolveBlob(...args);
+  }
+}
+
+test("a reader is a registry that refuses everything else", async () => {
+  const below = new MemoryRegistry();
+  const image = randomImage();
+  await pushImage(below, repo, image, "v1");
+  const registry = completeRegistry(new Reader(below));
+  expect(registry.name).toBe("reader");
+  expect((await registry.getManifest(repo, v1)).descriptor.digest).toBe(image.descriptor.digest);
+  const { descriptor, bytes } = image.blobs[0]!;
+  expect((await (await registry.getBlob(repo, descriptor)).bytes()).equals(bytes)).toBe(true);
+  expect((await registry.resolveBlob(repo, descriptor.digest)).size).toBe(bytes.length);
+  await rejects(registry.pushBlob(repo, descriptor, bytesSource(descriptor, bytes)), "UNSUPPORTED");
+  await rejects(registry.openUpload(repo), "UNSUPPORTED");
+  await rejects(registry.mountBlob(repo, repo, digest), "UNSUPPORTED");
+  await rejects(registry.pushManifest(repo, bytes, "text/plain"), "UNSUPPORTED");
+  await rejects(registry.deleteBlob(repo, digest), "UNSUPPORTED");
+  await rejects(registry.deleteManifest(repo, digest), "UNSUPPORTED");
+  await rejects(registry.deleteTag(repo, v1), "UNSUPPORTED");
+  for (const list of [registry.repositories(), registry.tags(repo), registry.referrers(repo, digest)]) {
+    await rejects(all<string | Descriptor>(list), "UNSUPPORTED");
+  }
+  await expect(all(registry.tags(repo))).rejects.toThrow("reader does not support listing tags");
+  await registry.close();
+});
+
+test("an object with a name alone refuses to read, and a field that is undefined is a missing one", async () => {
+  const registry = completeRegistry({ name: "nothing", getBlob: undefined });
+  const { descriptor } = testBlob("x");
+  await rejects(registry.getManifest(repo, v1), "UNSUPPORTED");
+  await rejects(registry.getBlob(repo, digest), "UNSUPPORTED");
+  await rejects(registry.getBlobRange(repo, descriptor, { start: 0, end: 1 }), "UNSUPPORTED");
+  await rejects(registry.resolveManifest(repo, v1), "UNSUPPORTED");
+  await rejects(registry.resolveBlob(repo, digest), "UNSUPPORTED");
+});
+
+test("a whole registry is returned as it is", () => {
+  const registry = new MemoryRegistry();
+  expect(completeRegistry(registry)).toBe(registry);
+});
+
+test("a completed lister is served, and its client sees what it refuses", async () => {
+  const registry = completeRegistry({
+    name: "tags",
+    async *tags() {
+      yield v1;
+    },
+  });
+  await using server = await startTestRegistry({ registry });
+  const client = new RemoteRegistry(server.host, { backoff: 1 });
+  expect(await all(client.tags(repo))).toEqual(["v1"]);
+  await rejects(client.getManifest(repo, v1), "UNSUPPORTED");
+  await rejects(client.deleteTag(repo, v1), "UNSUPPORTED");
+  await client.close();
+});

@@ -1,0 +1,45 @@
+import { unsupported } from "./refusals.ts";
+import type { Registry } from "./registry.ts";
+
+/** An object with a name and some of the methods of a registry. */
+export type RegistryParts = Pick<Registry, "name"> & {
+  readonly [Method in Exclude<keyof Registry, "name">]?: Registry[Method] | undefined;
+};
+
+/**
+ * A registry of an object that has only some of the methods, a reader for example. The others throw UNSUPPORTED, lists
+ * when they are read; `close` does nothing where it is missing. Methods are called on the object that they belong to. An
+ * object that has them all is returned as it is.
+ */
+export function completeRegistry(parts: RegistryParts): Registry {
+  const refuse = (what: string) => async (): Promise<never> => {
+    throw unsupported(parts.name, what);
+  };
+  const refuseList = (what: string) => (): AsyncIterable<never> => ({
+    [Symbol.asyncIterator]: () => ({ next: refuse(what) }),
+  });
+  const whole: Registry = {
+    name: parts.name,
+    getManifest: parts.getManifest?.bind(parts) ?? refuse("reading manifests"),
+    getBlob: parts.getBlob?.bind(parts) ?? refuse("reading blobs"),
+    getBlobRange: parts.getBlobRange?.bind(parts) ?? refuse("ranges of blobs"),
+    resolveManifest: parts.resolveManifest?.bind(parts) ?? refuse("resolving manifests"),
+    resolveBlob: parts.resolveBlob?.bind(parts) ?? refuse("resolving blobs"),
+    pushBlob: parts.pushBlob?.bind(parts) ?? refuse("pushing blobs"),
+    openUpload: parts.openUpload?.bind(parts) ?? refuse("uploads"),
+    mountBlob: parts.mountBlob?.bind(parts) ?? refuse("mounting blobs"),
+    pushManifest: parts.pushManifest?.bind(parts) ?? refuse("pushing manifests"),
+    deleteBlob: parts.deleteBlob?.bind(parts) ?? refuse("deleting blobs"),
+    deleteManifest: parts.deleteManifest?.bind(parts) ?? refuse("deleting manifests"),
+    deleteTag: parts.deleteTag?.bind(parts) ?? refuse("deleting tags"),
+    repositories: parts.repositories?.bind(parts) ?? refuseList("listing repositories"),
+    tags: parts.tags?.bind(parts) ?? refuseList("listing tags"),
+    referrers: parts.referrers?.bind(parts) ?? refuseList("listing referrers"),
+    close: parts.close?.bind(parts) ?? (async () => {}),
+  };
+  return isComplete(parts, whole) ? parts : whole;
+}
+
+function isComplete(parts: RegistryParts, whole: Registry): parts is Registry {
+  return (Object.keys(whole) as (keyof Registry)[]).every((method) => parts[method] !== undefined);
+}
