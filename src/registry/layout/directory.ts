@@ -21,9 +21,10 @@ import type {
   StoredManifest,
   UploadSession,
 } from "../registry.ts";
+import type { BlobVerifier } from "../verifier.ts";
 
 /** The half of a registry that a blob directory answers: what layouts and stores have in common. */
-export abstract class DirectoryRegistry {
+export abstract class DirectoryRegistry implements BlobVerifier {
   abstract readonly name: string;
   readonly blobs: BlobDirectory;
   protected readonly limits: Limits;
@@ -76,6 +77,10 @@ export abstract class DirectoryRegistry {
     const bytes = await (await this.blobs.read({ digest, size })).bytes();
     const { mediaType } = summarizeManifest(bytes);
     return mediaType ? { mediaType, digest, size } : undefined;
+  }
+
+  verifyBlob(blob: Expected, options: CallOptions = {}): Promise<boolean | undefined> {
+    return this.blobs.verify(blob, options);
   }
 
   async pushBlob(

@@ -1,0 +1,29 @@
+import type { OperationOptions } from "../base/progress.ts";
+import type { RepoName, Tag } from "../reference/reference.ts";
+import type { RegistryReader, RegistryWriter } from "../registry/registry.ts";
+import type { BlobVerifier } from "../registry/verifier.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { Descriptor } from "../spec/types.ts";
+
+/** Where an image is copied to, in an opened registry. */
+export interface ImageDestination {
+  /** A registry that can hash its own blobs replaces damaged ones; of another registry existing blobs are trusted. */
+  readonly registry: RegistryReader & RegistryWriter & Partial<BlobVerifier>;
+  readonly repo: RepoName;
+  /** Undefined for an image that gets no tag. A digest must be the one of the image. */
+  readonly reference?: Tag | Digest | undefined;
+  /** Names the destination in errors: the location as the user wrote it. */
+  readonly name: string;
+}
+
+/** Whether the destination has a blob whose bytes do not have its digest. It is pushed again, with a warning. */
+export async function warnIfDamaged(
+  { registry }: ImageDestination,
+  blob: Descriptor,
+  options: OperationOptions,
+): Promise<boolean> {
+  if ((await registry.verifyBlob?.(blob, options)) !== false) return false;
+  const text = `the blob ${blob.digest} in ${registry.name} is damaged; it is copied again`;
+  options.progress?.({ type: "message", level: "warning", text });
+  return true;
+}
