@@ -1,11 +1,26 @@
-import { isRegistryLocation } from "../verbs/names.ts";
+import type { Location } from "../verbs/location.ts";
+import { namesRegistry, parseLocation, parseStoreLocation } from "../verbs/location.ts";
+
+/** An image on the command line. @throws INVALID_REFERENCE, UNSUPPORTED, and what a short name throws */
+export async function parseImage(text: string): Promise<Location> {
+  return parseLocation(await withHost(text));
+}
+
+/** A repository on the command line: one word after the directory of a layout is its name. */
+export async function parseRepository(text: string): Promise<Location> {
+  return parseLocation(await withHost(text), { names: "repository" });
+}
+
+/** An image of the store on the command line, with or without `store:`. */
+export async function parseStored(text: string): Promise<Location> {
+  return parseStoreLocation(await withHost(text));
+}
 
 /**
- * An image as it is named on the command line. A name without a host is Docker Hub's on every machine, unless
- * GANTRY_SHORT_NAMES=1 asks for what podman's registries.conf says of it.
+ * A name without a host is Docker Hub's on every machine. GANTRY_SHORT_NAMES=1 asks podman's registries.conf for its
+ * host.
  */
-export async function parseLocation(text: string): Promise<string> {
-  if (process.env["GANTRY_SHORT_NAMES"] !== "1" || !isRegistryLocation(text) || text.startsWith("docker://"))
-    return text;
+async function withHost(text: string): Promise<string> {
+  if (process.env["GANTRY_SHORT_NAMES"] !== "1" || !namesRegistry(text) || text.startsWith("docker://")) return text;
   return (await import("../config/short-names.ts")).resolveShortName(text);
 }

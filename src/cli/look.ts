@@ -1,5 +1,5 @@
 import { GantryError } from "../base/error.ts";
-import type { LookOptions } from "../verbs/inspect.ts";
+import type { LookOptions } from "../verbs/look.ts";
 import {
   debugFlag,
   jsonFlag,
@@ -12,7 +12,7 @@ import {
   type StoreFlags,
   storeFlags,
 } from "./flags.ts";
-import { parseLocation } from "./location.ts";
+import { parseImage } from "./location.ts";
 import type { Session } from "./session.ts";
 import { openStore } from "./store.ts";
 
@@ -33,7 +33,7 @@ export const lookFlags = {
 
 export const locationArgument = {
   kind: "tuple",
-  parameters: [{ parse: parseLocation, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
+  parameters: [{ parse: parseImage, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
 } as const;
 
 /** Said in the help of the commands that print content. */

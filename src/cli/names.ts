@@ -1,6 +1,6 @@
 import { GantryError } from "../base/error.ts";
 import { printable } from "../base/text.ts";
-import type { LookOptions } from "../verbs/inspect.ts";
+import type { LookOptions } from "../verbs/look.ts";
 import { type NameOrder, sortNames } from "../verbs/sort.ts";
 import { limitFlag } from "./flags.ts";
 import { type LookFlags, lookFlags, lookOptions } from "./look.ts";

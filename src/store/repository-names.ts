@@ -6,7 +6,7 @@ import { parseRef, parseRepoName, type Reference, type RepoName } from "../refer
  * IPv6 address is written out with dashes (`ip6.0-0-0-0-0-0-0-1_5000/app`).
  */
 export function repositoryOf(reference: Reference): RepoName {
-  const { host, repository } = parseRef(reference.toFullString());
+  const { host, repository } = reference.normalize();
   const match = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(host);
   const address = match?.[1] === undefined ? (match?.[2] ?? host) : `ip6.${expanded(match[1]).join("-")}`;
   return parseRepoName(`${address.toLowerCase()}${match?.[3] === undefined ? "" : `_${match[3]}`}/${repository}`);

@@ -439,7 +439,7 @@ export class Store {
       if (await this.exists()) await this.prepare().then(() => keeper.protect(digest));
     } catch (error) {
       await keeper.release();
-      if (!isUnwritable(error)) throw error;
+      if (!isUnwritable(error) && !isGantryError(error, "NO_SPACE")) throw error;
     }
     return { [Symbol.asyncDispose]: () => keeper.release() };
   }

@@ -1,8 +1,9 @@
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import type { StoredImage } from "../store/images.ts";
 import type { Presence } from "../store/presence.ts";
 import type { Store } from "../store/store.ts";
-import { dockerPrefix, storePrefix } from "./names.ts";
+import { asStoreLocation, type Location } from "./location.ts";
+import { storeName } from "./stored-name.ts";
 
 /** An image of the store, and how much of it is on this host. Times are RFC 3339. */
 export interface ListedImage extends Omit<StoredImage, "createdAt" | "updatedAt"> {
@@ -23,28 +24,38 @@ export async function listImages(store: Store, filters: readonly string[] = []):
   }));
 }
 
-/** Finds an image by the name as it was given, else by the name in full. @throws IMAGE_NOT_FOUND */
-export async function findImage(store: Store, location: string): Promise<StoredImage> {
-  const prefix = [storePrefix, dockerPrefix].find((it) => location.startsWith(it)) ?? "";
-  return store.find(location.slice(prefix.length));
+/** Finds an image by exactly the name that was given, else by the name in full. @throws IMAGE_NOT_FOUND */
+export async function findImage(store: Store, location: string | Location): Promise<StoredImage> {
+  const { name, reference } = asStoreLocation(location);
+  const full = reference && storeName(reference);
+  try {
+    return await store.images.get(name);
+  } catch (error) {
+    if (!isGantryError(error, "IMAGE_NOT_FOUND") || full === undefined || full === name) throw error;
+    return store.images.get(full);
+  }
 }
 
-/** Sets labels, `KEY=VALUE` each; one without a value is removed. @throws IMAGE_NOT_FOUND, USAGE, INVALID_IMAGE */
-export async function labelImage(store: Store, given: string, labels: readonly string[]): Promise<StoredImage> {
+/** Sets labels, `KEY=VALUE` each; `KEY=` removes one. @throws IMAGE_NOT_FOUND, USAGE, INVALID_IMAGE */
+export async function labelImage(
+  store: Store,
+  location: string | Location,
+  labels: readonly string[],
+): Promise<StoredImage> {
   const pairs = labels.map((label): [string, string] => {
     const at = label.indexOf("=");
     if (at <= 0)
       throw new GantryError("USAGE", `${JSON.stringify(label)} is no label; expected KEY=VALUE, or KEY= to remove it`);
     return [label.slice(0, at), label.slice(at + 1)];
   });
-  const image = await findImage(store, given);
+  const image = await findImage(store, location);
   if (pairs.length === 0) return image;
   const fields = pairs.map(([key]) => `labels.${key}` as const);
   return store.images.update({ ...image, labels: Object.fromEntries(pairs) }, ...fields);
 }
 
-/** Removes names. All are looked for before the first one goes. @returns the names in full @throws IMAGE_NOT_FOUND */
-export async function removeImages(store: Store, given: readonly string[]): Promise<readonly string[]> {
+/** Removes names, once all of them are found. @returns the names in full @throws IMAGE_NOT_FOUND */
+export async function removeImages(store: Store, given: readonly (string | Location)[]): Promise<readonly string[]> {
   const names = new Set<string>();
   for (const name of given) names.add((await findImage(store, name)).name);
   for (const name of names) await store.images.delete(name);

@@ -1,26 +1,34 @@
 export { exitCodeOf, GantryError, isGantryError } from "../base/error.ts";
 export type { OperationOptions, Progress, ProgressEvent } from "../base/progress.ts";
 export { version } from "../base/version.ts";
+export type { PullPolicy } from "../puller/policy.ts";
+export type { PullResult } from "../puller/pull.ts";
 export { Store } from "../store/store.ts";
-export { type CopySide, type CopyVerbOptions, copy, type PushOptions, push } from "./copy.ts";
-export { type ExplainedEndpoint, type ExplainOptions, type Explanation, explain } from "./explain.ts";
+export { blob } from "./blob.ts";
+export { type CopySide, type CopyVerbOptions, copy } from "./copy.ts";
+export { type Explanation, explain } from "./explain.ts";
+export type { ExplainedEndpoint, ExplainOptions } from "./explain-endpoint.ts";
 export { findImage, type ListedImage, labelImage, listImages, removeImages } from "./images.ts";
+export { type Inspection, inspect } from "./inspect.ts";
+export { catalog, referrers, tags } from "./list.ts";
 export {
-  type ArtifactSummary,
-  config,
-  type ImageSummary,
-  type Inspection,
-  inspect,
-  type LookOptions,
-  manifest,
-  resolve,
-  tags,
-} from "./inspect.ts";
+  type LayoutLocation,
+  type Location,
+  type LocationOptions,
+  parseLocation,
+  type RegistryLocation,
+  type StoreLocation,
+} from "./location.ts";
 export { type LoginOptions, type LoginResult, login, logout } from "./login.ts";
+export { config, type LookOptions, manifest, resolve } from "./look.ts";
 export { type Opened, type OpenOptions, open } from "./open.ts";
 export type { RegistryOptions, VerbOptions } from "./options.ts";
-export { type PullOptions, type PullResult, pull } from "./pull.ts";
-export { blob, catalog, rateLimit, referrers, remove, tag } from "./repository.ts";
+export { type PullOptions, pull } from "./pull.ts";
+export { type PushOptions, push } from "./push.ts";
+export { rateLimit } from "./rate-limit.ts";
+export { remove } from "./remove.ts";
 export { openServed, type Served, type ServedOptions } from "./serve.ts";
 export { type NameOrder, sortNames } from "./sort.ts";
-export { type PullPolicy, type UnpackResult, type UnpackVerbOptions, unpack } from "./unpack.ts";
+export type { ArtifactSummary, ImageSummary } from "./summary.ts";
+export { tag } from "./tag.ts";
+export { type UnpackResult, type UnpackVerbOptions, unpack } from "./unpack.ts";

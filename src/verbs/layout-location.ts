@@ -4,24 +4,25 @@ import { GantryError, isGantryError } from "../base/error.ts";
 import { parseRepoName, parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
 
-/** What a location in a layout says. */
-export interface LayoutLocation {
+/** The parts of a location in a layout. */
+export interface LayoutParts {
   readonly directory: string;
   /** Undefined for the default repository of the layout. */
   readonly repo: RepoName | undefined;
+  /** Undefined where the location has neither a tag nor a digest. */
   readonly reference: Tag | Digest | undefined;
 }
 
-/** What a caller wants to be named: it decides what one word after the directory is. */
+/** What a location names. It decides what one word after the directory is. */
 export type Named = "image" | "repository";
 
 /**
- * Reads `DIR[[:REPO]:TAG|[:REPO]@DIGEST]`. One word between the directory and the end is the TAG where an image is
- * wanted, and the REPO where a repository is; with a slash, or before a digest, it is a REPO. A directory may have
- * colons in its name: one that exists decides; of one that does not, its parent.
+ * Parses `DIR[[:REPO]:TAG|[:REPO]@DIGEST]`. One word after the directory is the TAG where an image is wanted, and the REPO
+ * where a repository is. A word with a slash, or before a digest, is a REPO. The name of a directory may contain colons:
+ * the longest directory that exists is chosen, else the longest one whose parent exists.
  * @throws INVALID_REFERENCE
  */
-export function parseLayoutLocation(text: string, wanted: Named): LayoutLocation {
+export function parseLayoutLocation(text: string, wanted: Named): LayoutParts {
   const at = text.lastIndexOf("@");
   const colon = text.indexOf(":", at);
   if (at > 0 && colon > 0 && !existsSync(text) && !existsSync(text.slice(0, colon))) {
@@ -41,13 +42,13 @@ function digestIn(text: string, start: number): Digest {
   try {
     return parseDigest(text.slice(start), `oci:${text}`);
   } catch (error) {
-    // A digest that was typed wrong is not content that is wrong.
+    // INVALID_DIGEST exits with 5, as damaged content does; a mistyped digest is a usage error.
     if (isGantryError(error, "INVALID_DIGEST")) throw new GantryError("INVALID_REFERENCE", error.message);
     throw error;
   }
 }
 
-/** The part that is the directory: all of it, or what is before one of the last two colons. */
+/** The part of the text that is the directory: all of it, or what precedes one of the last two colons. */
 function directoryOf(text: string): string {
   const last = text.lastIndexOf(":");
   const before = last > 0 ? text.lastIndexOf(":", last - 1) : -1;

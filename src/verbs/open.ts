@@ -1,120 +1,124 @@
-import { GantryError } from "../base/error.ts";
 import { parseTag, type RepoName, type Tag } from "../reference/reference.ts";
 import { LayoutRegistry } from "../registry/layout/layout.ts";
-import type { Registry } from "../registry/registry.ts";
-import { connect } from "../registry/routed/routed.ts";
+import type { RemoteRegistry } from "../registry/remote/remote.ts";
+import { connect, type RoutedRegistry } from "../registry/routed/routed.ts";
 import type { Digest } from "../spec/digest.ts";
+import type { StoreRegistry } from "../store/registry.ts";
 import { isServedLayout, ServedLayout } from "../store/repositories/layout.ts";
 import type { Store } from "../store/store.ts";
-import { type Named, parseLayoutLocation } from "./layout-location.ts";
-import { layoutPrefix, registryReference, storedName, storePrefix, unsupportedPrefixes } from "./names.ts";
+import {
+  asLocation,
+  type LayoutLocation,
+  type Location,
+  type LocationOptions,
+  type RegistryLocation,
+  type StoreLocation,
+} from "./location.ts";
 import { connectOptions, type HeldStore, holdStore, type VerbOptions } from "./options.ts";
+import { storedName } from "./stored-name.ts";
 
-export interface OpenOptions extends VerbOptions {
-  /** For a destination: make a layout that is not there, and accept images of which some platforms are missing. */
+/** `names` is for a location that is given as text. */
+export interface OpenOptions extends VerbOptions, LocationOptions {
+  /** For a destination: create a layout that is absent, and accept images of which some platforms are missing. */
   readonly write?: boolean | undefined;
-  /** What is wanted: `oci:DIR:x` is the image x of a layout, or its repository x. Default: an image. */
-  readonly names?: Named | undefined;
 }
 
 /** A location, opened. Close it, or let `await using` do so. */
-export interface Opened extends AsyncDisposable {
-  readonly kind: "registry" | "layout" | "store";
-  readonly registry: Registry;
+export type Opened = OpenedRegistry | OpenedLayout | OpenedStore;
+
+interface OpenedParts extends AsyncDisposable {
   readonly repo: RepoName;
-  /** Undefined where the location names neither tag nor digest. */
-  readonly reference: Tag | Digest | undefined;
+  /** The tag or digest; `latest` where a registry's or a store's location has none. */
+  readonly reference: Tag | Digest;
   /** The location as it was given. */
   readonly name: string;
-  /** Keeps an image from being collected while it is read, where it is in a store. @param reason shown to people */
+  /** Keeps an image of a store from being collected while it is read. @param reason shown to people */
   protect(digest: Digest, reason: string): Promise<AsyncDisposable>;
   close(): Promise<void>;
 }
 
-/**
- * Opens what an image location names: `REF` or `docker://REF`, `oci:DIR[[:REPO]:TAG|@DIGEST]`, `store:NAME`.
- * @throws INVALID_REFERENCE, UNSUPPORTED for a kind of location that is not known
- */
-export function open(location: string, options: OpenOptions = {}): Opened {
-  const unsupported = unsupportedPrefixes.find((prefix) => location.startsWith(prefix));
-  if (unsupported) {
-    throw new GantryError(
-      "UNSUPPORTED",
-      `${location}: ${unsupported.slice(0, -1)} is not supported; use a registry, oci:DIR:TAG or store:NAME`,
-    );
-  }
-  if (location.startsWith(layoutPrefix)) return openLayout(location, options);
-  if (location.startsWith(storePrefix)) return openStore(location, options);
-  const reference = registryReference(location);
-  const registry = connect(reference.host, connectOptions(options));
-  // What comes next in this process finds the connections still open.
-  const close = (): Promise<void> => registry.close({ keepIdle: true });
-  return opened("registry", registry, reference.repository, location, reference.wanted, close);
+export interface OpenedRegistry extends OpenedParts {
+  readonly kind: "registry";
+  readonly registry: RemoteRegistry | RoutedRegistry;
 }
 
-function openLayout(location: string, options: OpenOptions): Opened {
-  const { directory, repo, reference } = parseLayoutLocation(
-    location.slice(layoutPrefix.length),
-    options.names ?? "image",
-  );
-  if (directory === "") throw new GantryError("INVALID_REFERENCE", `${location}: name a directory, as in oci:DIR:TAG`);
+export interface OpenedLayout extends Omit<OpenedParts, "reference"> {
+  readonly kind: "layout";
+  readonly registry: LayoutRegistry | ServedLayout;
+  /** Undefined where the location has neither a tag nor a digest. */
+  readonly reference: Tag | Digest | undefined;
+}
+
+export interface OpenedStore extends OpenedParts {
+  readonly kind: "store";
+  readonly registry: StoreRegistry;
+}
+
+/**
+ * Opens a location: `REF` or `docker://REF`, `oci:DIR[[:REPO]:TAG|@DIGEST]`, `store:NAME`. No registry is asked yet.
+ * @throws INVALID_REFERENCE, UNSUPPORTED for a kind of location that gantry does not have
+ */
+export function open(location: string | Location, options: OpenOptions = {}): Opened {
+  const parsed = asLocation(location, options);
+  if (parsed.kind === "registry") return openRegistry(parsed, options);
+  if (parsed.kind === "layout") return openLayout(parsed, options);
+  return openHeld(holdStore(options), parsed, options.write);
+}
+
+export function openRegistry({ text, reference }: RegistryLocation, options: VerbOptions): OpenedRegistry {
+  const registry = connect(reference.host, connectOptions(options));
+  const { repository: repo, wanted } = reference;
+  // The next request of this process finds the connections still open.
+  const close = (): Promise<void> => registry.close({ keepIdle: true });
+  return { kind: "registry", registry, repo, reference: wanted, ...parts(text, close) };
+}
+
+function openLayout({ text, directory, repo, reference }: LayoutLocation, options: OpenOptions): OpenedLayout {
   const registry = openDirectory(directory, options);
   const close = (): Promise<void> => registry.close();
-  return opened("layout", registry, repo ?? registry.defaultRepository, location, reference, close);
+  return { kind: "layout", registry, repo: repo ?? registry.defaultRepository, reference, ...parts(text, close) };
 }
 
-/** A layout as it keeps its names: in index.json, or in a database where it is served. */
+/** A layout that keeps its names in index.json, or in a database where it was served. */
 export function openDirectory(directory: string, options: OpenOptions = {}): LayoutRegistry | ServedLayout {
   const { limits, write } = options;
   if (isServedLayout(directory)) return new ServedLayout(directory, { limits, sparse: write });
   return new LayoutRegistry(directory, { limits, create: write, sparse: write });
 }
 
-function openStore(location: string, options: OpenOptions): Opened {
-  return openHeld(holdStore(options), location, options.write);
-}
-
 /** An image of a store that is open already, and stays open. */
-export function openStored(store: Store, name: string): Opened {
-  return openHeld(holdStore({ store }), `${storePrefix}${name}`);
+export function openStored(store: Store, location: StoreLocation): OpenedStore {
+  return openHeld(holdStore({ store }), location);
 }
 
-function openHeld(held: HeldStore, location: string, write = false): Opened {
+function openHeld(held: HeldStore, location: StoreLocation, write = false): OpenedStore {
   const { store } = held;
-  const { repo, reference, given } = storedName(location.slice(storePrefix.length));
-  const reason = `writing ${location}`;
+  const { repo, reference, given } = storedName(location);
+  const reason = `writing ${location.text}`;
   const registry = write ? store.writer(reason, { given }) : store.reader(reason, given);
   const close = async (): Promise<void> => {
     await registry.release();
     await held.close();
   };
   const protect: Opened["protect"] = (digest, why) => store.protect(digest, why);
-  return { ...opened("store", registry, repo, location, reference, close), protect };
+  return { kind: "store", registry, repo, reference, ...parts(location.text, close), protect };
 }
 
-/** Only a store collects what nothing names. */
+/** Only a store is collected. */
 const needless: Opened["protect"] = async () => ({ async [Symbol.asyncDispose]() {} });
 
-function opened(
-  kind: Opened["kind"],
-  registry: Registry,
-  repo: RepoName,
-  name: string,
-  reference: Tag | Digest | undefined,
-  close: () => Promise<void>,
-): Opened {
-  return { kind, registry, repo, name, reference, protect: needless, close, [Symbol.asyncDispose]: close };
+function parts(name: string, close: () => Promise<void>): Omit<OpenedParts, "repo" | "reference"> {
+  return { name, protect: needless, close, [Symbol.asyncDispose]: close };
 }
 
 /**
- * The tag or digest of an opened location: `latest` of a repository, and of a layout the one image that it holds.
- * @throws USAGE
+ * The tag or digest of an opened location. For a layout's location without one: `latest` of a named repository, and of the
+ * default repository the one image that the layout holds.
+ * @throws USAGE where it holds several
  */
-export async function referenceOf(location: Opened): Promise<Tag | Digest> {
-  if (location.reference !== undefined) return location.reference;
-  if (location.registry instanceof LayoutRegistry || location.registry instanceof ServedLayout) {
-    if (location.repo !== location.registry.defaultRepository) return parseTag("latest");
-    return (await location.registry.onlyManifest()).digest;
-  }
-  throw new GantryError("USAGE", `${location.name}: name a tag or a digest`);
+export async function referenceOf(opened: Opened): Promise<Tag | Digest> {
+  if (opened.kind !== "layout") return opened.reference;
+  const { registry, repo, reference } = opened;
+  if (reference !== undefined) return reference;
+  return repo === registry.defaultRepository ? (await registry.onlyManifest()).digest : parseTag("latest");
 }

@@ -14,6 +14,7 @@ import {
   type TestBlob,
   type TestImage,
   testImage,
+  testIndex,
   testLayer,
 } from "../testing/index.ts";
 import { pull, Store, unpack } from "./index.ts";
@@ -24,6 +25,10 @@ const large = testImage([
   testLayer([{ name: "low", data: seededBytes(5 << 20) }]),
   testLayer([{ name: "high", data: "high" }]),
 ]);
+
+const amd64 = { os: "linux", architecture: "amd64" };
+const arm64 = { os: "linux", architecture: "arm64" };
+const index = testIndex([small, testImage([testLayer([{ name: "other", data: "other" }])], { platform: arm64 })]);
 
 const gets = (server: { requests: readonly { method: string; path: string }[] }, blob: TestBlob): number =>
   server.requests.filter(({ method, path }) => method === "GET" && path.includes(blob.descriptor.digest)).length;
@@ -37,13 +42,28 @@ async function pulled(image: TestImage) {
   const store = new Store(join(work, "store"));
   onTestFinished(() => store.close());
   const name = `${server.host}/app:v1`;
-  await pull(name, { store });
+  await pull(name, { store, platforms: "all" });
   server.requests.length = 0;
   const warnings: string[] = [];
   const progress = (event: ProgressEvent): void => {
     if (event.type === "message" && event.level === "warning") warnings.push(event.text);
   };
   return { server, store, name, rootfs: join(work, "rootfs"), warnings, progress };
+}
+
+/** The text of each lease of a store. */
+function leasesOf(store: Store): string[] {
+  const leases = join(store.directory, "leases");
+  return readdirSync(leases).map((file) => readFileSync(join(leases, file), "utf8"));
+}
+
+/** Runs `gantry images` on a store. */
+function run(store: Store, command: string, ...args: string[]): string {
+  const ran = spawnSync(process.execPath, [main, "images", command, "--store", store.directory, ...args], {
+    encoding: "utf8",
+  });
+  expect([command, ran.status]).toEqual([command, 0]);
+  return ran.stdout;
 }
 
 /** Other bytes of the same size, as a disk may give them back. */
@@ -124,54 +144,40 @@ describe("mending a store", () => {
 });
 
 describe("unpack", () => {
-  test("leases the image that it reads from a store, and lets it go", async () => {
+  test.each([
+    ["a single image", small],
+    ["one platform of an index", index],
+  ])("leases %s by its top document, and gc removes nothing that this leads to", async (_, image) => {
     for (const prefix of ["", "store:"]) {
-      const { store, name, rootfs } = await pulled(small);
-      const leases = join(store.directory, "leases");
-      let seen = "";
-      await unpack(`${prefix}${name}`, rootfs, {
+      const { store, name, rootfs } = await pulled(image);
+      let leases = "";
+      const { entries } = await unpack(`${prefix}${name}`, rootfs, {
         store,
+        platform: amd64,
+        // This process waits until other processes have removed the name and collected.
         progress(event) {
           if (event.type !== "start" || event.id !== "unpack") return;
-          seen = readdirSync(leases)
-            .map((file) => readFileSync(join(leases, file), "utf8"))
-            .join("");
+          leases = leasesOf(store).join("");
+          run(store, "rm", name);
+          expect(run(store, "gc")).toBe("");
         },
       });
-      for (const { descriptor } of [...small.blobs, ...small.documents]) expect(seen).toContain(descriptor.digest);
-      expect(readdirSync(leases)).toEqual([]);
+      expect(entries).toBe(2);
+      expect(leases).toContain(image.descriptor.digest);
+      const blobs = [...image.documents, ...image.blobs];
+      for (const { descriptor } of blobs) expect(await store.blobs.verify(descriptor)).toBe(true);
+      expect(leasesOf(store)).toEqual([]);
+      // Without a lease and a name they are garbage.
+      expect(run(store, "gc").trim().split("\n")).toHaveLength(blobs.length);
     }
-    // Also where it fails.
+  });
+
+  test("releases its lease where it fails", async () => {
     const { store, name, rootfs } = await pulled(small);
     const signal = AbortSignal.abort(new Error("stop"));
     await expect(unpack(`store:${name}`, rootfs, { store, signal })).rejects.toThrow("stop");
     await rejects(unpack(`store:${name}`, join(rootfs, "..", "store"), { store }), "TARGET_NOT_EMPTY");
-    expect(readdirSync(join(store.directory, "leases"))).toEqual([]);
-  });
-
-  test("an image whose name is removed while it is unpacked is not collected before it is", async () => {
-    const { store, name, rootfs } = await pulled(small);
-    const run = (...args: string[]): string => {
-      const ran = spawnSync(process.execPath, [main, "images", ...args], { encoding: "utf8" });
-      expect([args, ran.status]).toEqual([args, 0]);
-      return ran.stdout;
-    };
-    const flags = ["--store", store.directory];
-    const { entries } = await unpack(`store:${name}`, rootfs, {
-      store,
-      // Nothing else happens here until another process has collected.
-      progress(event) {
-        if (event.type !== "start" || event.id !== "unpack") return;
-        run("rm", ...flags, name);
-        expect(run("gc", ...flags)).toBe("");
-      },
-    });
-    expect(entries).toBe(2);
-    expect(
-      run("gc", ...flags)
-        .trim()
-        .split("\n"),
-    ).toHaveLength(4);
+    expect(leasesOf(store)).toEqual([]);
   });
 
   test("strict fails where something cannot be kept, which is a warning else", async () => {

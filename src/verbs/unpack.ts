@@ -1,21 +1,17 @@
-import { GantryError, isGantryError } from "../base/error.ts";
-import { hostPlatform } from "../images/platform.ts";
-import { manifestForPlatform, type ResolvedImage } from "../images/select.ts";
+import { isGantryError } from "../base/error.ts";
+import { manifestForPlatform } from "../images/select.ts";
 import { type ApplyReport, unpackImage } from "../layer/index.ts";
+import { withMending } from "../puller/mend.ts";
+import { ensureImage, type PullPolicy } from "../puller/policy.ts";
 import { providerOf } from "../registry/provider.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
-import type { Lease } from "../store/leases.ts";
 import type { Store } from "../store/store.ts";
 import { findImage } from "./images.ts";
-import { damagedBlobs, damageError, mayBeDamage, mendBlobs } from "./mend.ts";
-import { isRegistryLocation, registryReference, storeName, storePrefix } from "./names.ts";
-import { type Opened, open, openStored, referenceOf } from "./open.ts";
+import { asLocation, type Location, type StoreLocation } from "./location.ts";
+import { type Opened, type OpenedRegistry, open, openRegistry, openStored, referenceOf } from "./open.ts";
 import { holdStore, type VerbOptions } from "./options.ts";
-import { isComplete, pull } from "./pull.ts";
-
-/** Whether an image that the store has is pulled all the same: as the policies of Kubernetes. */
-export type PullPolicy = "IfNotPresent" | "Always" | "Never";
+import { storeLocationOf } from "./stored-name.ts";
 
 export interface UnpackVerbOptions extends VerbOptions {
   /** Default: the host's platform. */
@@ -33,118 +29,76 @@ export interface UnpackResult extends ApplyReport {
   readonly rootfs: string;
 }
 
+/** @param what the location as it was given, for errors */
+interface Unpacking {
+  readonly what: string;
+  readonly rootfs: string;
+  readonly options: UnpackVerbOptions;
+}
+
 /**
- * Makes a directory the file system of an image, which may be anywhere: a registry (through the store), a layout, or
- * the store. The directory must be absent or empty. A blob of the store that turns out to be damaged is brought anew
- * from the registry, unless the policy is Never.
- * @throws DIGEST_MISMATCH for a damaged blob that may not be, and what pulling and `unpackImage` throw
+ * Makes a directory the file system of an image from a registry (through the store), a layout, or the store. The
+ * directory must be absent or empty. A damaged blob of the store is removed and fetched again from the registry, unless
+ * the policy is Never.
+ * @throws DIGEST_MISMATCH for a damaged blob that cannot be fetched again, and what pulling and `unpackImage` throw
  */
-export async function unpack(location: string, rootfs: string, options: UnpackVerbOptions = {}): Promise<UnpackResult> {
-  await using held = holdStore(options);
-  const { store } = held;
-  const { policy = "IfNotPresent" } = options;
-  const remote = isRegistryLocation(location);
-  const mended = new Set<Digest>();
-  for (;;) {
-    try {
-      await using opened = remote
-        ? openStored(store, await bring(location, store, policy, options))
-        : open(location, { ...options, store });
-      return await unpackOpened(opened, store, { what: location, rootfs }, options);
-    } catch (error) {
-      const stored = remote || location.startsWith(storePrefix);
-      if (!stored || !mayBeDamage(error)) throw error;
-      const found = await damagedBlobs(store, await targetOf(location, store, error), options);
-      // Each blob is brought once: what is wrong again was not mended by that.
-      const damaged = found.filter(({ digest }) => !mended.has(digest));
-      if (damaged.length === 0) throw error;
-      if (!remote || policy === "Never") throw damageError(store, damaged, adviceFor(location), error);
-      await mend(location, store, damaged, options);
-      for (const { digest } of damaged) mended.add(digest);
-    }
-  }
-}
-
-async function mend(
-  location: string,
-  store: Store,
-  damaged: readonly Descriptor[],
-  options: UnpackVerbOptions,
-): Promise<void> {
-  await using source = open(location, options);
-  await mendBlobs(store, damaged, providerOf(source.registry, source.repo), options);
-}
-
-const adviceFor = (location: string): string =>
-  isRegistryLocation(location)
-    ? "The policy Never forbids to bring them anew; another policy does so"
-    : "Name the image as it is in its registry, without store:, to bring them anew";
-
-/** What the image of the store stands for that could not be read. */
-async function targetOf(location: string, store: Store, unread: unknown): Promise<Descriptor> {
-  try {
-    return (await findImage(store, storeNameOf(location))).target;
-  } catch (error) {
-    throw isGantryError(error, "IMAGE_NOT_FOUND", "INVALID_REFERENCE") ? unread : error;
-  }
-}
-
-/** The name in the store for an image of a registry or of the store. */
-const storeNameOf = (location: string): string =>
-  isRegistryLocation(location) ? storeName(registryReference(location)) : location;
-
-async function unpackOpened(
-  opened: Opened,
-  store: Store,
-  { what, rootfs }: { readonly what: string; readonly rootfs: string },
-  options: UnpackVerbOptions,
+export async function unpack(
+  location: string | Location,
+  rootfs: string,
+  options: UnpackVerbOptions = {},
 ): Promise<UnpackResult> {
+  const parsed = asLocation(location);
+  const unpacking = { what: parsed.text, rootfs, options };
+  if (parsed.kind === "layout") {
+    await using opened = open(parsed, options);
+    return await unpackOpened(opened, unpacking);
+  }
+  await using held = holdStore(options);
+  if (parsed.kind === "store") return await unpackStored(held.store, { image: parsed, remote: undefined }, unpacking);
+  await using remote = openRegistry(parsed, options);
+  return await unpackStored(held.store, { image: storeLocationOf(parsed), remote }, unpacking);
+}
+
+/** Unpacks an image of a store. Where it has a registry, it is pulled from there as the policy says. */
+async function unpackStored(
+  store: Store,
+  { image, remote }: { readonly image: StoreLocation; readonly remote: OpenedRegistry | undefined },
+  unpacking: Unpacking,
+): Promise<UnpackResult> {
+  const { signal, limits, progress, platform, policy = "IfNotPresent" } = unpacking.options;
+  const common = { store, platform, signal, limits, progress };
+  return withMending({
+    ...common,
+    async work() {
+      if (remote) await ensureImage({ ...common, source: remote, name: image.name, policy });
+      await using opened = openStored(store, image);
+      return await unpackOpened(opened, unpacking);
+    },
+    target: () => targetOf(store, image),
+    source: remote && policy !== "Never" ? providerOf(remote.registry, remote.repo) : undefined,
+    advice: remote
+      ? "The policy Never forbids to fetch them again; another policy does so"
+      : "Name the image as it is in its registry, without store:, to fetch them again",
+  });
+}
+
+async function targetOf(store: Store, image: StoreLocation): Promise<Descriptor | undefined> {
+  try {
+    return (await findImage(store, image)).target;
+  } catch (error) {
+    if (isGantryError(error, "IMAGE_NOT_FOUND", "INVALID_REFERENCE")) return undefined;
+    throw error;
+  }
+}
+
+async function unpackOpened(opened: Opened, { what, rootfs, options }: Unpacking): Promise<UnpackResult> {
   const { signal, limits, progress, platform, workers, strict } = options;
   const call = { signal, limits };
-  const { descriptor } = await opened.registry.getManifest(opened.repo, await referenceOf(opened), call);
-  const provider = providerOf(opened.registry, opened.repo);
+  const { registry, repo } = opened;
+  const { descriptor } = await registry.getManifest(repo, await referenceOf(opened), call);
+  await using _held = await opened.protect(descriptor.digest, `unpack ${opened.name}`);
+  const provider = providerOf(registry, repo);
   const image = await manifestForPlatform(provider, descriptor, { ...call, platform, what });
-  const lease = opened.kind === "store" ? await leaseImage(store, opened.name, image) : undefined;
-  try {
-    const report = await unpackImage({ ...image, provider }, rootfs, { ...call, progress, workers, strict });
-    return { ...report, digest: image.descriptor.digest, rootfs };
-  } finally {
-    await lease?.release();
-  }
-}
-
-/** Keeps an image from being collected while it is read, where its name is removed meanwhile. */
-async function leaseImage(store: Store, name: string, { path, manifest }: ResolvedImage): Promise<Lease | undefined> {
-  let lease: Lease;
-  try {
-    lease = await store.lease(`unpack ${name}`);
-  } catch (error) {
-    // From a store that takes no writes nothing is collected from here, and it can be read all the same.
-    if (isGantryError(error, "FILE_SYSTEM", "NO_SPACE")) return undefined;
-    throw error;
-  }
-  try {
-    const documents = path.map((read) => read.descriptor);
-    for (const { digest } of [...documents, manifest.config, ...manifest.layers]) await lease.protect(digest);
-    return lease;
-  } catch (error) {
-    await lease.release();
-    throw error;
-  }
-}
-
-/** Sees to it that the store has an image, as the policy says; returns its name there. */
-async function bring(location: string, store: Store, policy: PullPolicy, options: UnpackVerbOptions): Promise<string> {
-  const { limits, platform = hostPlatform() } = options;
-  const name = storeName(registryReference(location));
-  if (policy !== "Always" && (await isComplete(store, name, { platform, limits }))) return name;
-  if (policy === "Never") {
-    throw new GantryError(
-      "IMAGE_NOT_FOUND",
-      `the store ${store.directory} does not have ${name} in full, and the policy Never forbids to pull it`,
-    );
-  }
-  const { signal, progress, registry } = options;
-  await pull(location, { signal, progress, limits, registry, store, platforms: [platform] });
-  return name;
+  const report = await unpackImage({ ...image, provider }, rootfs, { ...call, progress, workers, strict });
+  return { ...report, digest: image.descriptor.digest, rootfs };
 }

@@ -1,7 +1,8 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { blob } from "../../verbs/repository.ts";
+import { blob } from "../../verbs/blob.ts";
+import type { Location } from "../../verbs/location.ts";
 import type { Context } from "../context.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { contentHelp, type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -17,11 +18,11 @@ export const blobCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: parseLocation, brief: "REPO@DIGEST, oci:DIR@DIGEST or store:REPO@DIGEST", placeholder: "BLOB" },
+        { parse: parseImage, brief: "REPO@DIGEST, oci:DIR@DIGEST or store:REPO@DIGEST", placeholder: "BLOB" },
       ],
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform" | "json">, location: string) {
+  func(this: Context, given: Omit<LookFlags, "platform" | "json">, location: Location) {
     return session(this, given, (io) =>
       blob(location, (chunk) => io.content(chunk), lookOptions({ ...given, json: false }, io)),
     );

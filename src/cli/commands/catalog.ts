@@ -1,5 +1,5 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { catalog } from "../../verbs/repository.ts";
+import { catalog } from "../../verbs/list.ts";
 import type { Context } from "../context.ts";
 import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";

@@ -1,5 +1,6 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
+import type { Location } from "../../verbs/location.ts";
 import type { Context } from "../context.ts";
 import {
   authFileFlag,
@@ -10,7 +11,7 @@ import {
   transferFlags,
   transferOptions,
 } from "../flags.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { session } from "../session.ts";
 import { openStore } from "../store.ts";
 
@@ -38,12 +39,12 @@ export const cpCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: parseLocation, brief: "The image to copy", placeholder: "SRC" },
-        { parse: parseLocation, brief: "Where to", placeholder: "DST" },
+        { parse: parseImage, brief: "The image to copy", placeholder: "SRC" },
+        { parse: parseImage, brief: "Where to", placeholder: "DST" },
       ],
     },
   },
-  func(this: Context, flags: Flags, from: string, to: string) {
+  func(this: Context, flags: Flags, from: Location, to: Location) {
     return session(this, { ...flags, resumes: true }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const side = (insecure: boolean, authFile: string | undefined) => ({

@@ -1,10 +1,12 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
-import { type ExplainedEndpoint, type Explanation, explain } from "../../verbs/explain.ts";
+import { type Explanation, explain } from "../../verbs/explain.ts";
+import type { ExplainedEndpoint } from "../../verbs/explain-endpoint.ts";
+import type { Location } from "../../verbs/location.ts";
 import type { Context } from "../context.ts";
 import { certificatesOf } from "../credentials.ts";
 import { jsonFlag, type RemoteFlags, registryOptions, remoteFlags } from "../flags.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { session } from "../session.ts";
 
 export const explainCommand: Command<Context> = buildCommand({
@@ -15,9 +17,9 @@ export const explainCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: { ...remoteFlags, json: jsonFlag },
-    positional: { kind: "tuple", parameters: [{ parse: parseLocation, brief: "The image", placeholder: "REF" }] },
+    positional: { kind: "tuple", parameters: [{ parse: parseImage, brief: "The image", placeholder: "REF" }] },
   },
-  func(this: Context, flags: RemoteFlags & { readonly json: boolean }, location: string) {
+  func(this: Context, flags: RemoteFlags & { readonly json: boolean }, location: Location) {
     return session(this, {}, async ({ signal, json, print }) => {
       const explanation = await explain(location, {
         registry: registryOptions(flags, undefined),

@@ -5,7 +5,9 @@ import { isAttestation } from "../../images/select.ts";
 import { annotationKeys } from "../../spec/annotations.ts";
 import { isDigest } from "../../spec/digest.ts";
 import type { Descriptor, History } from "../../spec/types.ts";
-import { type ArtifactSummary, type ImageSummary, type Inspection, inspect } from "../../verbs/inspect.ts";
+import { type Inspection, inspect } from "../../verbs/inspect.ts";
+import type { Location } from "../../verbs/location.ts";
+import type { ArtifactSummary, ImageSummary } from "../../verbs/summary.ts";
 import type { Context } from "../context.ts";
 import { type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
@@ -13,7 +15,7 @@ import { session } from "../session.ts";
 export const inspectCommand: Command<Context> = buildCommand({
   docs: { brief: "Show an image: its platforms, layers with sizes, and what it runs" },
   parameters: { flags: lookFlags, positional: locationArgument },
-  func(this: Context, flags: LookFlags, location: string) {
+  func(this: Context, flags: LookFlags, location: Location) {
     return session(this, flags, async (io) => {
       const inspection = await inspect(location, lookOptions(flags, io));
       if (flags.json) io.json(inspection);

@@ -1,7 +1,8 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { tags } from "../../verbs/inspect.ts";
+import { tags } from "../../verbs/list.ts";
+import type { Location } from "../../verbs/location.ts";
 import type { Context } from "../context.ts";
-import { parseLocation } from "../location.ts";
+import { parseRepository } from "../location.ts";
 import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";
 
@@ -13,14 +14,14 @@ export const lsCommand: Command<Context> = buildCommand({
       kind: "tuple",
       parameters: [
         {
-          parse: parseLocation,
+          parse: parseRepository,
           brief: "HOST/REPOSITORY, oci:DIR[:REPO] or store:HOST/REPOSITORY",
           placeholder: "REPO",
         },
       ],
     },
   },
-  func(this: Context, flags: NameFlags, location: string) {
+  func(this: Context, flags: NameFlags, location: Location) {
     return session(this, flags, (io) => printNames(flags, io, (options) => tags(location, options)));
   },
 });

@@ -1,5 +1,6 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { manifest } from "../../verbs/inspect.ts";
+import type { Location } from "../../verbs/location.ts";
+import { manifest } from "../../verbs/look.ts";
 import type { Context } from "../context.ts";
 import { contentHelp, documentOf, type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
@@ -10,10 +11,10 @@ export const manifestCommand: Command<Context> = buildCommand({
     fullDescription: `With --platform: the manifest of that image of an index. With --json: the same, with its descriptor. ${contentHelp}`,
   },
   parameters: { flags: lookFlags, positional: locationArgument },
-  func(this: Context, flags: LookFlags, location: string) {
+  func(this: Context, flags: LookFlags, location: Location) {
     return session(this, flags, async (io) => {
       const { descriptor, bytes } = await manifest(location, lookOptions(flags, io));
-      if (flags.json) io.json({ descriptor, manifest: documentOf(bytes, `the manifest of ${location}`) });
+      if (flags.json) io.json({ descriptor, manifest: documentOf(bytes, `the manifest of ${location.text}`) });
       else await io.content(bytes);
     });
   },

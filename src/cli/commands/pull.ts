@@ -1,9 +1,10 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes } from "../../base/text.ts";
+import type { Location } from "../../verbs/location.ts";
 import { pull } from "../../verbs/pull.ts";
 import type { Context } from "../context.ts";
 import { limitsOf, registryOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { session } from "../session.ts";
 import { openStore } from "../store.ts";
 
@@ -15,12 +16,12 @@ export const pullCommand: Command<Context> = buildCommand({
   },
   parameters: {
     flags: transferFlags,
-    positional: { kind: "tuple", parameters: [{ parse: parseLocation, brief: "The image", placeholder: "REF" }] },
+    positional: { kind: "tuple", parameters: [{ parse: parseImage, brief: "The image", placeholder: "REF" }] },
   },
-  func(this: Context, flags: TransferFlags, reference: string) {
+  func(this: Context, flags: TransferFlags, location: Location) {
     return session(this, { ...flags, resumes: true }, async (io) => {
       const { signal, progress, debug, print, json } = io;
-      const result = await pull(reference, {
+      const result = await pull(location, {
         signal,
         progress,
         limits: limitsOf(flags.limit),

@@ -1,8 +1,9 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { push } from "../../verbs/copy.ts";
+import type { Location } from "../../verbs/location.ts";
+import { push } from "../../verbs/push.ts";
 import type { Context } from "../context.ts";
 import { limitsOf, registryOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage, parseStored } from "../location.ts";
 import { session } from "../session.ts";
 import { openStore } from "../store.ts";
 
@@ -17,15 +18,15 @@ export const pushCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: parseLocation, brief: "The image in the store", placeholder: "NAME" },
-        { parse: parseLocation, brief: "Where to, if not to where its name says", placeholder: "REF", optional: true },
+        { parse: parseStored, brief: "The image in the store", placeholder: "NAME" },
+        { parse: parseImage, brief: "Where to, if not to where its name says", placeholder: "REF", optional: true },
       ],
     },
   },
-  func(this: Context, flags: TransferFlags, name: string, to?: string) {
+  func(this: Context, flags: TransferFlags, image: Location, to?: Location) {
     return session(this, { ...flags, resumes: true }, async (io) => {
       const { signal, progress, debug, print, json } = io;
-      const result = await push(name, to, {
+      const result = await push(image, to, {
         signal,
         progress,
         limits: limitsOf(flags.limit),

@@ -1,8 +1,9 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
-import { rateLimit } from "../../verbs/repository.ts";
+import { type Location, parseLocation } from "../../verbs/location.ts";
+import { rateLimit } from "../../verbs/rate-limit.ts";
 import type { Context } from "../context.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -18,15 +19,15 @@ export const ratelimitCommand: Command<Context> = buildCommand({
     flags,
     positional: {
       kind: "tuple",
-      parameters: [{ parse: parseLocation, brief: "The image, or its repository", placeholder: "REF", optional: true }],
+      parameters: [{ parse: parseImage, brief: "The image, or its repository", placeholder: "REF", optional: true }],
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform">, location?: string) {
+  func(this: Context, given: Omit<LookFlags, "platform">, location?: Location) {
     return session(this, given, async (io) => {
-      const name = location ?? "docker.io/ratelimitpreview/test:latest";
-      const found = await rateLimit(name, lookOptions(given, io));
+      const image = location ?? parseLocation("docker.io/ratelimitpreview/test:latest");
+      const found = await rateLimit(image, lookOptions(given, io));
       if (given.json) return io.json(found ?? {});
-      if (!found) return io.print(`${printable(name)}: the registry tells no quota\n`);
+      if (!found) return io.print(`${printable(image.text)}: the registry tells no quota\n`);
       const { limit, remaining, window, reset, source } = found;
       const parts = [
         `${remaining ?? "?"} of ${limit ?? "?"} left`,

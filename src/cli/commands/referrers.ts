@@ -1,7 +1,8 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../base/text.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import { referrers } from "../../verbs/repository.ts";
+import { referrers } from "../../verbs/list.ts";
+import type { Location } from "../../verbs/location.ts";
 import type { Context } from "../context.ts";
 import { type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
@@ -27,7 +28,7 @@ export const referrersCommand: Command<Context> = buildCommand({
     },
     positional: locationArgument,
   },
-  func(this: Context, given: Flags, location: string) {
+  func(this: Context, given: Flags, location: Location) {
     return session(this, given, async (io) => {
       const found: Descriptor[] = [];
       const options = { ...lookOptions(given, io), artifactType: given.artifactType };

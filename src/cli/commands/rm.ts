@@ -1,8 +1,9 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
-import { remove } from "../../verbs/repository.ts";
+import type { Location } from "../../verbs/location.ts";
+import { remove } from "../../verbs/remove.ts";
 import type { Context } from "../context.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -19,17 +20,17 @@ export const rmCommand: Command<Context> = buildCommand({
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: parseLocation, brief: "What to remove", placeholder: "IMAGE" },
+      parameter: { parse: parseImage, brief: "What to remove", placeholder: "IMAGE" },
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform">, ...locations: string[]) {
+  func(this: Context, given: Omit<LookFlags, "platform">, ...locations: Location[]) {
     return session(this, given, async (io) => {
       const options = lookOptions(given, io);
       for (const location of locations) {
         await remove(location, options);
-        if (!given.json) io.print(`${printable(location)}\n`);
+        if (!given.json) io.print(`${printable(location.text)}\n`);
       }
-      if (given.json) io.json(locations);
+      if (given.json) io.json(locations.map(({ text }) => text));
     });
   },
 });

@@ -1,7 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { tag } from "../../verbs/repository.ts";
+import { tag } from "../../verbs/tag.ts";
 import type { Context } from "../context.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
@@ -17,10 +17,12 @@ export const tagCommand: Command<Context> = buildCommand({
     positional: {
       kind: "array",
       minimum: 2,
-      parameter: { parse: parseLocation, brief: "The image, then tags", placeholder: "IMAGE TAG" },
+      parameter: { parse: String, brief: "The image, then tags", placeholder: "IMAGE TAG" },
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform">, location: string, ...tags: string[]) {
+  async func(this: Context, given: Omit<LookFlags, "platform">, image: string, ...tags: string[]) {
+    // The arguments have one parser, and only the first of them is a location.
+    const location = await parseImage(image);
     return session(this, given, async (io) => {
       const descriptor = await tag(location, tags, lookOptions(given, io));
       if (given.json) io.json({ ...descriptor, tags });

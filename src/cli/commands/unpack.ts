@@ -1,7 +1,8 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../base/text.ts";
-import { isRegistryLocation } from "../../verbs/names.ts";
-import { type PullPolicy, unpack } from "../../verbs/unpack.ts";
+import type { PullPolicy } from "../../puller/policy.ts";
+import type { Location } from "../../verbs/location.ts";
+import { unpack } from "../../verbs/unpack.ts";
 import type { Context } from "../context.ts";
 import {
   debugFlag,
@@ -16,7 +17,7 @@ import {
   type StoreFlags,
   storeFlags,
 } from "../flags.ts";
-import { parseLocation } from "../location.ts";
+import { parseImage } from "../location.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 import { openStore } from "../store.ts";
@@ -60,14 +61,14 @@ export const unpackCommand: Command<Context> = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: parseLocation, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" },
+        { parse: parseImage, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" },
         { parse: String, brief: "The directory", placeholder: "ROOTFS" },
       ],
     },
   },
-  func(this: Context, flags: Flags, location: string, rootfs: string) {
+  func(this: Context, flags: Flags, location: Location, rootfs: string) {
     // What was pulled for it is there the next time.
-    const resumes = isRegistryLocation(location);
+    const resumes = location.kind === "registry";
     return session(this, { ...flags, resumes }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const result = await unpack(location, rootfs, {

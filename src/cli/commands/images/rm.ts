@@ -1,6 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../../base/text.ts";
 import { removeImages } from "../../../verbs/images.ts";
+import { parseStoreLocation, type StoreLocation } from "../../../verbs/location.ts";
 import type { Context } from "../../context.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
@@ -20,10 +21,10 @@ export const rmCommand: Command<Context> = buildCommand({
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: String, brief: "The images", placeholder: "REF" },
+      parameter: { parse: parseStoreLocation, brief: "The images", placeholder: "REF" },
     },
   },
-  func(this: Context, flags: Flags, ...names: string[]) {
+  func(this: Context, flags: Flags, ...names: StoreLocation[]) {
     return session(this, {}, async (io) => {
       const removed = await removeImages(openStore(flags, io), names);
       if (flags.json) io.json(removed);

@@ -1,0 +1,30 @@
+import { GantryError } from "../base/error.ts";
+import { hostPlatform } from "../images/platform.ts";
+import type { Platform } from "../spec/types.ts";
+import { isComplete } from "./complete.ts";
+import { type PullImageOptions, pullImage } from "./pull.ts";
+
+/** Whether an image that the store has is pulled all the same: the policies of Kubernetes. */
+export type PullPolicy = "IfNotPresent" | "Always" | "Never";
+
+export interface EnsureImageOptions extends Omit<PullImageOptions, "platforms"> {
+  readonly policy: PullPolicy;
+  /** Default: the host's platform. */
+  readonly platform?: Platform | undefined;
+}
+
+/**
+ * Makes sure that a store has an image for one platform, pulling it as the policy says.
+ * @throws IMAGE_NOT_FOUND where the policy Never forbids to pull a missing image
+ */
+export async function ensureImage(options: EnsureImageOptions): Promise<void> {
+  const { policy, platform = hostPlatform(), store, name } = options;
+  if (policy !== "Always" && (await isComplete({ ...options, platform }))) return;
+  if (policy === "Never") {
+    throw new GantryError(
+      "IMAGE_NOT_FOUND",
+      `the store ${store.directory} does not have ${name} in full, and the policy Never forbids to pull it`,
+    );
+  }
+  await pullImage({ ...options, platforms: [platform] });
+}
