@@ -2,11 +2,11 @@ import { GantryError, isGantryError } from "../base/error.ts";
 import type { Content } from "../content/content.ts";
 import { bytesContent } from "../content/source.ts";
 import { parseTag, type RepoName, type Tag } from "../reference/reference.ts";
-import type { CallOptions, Registry } from "../registry/registry.ts";
+import type { CallOptions, RegistryReader } from "../registry/registry.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 
-/** What is looked up: a reference, or the parts of one. A digest wins over a tag; without either it is `latest`. */
+/** A reference, or its parts. A digest is used before a tag; without either the tag is `latest`. */
 export interface Wanted {
   readonly repository: RepoName;
   readonly tag?: Tag | undefined;
@@ -16,24 +16,24 @@ export interface Wanted {
 export interface LookupOptions extends CallOptions {
   /** Default: a manifest. A blob needs a digest. */
   readonly type?: "manifest" | "blob" | undefined;
-  /** Ask only whether it is there (HEAD): what is found has no content. */
+  /** Ask by HEAD, whether it exists: the result has no content. */
   readonly head?: boolean | undefined;
-  /** Told why nothing was found: that it is absent, or that we may not see it, which from outside look alike. */
+  /** Called with the reason where nothing is found: it is missing, or access is denied. Registries answer either for both. */
   readonly onAbsent?: ((reason: GantryError) => void) | undefined;
 }
 
 export interface Found {
   readonly descriptor: Descriptor;
-  /** Absent where only a HEAD was asked for. Whoever does not read it closes it. */
+  /** Absent after a HEAD. Read it or cancel it. */
   readonly content?: Content | undefined;
 }
 
 /**
- * Looks for a manifest or a blob; undefined where it is not there, and where we are not allowed to know (401, 403).
- * @throws USAGE for a blob without a digest and for any other type, and what the registry throws about anything else
+ * Looks for a manifest or a blob; undefined where it is missing, and where access is denied (401, 403).
+ * @throws USAGE for a blob without a digest and for any other type; other errors of the registry
  */
 export async function lookup(
-  registry: Registry,
+  registry: RegistryReader,
   wanted: Wanted,
   options: LookupOptions = {},
 ): Promise<Found | undefined> {
@@ -63,7 +63,7 @@ export async function lookup(
 }
 
 async function find(
-  registry: Registry,
+  registry: RegistryReader,
   { repository, tag, digest }: Wanted,
   type: "manifest" | "blob",
   head: boolean,
@@ -78,7 +78,7 @@ async function find(
     await content.cancel();
     throw new GantryError(
       "INVALID_RESPONSE",
-      `${registry.name}/${repository}: nobody tells the size of blob ${digest}`,
+      `${registry.name}/${repository}: the registry does not tell the size of blob ${digest}`,
     );
   }
   const reference = digest ?? tag ?? parseTag("latest");

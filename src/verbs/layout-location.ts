@@ -18,8 +18,8 @@ export type Named = "image" | "repository";
 
 /**
  * Parses `DIR[[:REPO]:TAG|[:REPO]@DIGEST]`. One word after the directory is the TAG where an image is wanted, and the REPO
- * where a repository is. A word with a slash, or before a digest, is a REPO. The name of a directory may contain colons:
- * the longest directory that exists is chosen, else the longest one whose parent exists.
+ * where a repository is. A word with a slash, or before a digest, is a REPO. The path of a directory may contain colons: the
+ * longest directory that exists is chosen. The name of a new directory cannot contain one; its parent should exist.
  * @throws INVALID_REFERENCE
  */
 export function parseLayoutLocation(text: string, wanted: Named): LayoutParts {

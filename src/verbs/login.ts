@@ -6,33 +6,33 @@ import { connect } from "../registry/routed/routed.ts";
 import { connectOptions, type RegistryOptions, type VerbOptions } from "./options.ts";
 
 export interface LoginOptions extends Pick<VerbOptions, "signal" | "progress" | "limits"> {
-  /** Credentials are those that are given here. */
+  /** Without `credentials`: `username` and `password` are used. */
   readonly registry?: Omit<RegistryOptions, "credentials"> | undefined;
   readonly username: string;
   readonly password: string;
-  /** The file to keep it in, or that names the helper. Default: REGISTRY_AUTH_FILE, else Docker's. */
+  /** The file that keeps the password or names the credential helper. Default: REGISTRY_AUTH_FILE, else Docker's. */
   readonly file?: string | undefined;
 }
 
 export interface LoginResult {
   readonly host: string;
-  /** A helper, or the file itself. */
+  /** The credential helper or the file that keeps the password. */
   readonly where: string;
-  /** True where the password lies in the file, encoded and not encrypted. */
+  /** True where the password is in a file, encoded and not encrypted. */
   readonly plain: boolean;
-  /** False where the registry let us in without asking who we are: then nobody has checked the password. */
+  /** False where the registry did not ask for the password, so that it is not known to be right. */
   readonly checked: boolean;
 }
 
-/** The host that somebody means by a registry: as it stands in references, a scheme and a path left out. */
+/** The host of a registry as references write it. A scheme and a path are dropped. @throws USAGE, INVALID_REFERENCE */
 export function registryHost(text: string): string {
   if (text.includes("@")) throw new GantryError("USAGE", "name the registry alone, without a user or a password in it");
   return parseHost(text.replace(/^https?:\/\//, "").replace(/\/.*$/, "") || "docker.io");
 }
 
 /**
- * Asks a registry whether it accepts a name and a password, and keeps them if it does.
- * @throws UNAUTHORIZED, in which case nothing is kept; HELPER_FAILED, CONFIG_INVALID
+ * Asks a registry whether it accepts a user name and a password, and keeps them if it does.
+ * @throws UNAUTHORIZED, DENIED where it does not; HELPER_FAILED, CONFIG_INVALID, USAGE
  */
 export async function login(registry: string, options: LoginOptions): Promise<LoginResult> {
   const { username, password, file = authFiles()[0]!, signal } = options;
@@ -47,7 +47,7 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   let checked = false;
   const credentials = {
     async find(asked: string) {
-      // A password is for the one that it was typed for.
+      // A password goes only to the registry that it belongs to.
       if (asked !== host) return undefined;
       checked = true;
       return { kind: "password" as const, username, password, from };
@@ -69,7 +69,7 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   return { host, checked, ...(await saveLogin(file, host, { username, password })) };
 }
 
-/** Forgets what is kept for a registry, in each of the files that are read. @returns whether there was anything */
+/** Removes what is kept for a registry from every file that credentials are read from. @returns whether there was any */
 export async function logout(registry: string, options: { readonly file?: string | undefined } = {}): Promise<boolean> {
   let removed = false;
   for (const file of options.file === undefined ? authFiles() : [options.file]) {

@@ -3,32 +3,32 @@ import type { OperationOptions } from "../base/progress.ts";
 import type { ConnectOptions } from "../registry/routed/routed.ts";
 import { Store } from "../store/store.ts";
 
-/** How registries are spoken to. Limits and progress are those of the whole operation. */
+/** How registries are reached. Limits and progress are those of the whole operation. */
 export type RegistryOptions = Omit<ConnectOptions, "limits" | "progress">;
 
-/** The options of every verb. What belongs to a part is inside that part, so that no name can mean two things. */
+/** The options of every verb. Options of registries and of the store are nested, so that no name can mean two things. */
 export interface VerbOptions extends OperationOptions {
   readonly limits?: Limits | undefined;
   readonly registry?: RegistryOptions | undefined;
   /**
-   * The local store: its directory, or an open `Store`, which stays open. Default: the directory of the user. Where it
-   * keeps its names, and in which namespace, are options of `Store`.
+   * The local store: its directory, or an open `Store`, which stays open. Default: the directory of the user. The database
+   * and the namespace are options of `Store`.
    */
   readonly store?: Store | string | undefined;
 }
 
-/** What a client of a registry is made with. */
+/** The options for `connect`. */
 export function connectOptions({ registry, limits, progress }: VerbOptions): ConnectOptions {
   return { ...registry, limits, progress };
 }
 
-/** A store for the time of one operation. */
+/** A store, held open for one operation. */
 export interface HeldStore extends AsyncDisposable {
   readonly store: Store;
   close(): Promise<void>;
 }
 
-/** The store that options mean. Closing it closes what was opened here: a store that was passed in stays open. */
+/** The store of the options. Closing it leaves a `Store` that the caller passed in open. */
 export function holdStore({ store, limits }: Pick<VerbOptions, "store" | "limits">): HeldStore {
   const given = typeof store === "object" ? store : undefined;
   const held = given ?? new Store(typeof store === "string" ? store : undefined, { limits });

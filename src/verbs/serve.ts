@@ -6,15 +6,15 @@ import { holdStore, type VerbOptions } from "./options.ts";
 
 export type ServedOptions = Pick<VerbOptions, "store" | "limits">;
 
-/** What a server can be put in front of. Close it when the server is closed. */
+/** A registry to be served. Close it after the server. */
 export interface Served extends AsyncDisposable {
   readonly registry: Registry;
   close(): Promise<void>;
 }
 
 /**
- * A layout with all its repositories, the store, or nothing but memory, to be served.
- * @throws USAGE
+ * Opens a layout with all its repositories (`oci:DIR`), the store (`store:`) or an empty registry (`memory:`) to be served.
+ * @throws USAGE for anything else
  */
 export async function openServed(location: string, options: ServedOptions = {}): Promise<Served> {
   if (location === "store:") {

@@ -1,9 +1,9 @@
-/** How a list of names is to be ordered: as the registry gives it, by its bytes, or as versions. */
+/** The order of a list of names: the registry's own, byte order, or as versions. */
 export type NameOrder = "none" | "name" | "semver";
 
 /**
- * Names in an order. Versions go from the lowest to the highest, `1.2` as `1.2.0`, with a `v` or without; names that are
- * none come first.
+ * Sorts names. Versions go from the lowest to the highest; `1.2` and `v1.2` count as `1.2.0`. Names that are not versions
+ * come first.
  */
 export async function sortNames(names: readonly string[], order: NameOrder): Promise<readonly string[]> {
   if (order === "none") return names;

@@ -81,7 +81,7 @@ describe.each([
   ["config", small, (image: TestImage) => image.blobs.at(-1)!],
   ["manifest", small, (image: TestImage) => image.documents[0]!],
 ] as const)("a damaged %s of the store", (_, image, choose) => {
-  test.each(["IfNotPresent", "Always"] as const)("is reported and brought anew under %s", async (policy) => {
+  test.each(["IfNotPresent", "Always"] as const)("is reported and fetched again under %s", async (policy) => {
     const { server, store, name, rootfs, warnings, progress } = await pulled(image);
     damage(store, choose(image));
     const { digest } = await unpack(name, rootfs, { store, policy, progress });
@@ -121,7 +121,7 @@ describe("mending a store", () => {
     expect(done.stderr).toMatch(/^warning: the blob sha256:\w+ in the store .* was damaged; it was removed/);
   });
 
-  test("brings what the name stands for there, also where its tag has moved", async () => {
+  test("fetches blobs of the image that the store has, also where the tag has moved", async () => {
     const { server, store, name, rootfs } = await pulled(small);
     await pushImage(server.registry, "app", large, "v1");
     damage(store, small.blobs[0]!);
