@@ -2,8 +2,7 @@ import { isGantryError, withOrigin } from "../base/error.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { BlobSource } from "../content/source.ts";
 import type { Descriptor } from "../spec/types.ts";
-import type { ImageDestination } from "./destination.ts";
-import { warnIfDamaged } from "./destination.ts";
+import { type ImageDestination, warnIfDamaged } from "./destination.ts";
 import type { ImageSource } from "./plan.ts";
 
 /**
