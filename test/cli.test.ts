@@ -223,7 +223,7 @@ describe("the command", () => {
     const ran = await gantry(["pull", "--progress", "plain", "--store", store, `${server.host}/app:v1`]);
     expect(ran.code).toBe(0);
     expect(performance.now() - started).toBeGreaterThan(1000);
-    expect(ran.stderr).toContain("answered 429; trying again in 1.0 s");
+    expect(ran.stderr).toContain("answered 429; retrying in 1.0 s");
     server.faults = [{ on: { kind: "status", status: 429, retryAfter: "86400" } }];
     const refused = await gantry(["digest", `${server.host}/app:v1`]);
     expect(refused.code).toBe(1);

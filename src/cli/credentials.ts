@@ -3,7 +3,7 @@ import { GantryError } from "../base/error.ts";
 import type { Certificates } from "../config/certs-d.ts";
 import type { CredentialSource } from "../config/credentials.ts";
 import type { RouteSource } from "../config/routes.ts";
-import type { TlsOptions } from "../transport/connections.ts";
+import type { TlsOptions } from "../transport/tls.ts";
 
 /** What the user's files and helpers know; the code that reads them is loaded when a registry asks who we are. */
 export function lazyCredentials(file?: string): CredentialSource {

@@ -54,3 +54,6 @@ function dotted(high: string, low: string): string {
   const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
   return [a >> 8, a & 255, b >> 8, b & 255].join(".");
 }
+
+/** The host without its port; IPv6 addresses keep their brackets. */
+export const hostnameOf = (host: string): string => new URL(`http://${host}/`).hostname;

@@ -2,28 +2,38 @@ import type { Body, ChunkWriter } from "../content/content.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
+/** A body that is written piece by piece; it cannot be sent twice. */
+export interface StreamedBody {
+  /** Bytes. Sent chunked where it is unknown. */
+  readonly size?: number | undefined;
+  pump(write: ChunkWriter, signal?: AbortSignal): Promise<void>;
+}
+
 export interface HttpRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Sent only to the origin of `url`; never to where a redirect leads, nor after one led elsewhere. */
+  /** Sent only to the origin of `url`, and no longer after a redirect has left it. */
   readonly authorization?: string | undefined;
-  /** The body: bytes, or a pump with its length in bytes (chunked where the length is unknown). */
-  readonly body?:
-    | Uint8Array
-    | { readonly size?: number | undefined; pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> }
-    | undefined;
+  readonly body?: Uint8Array | StreamedBody | undefined;
   /** Which redirects of a GET or HEAD are followed: all that are safe, or only those that stay at the origin. */
   readonly redirects?: "all" | "own" | undefined;
-  /** Whether its answer is a long body that is read while other requests go on. */
+  /** Whether the answer is a long body, read while other requests run. */
   readonly streams?: boolean | undefined;
-  /** Leave out all that says who we are, configured headers and certificates too. */
+  /** Leave out all that identifies the client: credentials, configured headers, the client certificate. */
   readonly anonymous?: boolean | undefined;
-  /** Milliseconds that the answer may take beyond what others may: for what the server has to hash first. */
+  /** Milliseconds that the answer may take beyond the usual timeout, as where the server hashes a blob first. */
   readonly patience?: number | undefined;
   /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
   readonly repeatable?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A request with all that can end it: the signal of its caller, and the one that aborts when its client is closed. */
+export type StoppableRequest = HttpRequest & { readonly signal: AbortSignal; readonly closed: AbortSignal };
+
+export function isStreamed(body: HttpRequest["body"]): body is StreamedBody {
+  return body !== undefined && "pump" in body;
 }
 
 export interface HttpResponse {
@@ -31,13 +41,13 @@ export interface HttpResponse {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Where the response came from, after redirects. */
   readonly url: URL;
-  /** Whether the home of the transport is at a private address, so that it may lead to others. */
+  /** Whether the home of the transport is at a private address; only then may it lead to others. */
   readonly isPrivate: boolean;
   readonly body: Body;
-  /** What the server says (a header, an address, a message), as it may be shown. */
+  /** Text of the server (a header, an address, a message), with secrets taken out. */
   redact(text: string): string;
-  /** The whole body, at most `limit` bytes. */
+  /** The whole body. @throws LIMIT_EXCEEDED above `limit` bytes, TRANSFER_INTERRUPTED */
   bytes(limit: number, what: string): Promise<Buffer>;
-  /** Releases the connection without a look at the body. */
+  /** Releases the connection without returning the body. */
   discard(): Promise<void>;
 }

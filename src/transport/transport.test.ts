@@ -102,12 +102,13 @@ describe("Retry-After", () => {
 
   test("is waited for, in seconds or until a date, and told", async () => {
     const seconds = await waits("1");
-    expect([seconds.status, seconds.said.some((text) => text.includes("answered 429; trying again in 1.0 s"))]).toEqual(
-      [200, true],
-    );
+    expect([seconds.status, seconds.said.some((text) => text.includes("answered 429; retrying in 1.0 s"))]).toEqual([
+      200,
+      true,
+    ]);
     const date = await waits(new Date(Date.now() + 2000).toUTCString());
     expect(date.status).toBe(200);
-    expect(date.said.some((text) => /answered 429; trying again in [01]\.\d s/.test(text))).toBe(true);
+    expect(date.said.some((text) => /answered 429; retrying in [01]\.\d s/.test(text))).toBe(true);
     expect((await waits("soon")).status).toBe(200);
   });
 

@@ -50,13 +50,13 @@ describe("a registry that cannot be reached", () => {
     await rejects(asked, "CONNECTION_FAILED");
     await expect(asked).rejects.toThrow(/check/);
     expect(names.asked()).toBe(2);
-    expect(warnings).toEqual([expect.stringMatching(/registry\.example.*; trying once more in 0\.[0-2] s$/)]);
+    expect(warnings).toEqual([expect.stringMatching(/registry\.example.*; retrying once in 0\.[0-2] s$/)]);
   });
 
   test("because nothing listens is tried once more, soon", async () => {
     const { registry, warnings } = client(`127.0.0.1:${await freePort()}`);
     await rejects(registry.getManifest(app, v1), "CONNECTION_FAILED");
-    expect(warnings).toEqual([expect.stringMatching(/; trying once more in 0\.[0-2] s$/)]);
+    expect(warnings).toEqual([expect.stringMatching(/; retrying once in 0\.[0-2] s$/)]);
   });
 
   test("is used where the second try finds it", async () => {
