@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-/** True for hosts that are this machine: exact names and addresses, never a suffix or a prefix. */
+/** Whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1, and no name that only resembles them. */
 export function isLoopback(hostname: string): boolean {
   const host = bare(hostname);
   if (host === "localhost") return true;
@@ -20,9 +20,9 @@ function canonicalIPv6(host: string): string {
   return new URL(`http://[${host}]/`).hostname.replace(/^\[|\]$/g, "");
 }
 
-/** Addresses that only mean something on this machine or this network: loopback, link-local, private, and no unicast. */
+/** Whether a host is an address of this machine or this network: loopback, link-local, private, or not unicast. */
 export function isPrivateAddress(hostname: string): boolean {
-  // Names that resolvers send home, spelled in ways that nobody is meant to be spoken to in plain http for.
+  // Names below localhost resolve to this machine (RFC 6761), but isLoopback, which allows plain http, is strict.
   if (isLoopback(hostname) || /(?:^|\.)localhost\.?$/i.test(hostname)) return true;
   const host = bare(hostname);
   if (isIP(host) === 4) {
@@ -42,7 +42,7 @@ export function isPrivateAddress(hostname: string): boolean {
   if (isIP(host) !== 6) return false;
   const address = canonicalIPv6(host);
   if (address === "::") return true;
-  // IPv4 within IPv6: mapped, compatible, and translated by a gateway.
+  // IPv4 within IPv6: mapped, compatible, or translated by a gateway.
   const mapped = /^(?:::ffff:|::|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
   if (mapped) return isPrivateAddress(dotted(mapped[1]!, mapped[2]!));
   const sixToFour = /^2002:([0-9a-f]{1,4}):([0-9a-f]{1,4}):/.exec(address);

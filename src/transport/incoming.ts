@@ -4,10 +4,10 @@ import { checkLimit, defaultLimits } from "../base/limits.ts";
 import type { Body, ChunkWriter } from "../content/content.ts";
 import type { HttpResponse } from "./message.ts";
 
-/** Bytes that a body must bring in each stretch of its idle time: a server that trickles must not hold us for ever. */
+/** Bytes that a body must bring in each idle timeout: a server that sends a few at a time must not hold a client for ever. */
 const MIN_PROGRESS = 16 << 10;
 
-/** Stretches of idle time in which a body that is read whole must have come. */
+/** Idle timeouts in which a body that is read whole must have come. */
 const DEADLINE_IDLES = 3;
 
 interface ResponseFacts {
@@ -15,17 +15,17 @@ interface ResponseFacts {
   readonly isPrivate: boolean;
   /** The request, for messages. */
   readonly asked: string;
-  /** Takes out of a text what must not be shown. */
+  /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
-  /** Milliseconds in which something must come. */
+  /** The idle timeout, in milliseconds. */
   readonly idle: number;
-  /** That of the request, which ends also what is read of the answer. */
+  /** The signal of the request, which also ends reading its answer. */
   readonly signal: AbortSignal | undefined;
   /** Gives the slot of the host back. */
   readonly release: () => void;
 }
 
-/** A response whose body has not been read. The slot of its host is given back at the end of the data. */
+/** A response and its body. The slot of its host is given back at the end of the data. */
 export class Incoming implements HttpResponse, Body {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | undefined>>;
@@ -71,7 +71,7 @@ export class Incoming implements HttpResponse, Body {
         message.off("data", onData).off("end", onEnd).off("close", onClose);
         if (error === undefined) return resolve();
         message.destroy();
-        // A writer that is still busy with its chunk must be done before anybody hands it the next one.
+        // A writer must be done with its chunk before the caller may give it another.
         const fail = (): void => reject(error);
         if (waiting) waiting.then(fail, fail);
         else fail();
@@ -130,7 +130,7 @@ export class Incoming implements HttpResponse, Body {
 
   #cut(): GantryError {
     const { errored } = this.#message;
-    // Why it was ended, where that was our own doing.
+    // The reason, where the client ended it.
     if (isGantryError(errored)) return errored;
     return new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: the connection ended before the data did`);
   }
@@ -138,11 +138,11 @@ export class Incoming implements HttpResponse, Body {
   async bytes(limit: number, what: string): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let length = 0;
-    // What is read whole is short: beside its pace, all of it has an end.
+    // A body that is read whole is short, so it has a timeout as a whole too.
     const deadline = new AbortController();
     const timer = setTimeout(() => {
       const seconds = (DEADLINE_IDLES * this.#idle) / 1000;
-      deadline.abort(new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: it took longer than ${seconds} s`));
+      deadline.abort(new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: the body took longer than ${seconds} s`));
     }, DEADLINE_IDLES * this.#idle);
     try {
       await this.pump(
@@ -160,7 +160,7 @@ export class Incoming implements HttpResponse, Body {
     return Buffer.concat(chunks, length);
   }
 
-  /** A short body is read to its end, so that the connection can serve again; a long one is cut. */
+  /** A short body is read to its end, so that the connection can be used again; a long one is cut off. */
   async discard(): Promise<void> {
     let length = 0;
     await this.pump((chunk) => {

@@ -3,10 +3,10 @@ import { GantryError } from "../base/error.ts";
 import { isLoopback } from "./addresses.ts";
 
 /**
- * The proxy for a URL, from HTTP_PROXY, HTTPS_PROXY and NO_PROXY (or their names in lower case), with the rules of Go
- * and curl: a name in NO_PROXY stands for its subdomains too, `.name` for these alone, an address or a CIDR block for
- * addresses, `:PORT` narrows it, `*` is everything. This machine itself is never reached through a proxy.
- * @throws CONFIG_INVALID for a proxy that is no http or https URL
+ * The proxy for a URL, by HTTP_PROXY, HTTPS_PROXY and NO_PROXY (or their names in lower case), with the rules of Go and
+ * curl. In NO_PROXY, `name` means the name and its subdomains, `.name` its subdomains alone, an address or a CIDR block
+ * addresses, `*` every host; `:PORT` limits an entry to a port. This machine itself is never reached through a proxy.
+ * @throws CONFIG_INVALID for a proxy that is not an http or https URL
  */
 export function proxyFor(url: URL, env: NodeJS.ProcessEnv = process.env): URL | undefined {
   const read = (name: string): string => env[name.toLowerCase()] || env[name] || "";
@@ -25,7 +25,7 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv = process.env): URL | 
   const text = value.includes("://") ? value : `http://${value}`;
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
   if (proxy && /^https?:$/.test(proxy.protocol) && proxy.hostname !== "") return proxy;
-  // Not the value: it may hold a password.
+  // Without the value, which may hold a password.
   throw new GantryError(
     "CONFIG_INVALID",
     `${variable} must be the http or https URL of a proxy, as in http://proxy:3128`,

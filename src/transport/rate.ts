@@ -1,24 +1,24 @@
 import { abortable, sleep } from "../base/async.ts";
 
-/** Requests that may be made: `burst` at once, and then so many a minute. */
+/** How fast requests may be made: `burst` at once, then `perMinute`. */
 export interface Rate {
   readonly perMinute: number;
   readonly burst: number;
 }
 
-/** What Docker Hub lets pass. */
+/** The rate that Docker Hub allows. */
 export const hubRate: Rate = { perMinute: 300, burst: 300 };
 
 /**
- * A bucket of permits that fills with time. One that was told to wait is empty until then. May be shared by clients
- * that count against one quota.
+ * A bucket of permits that fills with time. It can be drained until a server takes requests again. Clients that count
+ * against one quota share it.
  */
 export class RateLimiter {
   #rate: Rate;
   #permits: number;
   #filled = performance.now();
   #closedUntil = 0;
-  /** Those who wait go in their order. */
+  /** Callers get permits in the order in which they ask. */
   #queue: Promise<void> = Promise.resolve();
 
   constructor(rate: Rate = { perMinute: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY }) {
@@ -26,7 +26,7 @@ export class RateLimiter {
     this.#permits = rate.burst;
   }
 
-  /** From now on it is this rate; permits that were taken stay taken. */
+  /** Changes the rate; permits that were taken stay taken. */
   setRate(rate: Rate): void {
     this.#fill();
     const taken = this.#rate.burst === Number.POSITIVE_INFINITY ? 0 : this.#rate.burst - this.#permits;
@@ -43,7 +43,7 @@ export class RateLimiter {
     this.#filled = now;
   }
 
-  /** Milliseconds until there is a permit. */
+  /** Milliseconds until the next permit. */
   get wait(): number {
     this.#fill();
     const now = performance.now();
@@ -52,7 +52,7 @@ export class RateLimiter {
     return Math.max(0, this.#closedUntil - now, refill);
   }
 
-  /** Resolves when a request may be made. @param onWait told in milliseconds where that takes time */
+  /** Resolves when a request may be made. @param onWait called with the milliseconds of a wait, before it */
   take(onWait: (ms: number) => void, signal?: AbortSignal): Promise<void> {
     const turn = this.#queue.then(async () => {
       signal?.throwIfAborted();
@@ -66,27 +66,27 @@ export class RateLimiter {
     return abortable(turn, signal);
   }
 
-  /** Takes all permits: the server said that there are none, for so many milliseconds. */
+  /** Takes all permits, and gives none for so many milliseconds: a server takes no more requests. */
   drain(ms: number): void {
     if (this.#permits !== Number.POSITIVE_INFINITY) this.#permits = Math.min(this.#permits, 0);
     this.#closedUntil = Math.max(this.#closedUntil, performance.now() + ms);
   }
 }
 
-/** What a registry says of its quota. */
+/** The quota of a client, as a registry tells it. */
 export interface RateLimit {
   /** Requests, or pulls, within the window. */
   readonly limit?: number | undefined;
   readonly remaining?: number | undefined;
   /** Seconds. */
   readonly window?: number | undefined;
-  /** Seconds until there are more. */
+  /** Seconds until the quota is filled again. */
   readonly reset?: number | undefined;
-  /** Whom it is counted for: an address, or an account. */
+  /** What it is counted for: an address, or an account. */
   readonly source?: string | undefined;
 }
 
-/** Reads `RateLimit-*` headers, in the words of Docker Hub (`100;w=21600`), of the IETF draft, or with `X-`. */
+/** Reads `RateLimit-*` or `X-RateLimit-*` headers, in the form of Docker Hub (`100;w=21600`) or of the IETF draft. */
 export function readRateLimit(
   headers: Readonly<Record<string, string | undefined>>,
   redact: (text: string) => string = (text) => text,
@@ -98,13 +98,7 @@ export function readRateLimit(
   const window = whole(/;\s*w=(\d+)/.exec(header("limit") ?? header("remaining") ?? "")?.[1]);
   const reset = whole(header("reset"));
   const source = headers["docker-ratelimit-source"];
-  return {
-    limit,
-    remaining,
-    window,
-    reset,
-    ...(source !== undefined && { source: redact(source) }),
-  };
+  return { limit, remaining, window, reset, source: source === undefined ? undefined : redact(source) };
 }
 
 function whole(text: string | undefined): number | undefined {

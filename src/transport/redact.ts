@@ -1,8 +1,8 @@
-/** Query parameters of the distribution specification that name content and pages, and never hold a secret. */
+/** Query parameters of the distribution specification that name content and pages, never secrets. */
 const harmless: ReadonlySet<string> = new Set(["n", "last", "mount", "from", "digest", "ns"]);
 const plain = /^[\w.:/@+-]{0,256}$/;
 
-/** A URL as it may be shown: no user, and no query values but harmless ones (signed URLs carry their secret there). */
+/** A URL as it may be shown: without a user, and with harmless query values only (signed URLs have their secret there). */
 export function redactUrl(url: URL | string): string {
   const shown = new URL(url);
   shown.username = "";
@@ -11,7 +11,7 @@ export function redactUrl(url: URL | string): string {
   shown.search = [...shown.searchParams]
     .map(([key, value]) => `${encodeURIComponent(key)}=${harmless.has(key) && plain.test(value) ? value : "***"}`)
     .join("&");
-  // Who knows where an upload goes on can go on with it.
+  // Whoever knows the address of an upload can add to it.
   shown.pathname = shown.pathname.replace(/(\/blobs\/uploads\/).+$/, "$1***");
   return shown.href;
 }
@@ -21,7 +21,7 @@ const scheme = /\b(bearer|basic|negotiate|aws4-hmac-sha256)\s+[^\s"',;]+/gi;
 const secretField =
   /("?)\b((?:[a-z0-9]{1,20}[_-]){0,4}(?:token|password|passwd|secret|authorization|cookie|signature|credential|api[_-]?key|auth))\1(\s*[:=]\s*)("[^"]*"|[^\s"',;&}]+)/gi;
 
-/** Text that a server or another program wrote, as it may be shown: what looks like a secret is taken out. */
+/** Text of a server or another program, as it may be shown: what looks like a secret is taken out. */
 export function redactText(text: string): string {
   return text
     .replace(address, (found) => (URL.canParse(found) ? redactUrl(found) : "***"))

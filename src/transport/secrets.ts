@@ -1,18 +1,18 @@
-/** A shorter one would be found in any text. */
+/** Shorter secrets are not hidden: they would be found in any text. */
 const SHORTEST = 4;
-/** Tokens come and go: the newest are kept. */
+/** How many secrets are kept, the newest ones: tokens expire. */
 const MOST = 256;
 
 /**
- * Secrets that were sent, so that nothing shows them that a server says back: as they are, in any case of letters, with
- * any characters percent-encoded, or within base64.
+ * Secrets that were sent, to hide them in what servers say. They are found as they are, in upper or lower case, with any
+ * characters percent-encoded, and within base64.
  */
 export class Secrets {
   readonly #spellings = new Map<string, readonly string[]>();
 
   add(secret: string): void {
     if (secret.length < SHORTEST) return;
-    // What is used again is new again.
+    // One that is used again counts as the newest.
     const spellings = this.#spellings.get(secret) ?? spellingsOf(secret);
     this.#spellings.delete(secret);
     this.#spellings.set(secret, spellings);
@@ -20,7 +20,7 @@ export class Secrets {
     if (this.#spellings.size > MOST) this.#spellings.delete(oldest!);
   }
 
-  /** The text with `***` in the place of each secret. */
+  /** The text with `***` in place of each secret. */
   hide(text: string): string {
     if (this.#spellings.size === 0) return text;
     const { bytes, startOf } = decoded(text);
@@ -40,14 +40,14 @@ export class Secrets {
   }
 }
 
-/** Letters in one case, the two alphabets of base64 as one, and a space as forms write it. */
+/** Text in one spelling: one case of letters, one alphabet of base64, a space as `+` as forms have it. */
 const folded = (bytes: string): string =>
   bytes.toLowerCase().replaceAll("-", "+").replaceAll(" ", "+").replaceAll("_", "/");
 
-/** A percent-encoded byte, also where the percent sign is encoded itself. */
+/** A percent-encoded byte; its percent sign may be encoded again. */
 const encoded = /%(?:25)*([0-9a-f]{2})/iy;
 
-/** The bytes that a text stands for when it is decoded, folded, and where in the text each of them begins. */
+/** The bytes of a percent-encoded text, folded, and where each of them begins in the text. */
 function decoded(text: string): { readonly bytes: string; startOf(byte: number): number } {
   if (!text.includes("%") && isAscii(text)) return { bytes: folded(text), startOf: (byte) => byte };
   const bytes: string[] = [];
@@ -70,7 +70,7 @@ const isAscii = (text: string): boolean => /^[\u0000-\u007f]*$/.test(text);
 /** One character for each byte of UTF-8. */
 const latin = (text: string): string => (isAscii(text) ? text : Buffer.from(text).toString("latin1"));
 
-/** The secret itself, and what base64 makes of it behind none, one or two other bytes, without what it shares with its neighbours. */
+/** The secret, and its base64 after no, one or two other bytes, without the characters that other bytes share. */
 function spellingsOf(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const within = [0, 1, 2].map((before) => {
