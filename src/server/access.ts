@@ -2,35 +2,35 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
 import { GantryError } from "../base/error.ts";
 
-/** Which names and which web pages a server answers to: docs/decisions/0005-what-a-server-answers.md. */
+/** The names and the web pages that a server answers. @see docs/decisions/0005-what-a-server-answers.md */
 export interface AccessOptions {
   /**
-   * Names that requests may call this server by in their Host header, beside those of loopback; without ports. `*` is
-   * any name. Default: none where a connection comes in over loopback, any where it does not.
+   * Names of this server that requests may have in Host, beside those of loopback; without ports. `*` allows any name.
+   * Default: no other name for a connection over loopback, any name for other connections.
    */
   readonly allowHosts?: readonly string[] | undefined;
   /** Origins of web pages that may use this server: `https://ui.example`, or `*` for all. Default: none. */
   readonly allowOrigins?: readonly string[] | undefined;
 }
 
-/** What a page of an allowed origin may read of an answer (Fetch, "CORS protocol"). */
+/** The headers of an answer that a page of an allowed origin may read (Fetch, "CORS protocol"). */
 const EXPOSED =
   "Docker-Content-Digest, Docker-Upload-UUID, ETag, Content-Range, Link, Location, OCI-Filters-Applied, OCI-Subject, OCI-Tag, Range";
 
-/** Decides from Host and Origin whether a request is answered, before anything else of it is read. */
+/** Decides by Host and Origin whether a request is answered, before the rest of it is read. */
 export class Access {
   readonly #hosts: ReadonlySet<string> | undefined;
   readonly #origins: ReadonlySet<string>;
 
-  /** @throws USAGE for what is no name or no origin */
+  /** @throws USAGE for names and origins that are not valid */
   constructor({ allowHosts, allowOrigins }: AccessOptions = {}) {
     this.#hosts = allowHosts && new Set(allowHosts.map(parseAllowedHost));
     this.#origins = new Set((allowOrigins ?? []).map(parseAllowedOrigin));
   }
 
   /**
-   * Refuses requests that a web page caused and no user meant, and names that are not this server's.
-   * @returns whether it is answered: a browser asked only what it may do
+   * Refuses requests that a web page of another site caused, and requests for names that are not of this server.
+   * @returns true where the request is answered already: a browser asked which methods are allowed
    * @throws DENIED
    */
   check(request: IncomingMessage, response: ServerResponse): boolean {
@@ -38,8 +38,8 @@ export class Access {
     const { origin } = request.headers;
     if (!this.#allowsOrigin(origin, request.headers["sec-fetch-site"])) {
       const page = origin === undefined ? "a web page of another site" : `the web page ${origin}`;
-      const advice = "if you want that, start the server with --allow-origin ORIGIN (allowOrigins in the library)";
-      throw new GantryError("DENIED", `${page} asked for this; ${advice}`);
+      const advice = "to allow it, start the server with --allow-origin ORIGIN (allowOrigins in the library)";
+      throw new GantryError("DENIED", `${page} may not use this server; ${advice}`);
     }
     if (origin === undefined) return false;
     response.setHeader("access-control-allow-origin", origin);
@@ -59,21 +59,21 @@ export class Access {
   }
 
   #checkHost({ headers, socket }: IncomingMessage): void {
-    if (this.#hosts?.has("*") || (!this.#hosts && !isLoopback(socket.localAddress ?? ""))) return;
+    if (this.#hosts?.has("*") || (!this.#hosts && !isLoopbackName(socket.localAddress ?? ""))) return;
     const name = hostOf(headers.host ?? "");
-    if (name !== undefined && (isLoopback(name) || this.#hosts?.has(name))) return;
+    if (name !== undefined && (isLoopbackName(name) || this.#hosts?.has(name))) return;
     const advice =
-      "if it is one, for example of a proxy in front of it, start the server with --allow-host NAME (allowHosts in the library)";
+      "if it is, for example that of a proxy in front of it, start the server with --allow-host NAME (allowHosts in the library)";
     throw new GantryError("DENIED", `${JSON.stringify(headers.host ?? "")} is not a name of this server; ${advice}`);
   }
 }
 
-/** True for `localhost`, names below it (RFC 6761), 127.0.0.0/8 and ::1, without a port. */
-export function isLoopback(name: string): boolean {
+/** Whether a name without a port is of this machine: `localhost`, names below it (RFC 6761), 127.0.0.0/8, ::1. */
+export function isLoopbackName(name: string): boolean {
   return /^(?:(?:.+\.)?localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i.test(name);
 }
 
-/** The name of a Host header or a `--allow-host`, in one spelling: no port, no brackets, no final dot. */
+/** The name in a Host header or a `--allow-host`, in one spelling: no port, no brackets, no final dot. */
 function hostOf(text: string): string | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/@[\]]+?)\.?)(?::\d+)?$/i.exec(text);
   return (match?.[1] ?? match?.[2])?.toLowerCase();

@@ -5,19 +5,19 @@ import { iterableBody } from "../content/source.ts";
 import type { Call } from "./call.ts";
 
 export interface RequestBody extends Body {
-  /** What went wrong on the client's side, as opposed to where its bytes go. */
+  /** The error where the client caused it, and not the registry that takes its bytes. */
   readonly failure: unknown;
 }
 
 /**
- * The body of a request; one that ends early, or stops coming, is an error and not the end of the data.
- * @param look sees the length of each chunk before it is passed on, and may refuse it
+ * The body of a request. One that ends early, or brings nothing for too long, is an error and not the end of the data.
+ * @param look called with the length of each chunk before the chunk is passed on; may throw to refuse it
  */
 export function requestBody({ request, bodyIdleMs }: Call, look: (count: number) => void = () => {}): RequestBody {
-  // A handler that stops reading still has to answer: the connection stays.
+  // A handler that stops reading still has to answer, so the connection stays open.
   const body = iterableBody(request.iterator({ destroyOnReturn: false }));
   const giveUp = (): void => {
-    const message = `no more of the request's body came for ${bodyIdleMs / 1000} s`;
+    const message = `the body of the request brought nothing for ${bodyIdleMs / 1000} s`;
     request.destroy(new GantryError("TRANSFER_INTERRUPTED", message));
   };
   let failure: unknown;
@@ -30,7 +30,7 @@ export function requestBody({ request, bodyIdleMs }: Call, look: (count: number)
       let writing = false;
       try {
         await body.pump(async (chunk) => {
-          // Only the client's part of the time counts.
+          // Only the time in which the client has to send counts.
           clearTimeout(idle);
           look(chunk.byteLength);
           writing = true;
@@ -53,7 +53,7 @@ export function requestBody({ request, bodyIdleMs }: Call, look: (count: number)
   };
 }
 
-/** The whole body of a request that sends a document. @throws LIMIT_EXCEEDED */
+/** The whole body of a request that sends a manifest. @throws LIMIT_EXCEEDED */
 export async function readDocument(call: Call): Promise<Buffer> {
   const { request, limits, signal } = call;
   const declared = Number(request.headers["content-length"] ?? 0);

@@ -3,23 +3,23 @@ import type { Limits } from "../base/limits.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { OpenUploads } from "./open-uploads.ts";
 
-/** What all requests of one server have in common. */
+/** What all requests to one server share. */
 export interface Served {
   readonly registry: Registry;
   readonly limits: Limits;
   readonly allowDelete: boolean;
   readonly uploads: OpenUploads;
-  /** What was found out about the registry. */
+  /** What the server has learnt about the registry. */
   readonly known: { listsReferrers?: boolean | undefined };
-  /** A request whose body stops coming for this long is cut off. Milliseconds. */
+  /** A request whose body brings nothing for this long is cut off. Milliseconds. */
   readonly bodyIdleMs: number;
 }
 
-/** One request, and what it is answered from. */
+/** One request to the server. */
 export interface Call extends Served {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly url: URL;
-  /** Aborts when the client has gone away. */
+  /** Aborts when the client closes the connection. */
   readonly signal: AbortSignal;
 }

@@ -29,33 +29,33 @@ const statuses: Partial<Record<ErrorCode, readonly [status: number, wire: string
   TOO_MANY_REQUESTS: [429, "TOOMANYREQUESTS"],
 };
 
-/** What a registry says of a request, in words that hold nothing of this machine: its own may name paths. */
+/** Messages for clients. Those of the registry are not passed on: they may name paths of this machine. */
 const answers: Partial<Record<ErrorCode, (error: GantryError) => string>> = {
   BLOB_UNKNOWN: () => "there is no such blob in this repository",
-  BLOB_UPLOAD_UNKNOWN: () => "there is no such upload; start again with POST",
+  BLOB_UPLOAD_UNKNOWN: () => "there is no such upload; start one with POST",
   MANIFEST_UNKNOWN: () => "there is no such manifest in this repository",
   IMAGE_NOT_FOUND: () => "there is no such manifest in this repository",
   NAME_UNKNOWN: () => "there is no such repository",
   MANIFEST_BLOB_UNKNOWN: ({ details }) =>
-    `the manifest refers to what is not in this repository: ${[details["missing"] ?? []].flat().slice(0, 10).join(", ")}`,
-  UNSUPPORTED: () => "what is served here cannot do that",
-  UNAUTHORIZED: () => "the registry behind this one asks for credentials; whoever runs this one can give it some",
+    `the manifest refers to blobs or manifests that this repository does not have: ${[details["missing"] ?? []].flat().slice(0, 10).join(", ")}`,
+  UNSUPPORTED: () => "this registry does not support that",
+  UNAUTHORIZED: () => "the registry behind this one asks for credentials; the operator of this one can configure them",
   DENIED: () => "the registry behind this one refuses that",
-  TOO_MANY_REQUESTS: () => "the registry behind this one is asked too often; wait, then try again",
+  TOO_MANY_REQUESTS: () => "the registry behind this one takes no more requests now; wait, then retry",
 };
 
-/** What it says where it was given bytes; where it was not, the same code speaks of what it has stored. */
+/** Messages for a client that sent bytes. For other requests these codes are failures of the stored content. */
 const answersToBytes: typeof answers = {
   DIGEST_MISMATCH: ({ details }) =>
     details["computed"] === undefined
-      ? "the bytes that came do not have that digest; the content was discarded"
-      : `the bytes that came have the digest ${details["computed"]}, not ${details["expected"]}; the content was discarded`,
-  SIZE_MISMATCH: () => "more or fewer bytes came than were announced; the content was discarded",
-  MANIFEST_INVALID: () => "the registry behind this one does not take this manifest",
-  BLOB_UPLOAD_INVALID: () => "the registry behind this one does not take this blob",
+      ? "the bytes that were received do not have that digest; they were discarded"
+      : `the bytes that were received have the digest ${details["computed"]}, not ${details["expected"]}; they were discarded`,
+  SIZE_MISMATCH: () => "more or fewer bytes were received than were announced; they were discarded",
+  MANIFEST_INVALID: () => "the registry behind this one does not accept this manifest",
+  BLOB_UPLOAD_INVALID: () => "the registry behind this one does not accept this blob",
 };
 
-/** What went wrong in the registry that is served: its log says what, its clients only learn that something did. */
+/** A failure of the registry that is served. The server logs it; clients only learn that something failed. */
 export class RegistryFault extends Error {
   override readonly cause: unknown;
 
@@ -65,14 +65,14 @@ export class RegistryFault extends Error {
   }
 }
 
-/** An error of the registry as one for the client. `given`: it was given bytes, which may be wrong. */
+/** An error of the registry as one for the client. @param given whether the client sent bytes, which may be wrong */
 export function registryError(error: unknown, given = false): GantryError | RegistryFault {
   if (!isGantryError(error)) return new RegistryFault(error);
   const say = answers[error.code] ?? (given ? answersToBytes[error.code] : undefined);
   return say ? new GantryError(error.code, say(error), { cause: error }) : new RegistryFault(error);
 }
 
-/** Waits for the registry, whose errors become errors for the client. */
+/** Waits for the registry, and turns its errors into errors for the client. */
 export async function ask<T>(work: Promise<T>, given?: "given bytes"): Promise<T> {
   try {
     return await work;
@@ -81,7 +81,7 @@ export async function ask<T>(work: Promise<T>, given?: "given bytes"): Promise<T
   }
 }
 
-/** As {@link ask}, for what a registry lists. */
+/** As {@link ask}, for a list. */
 export async function* askAll<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = items[Symbol.asyncIterator]();
   try {
@@ -91,7 +91,7 @@ export async function* askAll<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
   }
 }
 
-/** True where the disk of the registry is full. */
+/** Whether the disk of the registry is full. */
 function isNoSpace(error: unknown): boolean {
   const errno = isGantryError(error) ? (error.details["errno"] ?? error.code) : errnoOf(error);
   return errno === "ENOSPC" || errno === "EDQUOT" || errno === "NO_SPACE";
@@ -103,15 +103,15 @@ function describe(error: unknown): readonly [status: number, wire: string, messa
   if (error instanceof RegistryFault && isNoSpace(error.cause)) {
     return [507, "UNKNOWN", "the registry has no space left for this"];
   }
-  return [500, "UNKNOWN", "the registry failed; its log says why"];
+  return [500, "UNKNOWN", "the registry failed; the reason is in its log"];
 }
 
-/** How long a client that was refused may go on sending. Milliseconds. */
+/** How long the rest of a body is read after an error. Milliseconds. */
 const REST_MS = 5_000;
 
 /**
- * Answers a request with an error, or cuts the connection where a body has begun: half a body must not look whole.
- * @returns whether it is the registry's own failure
+ * Answers a request with an error, or closes the connection where a body has begun: half a body must not look whole.
+ * @returns whether the registry failed
  */
 export function sendError(response: ServerResponse, error: unknown): boolean {
   if (response.headersSent) {
@@ -126,7 +126,7 @@ export function sendError(response: ServerResponse, error: unknown): boolean {
   return status >= 500;
 }
 
-/** Takes what a client still sends for a while: a connection that is cut at once may take the answer with it. */
+/** Reads and drops what a client still sends: where the connection is closed at once, the client may lose the answer. */
 function discardRest(request: IncomingMessage): void {
   const timer = setTimeout(() => request.destroy(), REST_MS).unref();
   request.once("close", () => clearTimeout(timer));

@@ -2,7 +2,7 @@ import type { RequestListener } from "node:http";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { parseTagOrDigest } from "../reference/reference.ts";
-import type { Registry } from "../registry/registry.ts";
+import { completeRegistry, type RegistryParts } from "../registry/complete.ts";
 import { parseDigest } from "../spec/digest.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import type { Call, Served } from "./call.ts";
@@ -10,45 +10,49 @@ import { deleteBlob, deleteManifest } from "./deleter.ts";
 import { RegistryFault, sendError } from "./errors.ts";
 import { listRepositories, listTags } from "./lister.ts";
 import { OpenUploads } from "./open-uploads.ts";
+import { type Path, parsePath } from "./paths.ts";
 import { getBlob, getManifest } from "./reader.ts";
 import { listReferrers } from "./referrers.ts";
 import { sendJson } from "./respond.ts";
-import { parseRoute, type Route } from "./routes.ts";
-import { deleteUpload, getUpload, patchUpload, placeOf, putUpload } from "./uploads.ts";
+import { deleteUpload, getUpload, patchUpload, pathOf, putUpload } from "./uploads.ts";
 import { postBlob, putManifest } from "./writer.ts";
 
 export interface HandlerOptions extends AccessOptions {
   readonly limits?: Limits | undefined;
   /** Whether DELETE of manifests, tags and blobs is allowed. Default: false. */
   readonly allowDelete?: boolean | undefined;
-  /** An upload that no request adds to for this long is dropped. Milliseconds; default: 15 minutes. */
+  /** An upload to which no request adds for this long is dropped. Milliseconds; default: 15 minutes. */
   readonly uploadIdleMs?: number | undefined;
-  /** A request whose body stops coming for this long is cut off. Milliseconds; default: 1 minute. */
+  /** A request whose body brings nothing for this long is cut off. Milliseconds; default: 1 minute. */
   readonly bodyIdleMs?: number | undefined;
   /**
-   * Told of what went wrong inside, that is every answer of 500 and more, and what was cut off while it was sent: the
-   * client only learns that something did.
+   * Called for each failure of the registry: every answer of 500 and more, and every body that was cut off. The client
+   * only learns that something failed.
    */
   readonly onError?: ((error: unknown, request: FailedRequest) => void) | undefined;
 }
 
-/** What was asked when something went wrong. */
+/** A request that failed. */
 export interface FailedRequest {
   readonly method: string;
   readonly path: string;
 }
 
-/** Any registry, as the listener of a node:http server (distribution-spec). */
-export function registryHandler(registry: Registry, options: HandlerOptions = {}): RequestListener {
+/**
+ * Serves a registry as the listener of a node:http server (distribution-spec). Of an object with some of the methods, a
+ * reader for example, the others are answered with 405 UNSUPPORTED.
+ * @throws USAGE for names and origins that are not valid
+ */
+export function registryHandler(registry: RegistryParts, options: HandlerOptions = {}): RequestListener {
   const limits = options.limits ?? defaultLimits;
   const onError = options.onError ?? (() => {});
   const uploads = new OpenUploads({
     limits,
     idleMs: options.uploadIdleMs ?? 15 * 60_000,
-    onError: (error, open) => onError(error, { method: "DELETE", path: placeOf(open) }),
+    onError: (error, open) => onError(error, { method: "DELETE", path: pathOf(open) }),
   });
   const served: Served = {
-    registry,
+    registry: completeRegistry(registry),
     limits,
     allowDelete: options.allowDelete ?? false,
     uploads,
@@ -58,16 +62,18 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
   const access = new Access(options);
   return (request, response) => {
     const gone = new AbortController();
-    response.once("close", () => gone.abort(new GantryError("TRANSFER_INTERRUPTED", "the client went away")));
+    response.once("close", () =>
+      gone.abort(new GantryError("TRANSFER_INTERRUPTED", "the client closed the connection")),
+    );
     const url = URL.canParse(request.url ?? "", "http://registry.invalid/")
       ? new URL(request.url!, "http://registry.invalid/")
       : new URL("http://registry.invalid/");
     response.setHeader("docker-distribution-api-version", "registry/2.0");
     response.setHeader("x-content-type-options", "nosniff");
-    const answered = async (): Promise<void> => {
+    const answer = async (): Promise<void> => {
       if (!access.check(request, response)) await handle({ ...served, request, response, url, signal: gone.signal });
     };
-    answered().catch((error: unknown) => {
+    answer().catch((error: unknown) => {
       const cause = error instanceof RegistryFault ? error.cause : error;
       const left =
         gone.signal.aborted && (cause === gone.signal.reason || isGantryError(cause, "TRANSFER_INTERRUPTED"));
@@ -77,52 +83,52 @@ export function registryHandler(registry: Registry, options: HandlerOptions = {}
 }
 
 async function handle(call: Call): Promise<void> {
-  const route = parseRoute(call.url.pathname);
-  const methods = methodsOf(call, route);
+  const path = parsePath(call.url.pathname);
+  const methods = methodsOf(call, path);
   const method = call.request.method ?? "GET";
-  const deletes = call.allowDelete || route.kind === "upload";
+  const deletes = call.allowDelete || path.kind === "upload";
   const answer = methods[method] ?? (method === "HEAD" ? methods["GET"] : undefined);
   if (answer && (method !== "DELETE" || deletes)) return answer();
   const allowed = Object.keys(methods).filter((name) => name !== "DELETE" || deletes);
   call.response.setHeader("allow", allowed.flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : name)).join(", "));
   throw new GantryError(
     "UNSUPPORTED",
-    answer ? "this registry does not allow deletion" : `${method} is not supported here`,
+    answer ? "this registry does not allow deletion" : `${method} is not supported for this path`,
   );
 }
 
-/** What can be done with what a path names (distribution-spec, "Endpoints"). GET answers HEAD too. */
-function methodsOf(call: Call, route: Route): Readonly<Record<string, () => void | Promise<void>>> {
-  switch (route.kind) {
+/** The methods of a path (distribution-spec, "Endpoints"). GET answers HEAD too. */
+function methodsOf(call: Call, path: Path): Readonly<Record<string, () => void | Promise<void>>> {
+  switch (path.kind) {
     case "base":
       return { GET: () => sendJson(call, {}) };
     case "catalog":
       return { GET: () => listRepositories(call) };
     case "tags":
-      return { GET: () => listTags(call, route.repo) };
+      return { GET: () => listTags(call, path.repo) };
     case "manifest":
       return {
-        GET: () => getManifest(call, route.repo, parseTagOrDigest(route.id)),
-        PUT: () => putManifest(call, route.repo, parseTagOrDigest(route.id)),
-        DELETE: () => deleteManifest(call, route.repo, parseTagOrDigest(route.id)),
+        GET: () => getManifest(call, path.repo, parseTagOrDigest(path.id)),
+        PUT: () => putManifest(call, path.repo, parseTagOrDigest(path.id)),
+        DELETE: () => deleteManifest(call, path.repo, parseTagOrDigest(path.id)),
       };
     case "blob":
       return {
-        GET: () => getBlob(call, route.repo, parseDigest(route.id)),
-        DELETE: () => deleteBlob(call, route.repo, parseDigest(route.id)),
+        GET: () => getBlob(call, path.repo, parseDigest(path.id)),
+        DELETE: () => deleteBlob(call, path.repo, parseDigest(path.id)),
       };
     case "uploads":
-      return { POST: () => postBlob(call, route.repo) };
+      return { POST: () => postBlob(call, path.repo) };
     case "upload":
       return {
-        GET: () => getUpload(call, route.repo, route.id),
-        PATCH: () => patchUpload(call, route.repo, route.id),
-        PUT: () => putUpload(call, route.repo, route.id),
-        DELETE: () => deleteUpload(call, route.repo, route.id),
+        GET: () => getUpload(call, path.repo, path.id),
+        PATCH: () => patchUpload(call, path.repo, path.id),
+        PUT: () => putUpload(call, path.repo, path.id),
+        DELETE: () => deleteUpload(call, path.repo, path.id),
       };
     case "referrers":
-      return { GET: () => listReferrers(call, route.repo, parseDigest(route.id)) };
+      return { GET: () => listReferrers(call, path.repo, parseDigest(path.id)) };
     default:
-      throw new GantryError("NAME_UNKNOWN", "there is nothing here; the API of a registry is below /v2/");
+      throw new GantryError("NAME_UNKNOWN", "there is nothing at this path; the API of a registry is below /v2/");
   }
 }

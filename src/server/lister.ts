@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 import { askAll } from "./errors.ts";
 import { sendJson } from "./respond.ts";
 
-/** How many names a page of a listing holds at the most, whatever is asked for. */
+/** The most names that a page of a listing holds, whatever the client asks for. */
 const MAX_PAGE = 1000;
 
 export function listRepositories(call: Call): Promise<void> {
@@ -17,7 +17,7 @@ export function listTags(call: Call, repo: RepoName): Promise<void> {
   return sendNames(call, "tags", (options) => call.registry.tags(repo, options), { name: repo });
 }
 
-/** One page: `n` is clamped, never refused; `last` is exclusive. */
+/** One page. An `n` above the maximum is lowered and not refused; the page begins after `last`. */
 async function sendNames(
   call: Call,
   key: string,
@@ -40,10 +40,10 @@ async function sendNames(
     page.push(name);
   }
   const next = new URLSearchParams({ n: String(count), last: page.at(-1) ?? "" });
-  sendJson(call, { ...more, [key]: page }, another ? { link: `<${pathname}?${next}>; rel="next"` } : {});
+  sendJson(call, { ...more, [key]: page }, { link: another ? `<${pathname}?${next}>; rel="next"` : undefined });
 }
 
-/** Names, or none where there is nothing yet: a layout that no image was pushed to is no layout. */
+/** The names, or none where nothing was pushed yet: a layout does not exist before the first push. */
 async function* ifAny<T>(names: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield* names;

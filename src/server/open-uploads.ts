@@ -5,39 +5,39 @@ import { checkLimit, type Limits, limitFlag } from "../base/limits.ts";
 import type { RepoName } from "../reference/reference.ts";
 import type { BlobUpload } from "../registry/registry.ts";
 
-/** How long a request waits for another one on the same upload. Milliseconds. */
+/** How long a request waits for another request to the same upload. Milliseconds. */
 const QUIET_MS = 5_000;
 
 export interface OpenUploadsOptions {
   readonly limits: Limits;
-  /** An upload that no request adds to for this long is dropped. Milliseconds. */
+  /** An upload to which no request adds for this long is dropped. Milliseconds. */
   readonly idleMs: number;
-  /** Told of an upload that could not be dropped. */
+  /** Called for an upload that could not be dropped. */
   readonly onError: (error: unknown, open: OpenUpload) => void;
 }
 
-/** An upload under way. Only one request at a time may add to it. */
+/** An unfinished upload. Only one request at a time may add to it. */
 export interface OpenUpload {
   readonly id: string;
   readonly repo: RepoName;
-  /** Whose it is: see {@link clientOf}. */
+  /** The client that opened it: see {@link clientOf}. */
   readonly client: string;
   readonly upload: BlobUpload;
-  /** What was taken of it. */
+  /** Bytes received. */
   bytes: number;
-  /** Settles when the request is over that adds to it just now. */
+  /** Settles at the end of the request that is adding to it. */
   busy: Promise<void> | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
 /**
- * The uploads of one server that are under way, by an id that means something in one repository only. Clients that
- * leave theirs behind must not keep others out: an idle upload ends by itself, and earlier where its room is needed.
+ * The unfinished uploads of one server, by an id that is valid in one repository only. Clients that abandon uploads must
+ * not lock out others: an idle upload is dropped after a while, and earlier where its room is needed.
  */
 export class OpenUploads {
-  /** Longest idle first. */
+  /** The longest idle first. */
   readonly #uploads = new Map<string, OpenUpload>();
-  /** Clients whose uploads are being opened. */
+  /** The client of each upload that is being opened. */
   readonly #opening: string[] = [];
   readonly #options: OpenUploadsOptions;
   #bytes = 0;
@@ -46,7 +46,7 @@ export class OpenUploads {
     this.#options = options;
   }
 
-  /** Opens one more for a client. @throws TOO_MANY_REQUESTS, and what `start` throws */
+  /** Opens an upload for a client. @throws TOO_MANY_REQUESTS, and what `start` throws */
   async open(client: string, repo: RepoName, start: () => Promise<BlobUpload>): Promise<OpenUpload> {
     this.#admit(client);
     this.#opening.push(client);
@@ -68,11 +68,11 @@ export class OpenUploads {
     }
     if (clients.length < uploads) return;
     const idle = this.#longestIdle(() => 1);
-    if (!idle) throw tooMany(`${uploads} uploads are under way; ${limitFlag("uploads")}`);
+    if (!idle) throw tooMany(`${uploads} uploads are open; ${limitFlag("uploads")}`);
     this.#abandon(idle);
   }
 
-  /** The upload that is added to least recently, of the client that has the most of what `weigh` counts. */
+  /** The idle upload with the longest pause, of the client that has the most of what `weigh` counts. */
   #longestIdle(weigh: (open: OpenUpload) => number): OpenUpload | undefined {
     const weights = new Map<string, number>();
     for (const open of this.#uploads.values()) {
@@ -82,13 +82,13 @@ export class OpenUploads {
     return idle.sort((a, b) => weights.get(b.client)! - weights.get(a.client)!)[0];
   }
 
-  /** Counts bytes that are about to be added. @throws LIMIT_EXCEEDED, TOO_MANY_REQUESTS where others hold the room */
+  /** Counts bytes before they are added. @throws LIMIT_EXCEEDED, TOO_MANY_REQUESTS where busy uploads hold all the room */
   take(open: OpenUpload, count: number): void {
     const { limits } = this.#options;
     checkLimit(limits, "uploadBytes", open.bytes + count, "the upload");
     while (this.#bytes + count > limits.uploadBytes) {
       const idle = this.#longestIdle(({ bytes }) => bytes);
-      if (!idle) throw tooMany(`uploads under way hold ${this.#bytes} bytes; ${limitFlag("uploadBytes")}`);
+      if (!idle) throw tooMany(`open uploads hold ${this.#bytes} bytes; ${limitFlag("uploadBytes")}`);
       this.#abandon(idle);
     }
     open.bytes += count;
@@ -99,16 +99,16 @@ export class OpenUploads {
   find(repo: RepoName, id: string): OpenUpload {
     const found = this.#uploads.get(id);
     if (found?.repo === repo) return found;
-    throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${repo}: there is no such upload; start again with POST`);
+    throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${repo}: there is no such upload; start one with POST`);
   }
 
-  /** From now on the id is unknown. What came stays with the upload. */
+  /** Makes the id unknown. The upload keeps its bytes. */
   forget(open: OpenUpload): void {
     clearTimeout(open.timer);
     if (this.#uploads.delete(open.id)) this.#bytes -= open.bytes;
   }
 
-  /** Forgets an upload together with what came. */
+  /** Forgets an upload and removes its bytes. */
   async drop(open: OpenUpload): Promise<void> {
     this.forget(open);
     await open.upload.cancel();
@@ -118,14 +118,14 @@ export class OpenUploads {
     this.drop(open).catch((error: unknown) => this.#options.onError(error, open));
   }
 
-  /** From now on it is idle, and ends if it stays so. */
+  /** Makes an upload idle; it is dropped if it stays so. */
   #rest(open: OpenUpload): void {
     this.#uploads.delete(open.id);
     this.#uploads.set(open.id, open);
     open.timer = setTimeout(() => this.#abandon(open), this.#options.idleMs).unref();
   }
 
-  /** Runs one request that adds to an upload; a second one at the same time is refused. */
+  /** Runs a request that adds to an upload. @throws BLOB_UPLOAD_INVALID where another request is still adding to it */
   async adding(open: OpenUpload, work: () => Promise<void>): Promise<void> {
     await this.quiet(open);
     if (open.busy) throw new GantryError("BLOB_UPLOAD_INVALID", "another request is adding to this upload");
@@ -144,7 +144,10 @@ export class OpenUploads {
     }
   }
 
-  /** Waits a little while an upload is added to: its client may know sooner than we do that the connection broke. */
+  /**
+   * Waits a little for the request that is adding to an upload: a client may retry after a broken connection before the
+   * server notices that it broke.
+   */
   async quiet(open: OpenUpload): Promise<void> {
     const end = new AbortController();
     await Promise.race([open.busy, sleep(open.busy ? QUIET_MS : 0, end.signal).catch(() => {})]);
@@ -153,10 +156,10 @@ export class OpenUploads {
 }
 
 function tooMany(what: string): GantryError<"TOO_MANY_REQUESTS"> {
-  return new GantryError("TOO_MANY_REQUESTS", `${what} raises this; finish or delete some, or wait, then try again`);
+  return new GantryError("TOO_MANY_REQUESTS", `${what} raises this; finish or cancel some, or wait, then retry`);
 }
 
-/** Tells clients apart by their address: an IPv6 host has a whole /64 of them. */
+/** The key of a client by its address: the first 64 bits of IPv6, of which one host may have all the rest. */
 export function clientOf(address: string | undefined): string {
   const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/i, "");
   if (!plain.includes(":")) return plain;

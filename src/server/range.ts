@@ -1,12 +1,9 @@
-/** Bytes `start` to `end`, exclusive. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
+import type { ByteRange } from "../registry/registry.ts";
 
 /**
- * The `Range` of a request for a blob (RFC 9110 section 14.2). One range is served. Several, another unit, and what is
- * no range at all, such as one that ends before it begins, are answered with the whole.
+ * The `Range` of a request for a blob (RFC 9110 section 14.2).
+ * @returns undefined where the whole blob is the answer: without a range, for several ranges, for another unit, and for a
+ * range that is not valid, such as one that ends before it begins
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
   const match = /^bytes=(\d*)-(\d*)$/i.exec(header ?? "");

@@ -4,7 +4,7 @@ import { isIndexType, isManifestType, isSchema1Type, mediaTypes } from "../spec/
 import type { Call } from "./call.ts";
 import { ask } from "./errors.ts";
 import { parseRange } from "./range.ts";
-import { pumpTo, sendBytes, sendStatus } from "./respond.ts";
+import { sendBody, sendBytes, sendHead, sendStatus } from "./respond.ts";
 
 /** distribution-spec, "Pulling manifests". */
 export async function getManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
@@ -18,7 +18,7 @@ export async function getManifest(call: Call, repo: RepoName, reference: Tag | D
 
 /** distribution-spec, "Pulling blobs". */
 export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promise<void> {
-  const { registry, request, response, signal } = call;
+  const { registry, request, signal } = call;
   const headers = {
     "content-type": mediaTypes.octetStream,
     "docker-content-digest": digest,
@@ -28,7 +28,7 @@ export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promi
   };
   const { size } = await ask(registry.resolveBlob(repo, digest, { signal }));
   if (request.method === "HEAD") return sendStatus(call, 200, { ...headers, "content-length": size });
-  // A range of another version than the one that is here is none (RFC 9110 section 13.1.5).
+  // A range of another version is ignored (RFC 9110 section 13.1.5).
   const condition = request.headers["if-range"];
   const same = condition === undefined || condition === headers.etag;
   const range = same ? parseRange(request.headers.range, size) : undefined;
@@ -36,15 +36,15 @@ export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promi
   if (range) {
     const part = await ask(registry.getBlobRange(repo, { digest, size }, range, { signal }));
     const contentRange = `bytes ${range.start}-${range.end - 1}/${size}`;
-    response.writeHead(206, { ...headers, "content-length": range.end - range.start, "content-range": contentRange });
-    return pumpTo(call, part);
+    sendHead(call, 206, { ...headers, "content-length": range.end - range.start, "content-range": contentRange });
+    return sendBody(call, part);
   }
   const content = await ask(registry.getBlob(repo, { digest, size }, { signal }));
-  response.writeHead(200, { ...headers, "content-length": size });
-  await pumpTo(call, { pump: (write) => content.pipe(write, { signal }), close: () => content.cancel() });
+  sendHead(call, 200, { ...headers, "content-length": size });
+  await sendBody(call, { pump: (write) => content.pipe(write, { signal }), close: () => content.cancel() });
 }
 
-/** What is stored may call itself anything; as `text/html` it would be a page of this server in a browser. */
+/** A stored manifest may have any type. As `text/html` it would be a page of this server in a browser. */
 function servedType(type: string): string {
   const known = isManifestType(type) || isIndexType(type) || isSchema1Type(type);
   return known || /^application\/vnd\.[\w!#$&^.+-]+\+json$/.test(type) ? type : mediaTypes.octetStream;

@@ -7,13 +7,13 @@ import type { Call } from "./call.ts";
 import { askAll } from "./errors.ts";
 import { sendJson } from "./respond.ts";
 
-/** What there is of a page beside its descriptors. Bytes. */
+/** Room for what a page has beside its descriptors. Bytes. */
 const PAGE_FRAME = 200;
 
-/** distribution-spec, "Listing Referrers". The Link of a page says after which digest the next one begins. */
+/** distribution-spec, "Listing Referrers". The Link of a page names the digest after which the next one begins. */
 export async function listReferrers(call: Call, repo: RepoName, subject: Digest): Promise<void> {
   const { registry, signal, limits, url } = call;
-  // An empty filter is none.
+  // An empty filter is no filter.
   const artifactType = url.searchParams.get("artifactType") || undefined;
   const last = url.searchParams.get("last") ?? "";
   const page = new Page(limits.metadataBytes - PAGE_FRAME);
@@ -23,10 +23,10 @@ export async function listReferrers(call: Call, repo: RepoName, subject: Digest)
     }
   } catch (error) {
     if (isGantryError(error, "UNSUPPORTED")) {
-      // 404 is what makes clients look for the tag that stands for the list ("Unavailable Referrers API").
-      throw new GantryError("NAME_UNKNOWN", "what is served here keeps no list of referrers");
+      // A 404 makes clients look for the list under its fallback tag ("Unavailable Referrers API").
+      throw new GantryError("NAME_UNKNOWN", "this registry keeps no list of referrers");
     }
-    // What nothing was pushed to has no referrers.
+    // A repository without a push has no referrers.
     if (!isGantryError(error, "NAME_UNKNOWN")) throw error;
   }
   const { manifests, more } = page.end();
@@ -34,19 +34,20 @@ export async function listReferrers(call: Call, repo: RepoName, subject: Digest)
   next.set("last", manifests.at(-1)?.digest ?? "");
   const headers = {
     "content-type": mediaTypes.index,
-    ...(artifactType !== undefined && { "oci-filters-applied": "artifactType" }),
-    ...(more && { link: `<${url.pathname}?${next}>; rel="next"` }),
+    "oci-filters-applied": artifactType === undefined ? undefined : "artifactType",
+    link: more ? `<${url.pathname}?${next}>; rel="next"` : undefined,
   };
   sendJson(call, { schemaVersion: 2, mediaType: mediaTypes.index, manifests }, headers);
 }
 
-/** The first descriptors, in the order of their digests, that fit into so many bytes. */
+/** The first descriptors, in the order of their digests, that fit into a page. */
 class Page {
   readonly #room: number;
   #entries: { readonly descriptor: Descriptor; readonly size: number }[] = [];
   #size = 0;
   #more = false;
 
+  /** @param room bytes */
   constructor(room: number) {
     this.#room = room;
   }
@@ -55,13 +56,13 @@ class Page {
     const sizeOf = (value: Descriptor): number => Buffer.byteLength(JSON.stringify(value)) + 1;
     let entry = { descriptor, size: sizeOf(descriptor) };
     if (entry.size > this.#room) {
-      // One that fits on no page must not take the others with it.
+      // A descriptor that fits on no page is listed without its annotations, so that the listing does not end there.
       const { annotations: _annotations, ...rest } = descriptor;
       entry = { descriptor: rest, size: sizeOf(rest) };
     }
     this.#entries.push(entry);
     this.#size += entry.size;
-    // What is kept stays small, however long the list is.
+    // Keeps memory small, however long the list is.
     if (this.#size > 2 * this.#room) this.#cut();
   }
 
@@ -86,7 +87,7 @@ class Page {
   }
 }
 
-/** Whether the registry keeps lists of referrers; one that cannot is asked once. */
+/** Whether the registry keeps lists of referrers; asked once. */
 export async function listsReferrers(call: Call, repo: RepoName, subject: Digest): Promise<boolean> {
   const { registry, signal, known } = call;
   if (known.listsReferrers !== undefined) return known.listsReferrers;
@@ -95,7 +96,7 @@ export async function listsReferrers(call: Call, repo: RepoName, subject: Digest
     await referrers.next();
     known.listsReferrers = true;
   } catch (error) {
-    // Another failure says nothing about it; the manifest was stored all the same.
+    // Another failure tells nothing about that, and the manifest is stored all the same.
     if (!isGantryError(error, "UNSUPPORTED")) return true;
     known.listsReferrers = false;
   } finally {

@@ -1,10 +1,16 @@
 import type { OutgoingHttpHeaders } from "node:http";
+import { withoutUndefined } from "../base/defined.ts";
 import type { Body } from "../content/content.ts";
 import type { Call } from "./call.ts";
 
-/** Answers with a whole body, or with its headers alone where they are all that was asked for. */
+/** The status and the headers of an answer. Headers that are undefined, for which node:http throws, are left out. */
+export function sendHead(call: Call, status: number, headers: OutgoingHttpHeaders): void {
+  call.response.writeHead(status, withoutUndefined(headers));
+}
+
+/** Answers with a whole body, and a HEAD with its headers alone. */
 export function sendBytes(call: Call, bytes: Buffer | string, headers: OutgoingHttpHeaders): void {
-  call.response.writeHead(200, { "content-length": Buffer.byteLength(bytes), ...headers });
+  sendHead(call, 200, { "content-length": Buffer.byteLength(bytes), ...headers });
   call.response.end(call.request.method === "HEAD" ? undefined : bytes);
 }
 
@@ -14,15 +20,16 @@ export function sendJson(call: Call, value: object, headers: OutgoingHttpHeaders
 
 /** Answers without a body. */
 export function sendStatus(call: Call, status: number, headers: OutgoingHttpHeaders = {}): void {
-  call.response.writeHead(status, headers).end();
+  sendHead(call, status, headers);
+  call.response.end();
 }
 
-/** Sends a body behind headers that were written already. */
-export async function pumpTo({ response, signal }: Call, body: Body): Promise<void> {
+/** Sends a body after its head, as fast as the client reads it. */
+export async function sendBody({ response, signal }: Call, body: Body): Promise<void> {
   try {
     await body.pump((chunk) => {
       if (response.destroyed) throw signal.reason;
-      // Lent chunks must be copied: the socket keeps what it cannot send yet.
+      // The chunk is only lent, and the socket keeps what it cannot send yet.
       if (response.write(Buffer.from(chunk))) return;
       return new Promise<void>((resolve, reject) => {
         const done = (): void => {

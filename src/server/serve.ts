@@ -2,8 +2,8 @@ import { lookup } from "node:dns/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { GantryError, messageOf } from "../base/error.ts";
-import type { Registry } from "../registry/registry.ts";
-import { isLoopback } from "./access.ts";
+import type { RegistryParts } from "../registry/complete.ts";
+import { isLoopbackName } from "./access.ts";
 import { type HandlerOptions, registryHandler } from "./handler.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -15,29 +15,32 @@ export interface ServeOptions extends HandlerOptions {
   readonly port?: number | undefined;
 }
 
-/** A registry that answers over HTTP. */
+/** A running server. */
 export interface Service {
   /** `127.0.0.1:5000`: the host part of references to it. */
   readonly host: string;
   readonly server: Server;
-  /** Ends connections and stops. The registry behind it is left to its owner. */
+  /** Closes all connections and stops listening. The registry stays open; its owner closes it. */
   close(): Promise<void>;
 }
 
-/** @throws CONNECTION_FAILED where the address cannot be had, USAGE for names and origins that are none */
-export async function serve(registry: Registry, options: ServeOptions = {}): Promise<Service> {
+/**
+ * Serves a registry over HTTP. See {@link registryHandler} for what it accepts.
+ * @throws CONNECTION_FAILED where it cannot listen on the address, USAGE for names and origins that are not valid
+ */
+export async function serve(registry: RegistryParts, options: ServeOptions = {}): Promise<Service> {
   const handler = registryHandler(registry, { ...options, allowHosts: await allowedHosts(options) });
   return listen(createServer({ maxHeaderSize: 64 << 10 }, handler), options);
 }
 
-/** Beyond loopback a server has names that only its network knows: they are checked where they are given. */
+/** A server beyond loopback has names that only its network knows, so they are checked only where they are given. */
 async function allowedHosts({ allowHosts, host = DEFAULT_HOST }: ServeOptions): Promise<readonly string[]> {
   if (allowHosts) return allowHosts;
   const { address } = await lookup(host).catch(() => ({ address: host }));
-  return isLoopback(address) ? [host] : ["*"];
+  return isLoopbackName(address) ? [host] : ["*"];
 }
 
-/** Starts any HTTP server the way {@link serve} does. */
+/** Starts any HTTP server as {@link serve} does. */
 export async function listen(
   server: Server,
   options: { readonly host?: string | undefined; readonly port?: number | undefined } = {},

@@ -1,7 +1,10 @@
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { ask } from "../../test/support/raw.ts";
+import { ask, codeOf } from "../../test/support/raw.ts";
+import { parseRepoName, parseTag } from "../reference/index.ts";
+import { MemoryRegistry, type RegistryReader, RemoteRegistry } from "../registry/index.ts";
 import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
+import { serve } from "./index.ts";
 
 describe("the server", () => {
   test("answers malformed requests with an error of the specification, and lives on", async () => {
@@ -66,6 +69,55 @@ describe("the server", () => {
     });
     expect(wrong.status).toBe(400);
     expect(JSON.parse(wrong.body).errors[0].code).toBe("DIGEST_INVALID");
+  });
+
+  test("serves a reader alone, and answers every other method with 405 UNSUPPORTED", async () => {
+    const below = new MemoryRegistry();
+    const image = randomImage({ sizes: [5000] });
+    await pushImage(below, "app", image, "v1");
+    const reader: RegistryReader = {
+      name: "reader",
+      getManifest: (repo, reference) => below.getManifest(repo, reference),
+      getBlob: (repo, blob) => below.getBlob(repo, blob),
+      getBlobRange: (repo, blob, range) => below.getBlobRange(repo, blob, range),
+      resolveManifest: (repo, reference) => below.resolveManifest(repo, reference),
+      resolveBlob: (repo, digest) => below.resolveBlob(repo, digest),
+    };
+    const failures: unknown[] = [];
+    const server = await serve(reader, { allowDelete: true, onError: (error) => failures.push(error) });
+    const { descriptor, bytes } = image.blobs[1]!;
+    const blob = `/v2/app/blobs/${descriptor.digest}`;
+    const manifest = `/v2/app/manifests/${image.descriptor.digest}`;
+    try {
+      const client = new RemoteRegistry(server.host);
+      const repo = parseRepoName("app");
+      const stored = await client.getManifest(repo, parseTag("v1"));
+      expect(stored.descriptor.digest).toBe(image.descriptor.digest);
+      expect((await (await client.getBlob(repo, descriptor)).bytes()).equals(bytes)).toBe(true);
+      await client.close();
+      expect((await ask(server, "HEAD", manifest)).status).toBe(200);
+      expect((await ask(server, "GET", blob, { headers: { range: "bytes=1-3" } })).status).toBe(206);
+      const headers = { "content-type": image.descriptor.mediaType ?? "" };
+      for (const [method, path, body] of [
+        ["POST", "/v2/app/blobs/uploads/"],
+        ["POST", `/v2/app/blobs/uploads/?mount=${descriptor.digest}&from=other`],
+        ["POST", `/v2/app/blobs/uploads/?digest=${descriptor.digest}`, bytes],
+        ["PUT", "/v2/app/manifests/v2", stored.bytes],
+        ["DELETE", "/v2/app/manifests/v1"],
+        ["DELETE", manifest],
+        ["DELETE", blob],
+        ["GET", "/v2/app/tags/list"],
+        ["GET", "/v2/_catalog"],
+      ] as const) {
+        const answer = await ask(server, method, path, { body, headers });
+        expect([method, path, answer.status, codeOf(answer)]).toEqual([method, path, 405, "UNSUPPORTED"]);
+      }
+      // A client then looks for the list under its fallback tag.
+      expect((await ask(server, "GET", `/v2/app/referrers/${image.descriptor.digest}`)).status).toBe(404);
+      expect(failures).toEqual([]);
+    } finally {
+      await server.close();
+    }
   });
 
   test("takes bytes from one request at a time, and drops what a client leaves behind", async () => {

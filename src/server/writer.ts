@@ -17,16 +17,16 @@ export async function putManifest(call: Call, repo: RepoName, reference: Tag | D
   const bytes = await readDocument(call);
   const mediaType = request.headers["content-type"]?.split(";")[0]?.trim();
   const document = decodeDocument(bytes, mediaType, "the manifest", call.limits);
-  const options = { ...(byDigest && { digest: reference }), tags, signal };
+  const options = { digest: byDigest ? reference : undefined, tags, signal };
   const { digest } = await ask(registry.pushManifest(repo, bytes, document.mediaType, options), "given bytes");
   const { subject } = document.kind === "index" ? document.index : document.manifest;
-  // Without this header a client keeps the list of referrers itself, which it must where the registry does not.
+  // OCI-Subject says that the registry lists the referrers; without it the client has to.
   const listed = subject !== undefined && (await listsReferrers(call, repo, subject.digest));
   sendStatus(call, 201, {
     location: `/v2/${repo}/manifests/${digest}`,
     "docker-content-digest": digest,
-    ...(listed && { "oci-subject": subject.digest }),
-    ...(byDigest && tags.length > 0 && { "oci-tag": tags.join(", ") }),
+    "oci-subject": listed ? subject.digest : undefined,
+    "oci-tag": byDigest && tags.length > 0 ? tags.join(", ") : undefined,
   });
 }
 
@@ -40,7 +40,7 @@ export async function postBlob(call: Call, repo: RepoName): Promise<void> {
       const mounted = await ask(call.registry.mountBlob(parseRepoName(from), repo, parseDigest(mount), options));
       return blobCreated(call, repo, mounted);
     } catch (error) {
-      // What cannot be mounted is uploaded.
+      // A blob that cannot be mounted is uploaded.
       if (!isGantryError(error, "BLOB_UNKNOWN", "NAME_UNKNOWN", "UNSUPPORTED", "DENIED")) throw error;
     }
   }

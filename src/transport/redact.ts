@@ -11,7 +11,7 @@ export function redactUrl(url: URL | string): string {
   shown.search = [...shown.searchParams]
     .map(([key, value]) => `${encodeURIComponent(key)}=${harmless.has(key) && plain.test(value) ? value : "***"}`)
     .join("&");
-  // Whoever knows the address of an upload can add to it.
+  // The address of an upload is a secret: it is all that is needed to add to it.
   shown.pathname = shown.pathname.replace(/(\/blobs\/uploads\/).+$/, "$1***");
   return shown.href;
 }
