@@ -10,7 +10,7 @@ export function lazyCredentials(file?: string): CredentialSource {
   return {
     identity: JSON.stringify(["credentials of the command", file]),
     async find(host, options) {
-      const { userCredentials } = await import("../config/auth-file.ts");
+      const { userCredentials } = await import("../config/user-credentials.ts");
       if (file !== undefined && !existsSync(file)) {
         throw new GantryError("CONFIG_INVALID", `--auth-file ${file}: there is no such file`);
       }

@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 import { GantryError, messageOf } from "../base/error.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 
-/** Where systems keep the certificates that they trust, as one file. */
+/** The files in which systems have all certificates that they trust. */
 const systemBundles = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -16,8 +16,8 @@ const MAX_FILE = 16 << 20;
 const certificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
 /**
- * The certificates of a file, or of all files right in a directory, as PEM.
- * @throws CONFIG_INVALID for a file without a certificate, or with one that is none
+ * The certificates of a file, or of all files of a directory but not of its subdirectories, as PEM.
+ * @throws CONFIG_INVALID for a file without a certificate, or with one that is not valid
  */
 export async function readCertificates(path: string): Promise<readonly string[]> {
   const paths = (await isDirectory(path)) ? await filesOf(path) : [path];
@@ -40,7 +40,7 @@ async function certificatesOfFile(path: string): Promise<readonly string[]> {
     const text = await readText(path);
     if (text === undefined) throw new Error("there is no such file");
     const found = text.match(certificate) ?? [];
-    if (found.length === 0) throw new Error("there is none; expected PEM, with -----BEGIN CERTIFICATE-----");
+    if (found.length === 0) throw new Error("it has none; expected PEM, with -----BEGIN CERTIFICATE-----");
     for (const pem of found) new X509Certificate(pem);
     return found;
   } catch (error) {
@@ -48,7 +48,7 @@ async function certificatesOfFile(path: string): Promise<readonly string[]> {
   }
 }
 
-/** The text of a file of certificates or keys; undefined where there is none. */
+/** The text of a file of certificates or keys; undefined where there is no file. */
 async function readText(path: string): Promise<string | undefined> {
   return (await readSmallFile(path, { limit: MAX_FILE, follow: true }))?.toString("latin1");
 }
@@ -59,7 +59,7 @@ export interface EnvironmentRoot {
   readonly path: string;
 }
 
-/** What OpenSSL's variables name, which is trusted beside the rest; what is not there is passed over, as OpenSSL does. */
+/** The files and directories in OpenSSL's variables that exist; the others are ignored, as OpenSSL does. */
 export function environmentRoots(env: NodeJS.ProcessEnv = process.env): readonly EnvironmentRoot[] {
   const named = (variable: EnvironmentRoot["variable"], paths: readonly string[]): EnvironmentRoot[] =>
     paths.filter((path) => path !== "" && existsSync(path)).map((path) => ({ variable, path }));
@@ -69,12 +69,12 @@ export function environmentRoots(env: NodeJS.ProcessEnv = process.env): readonly
   ];
 }
 
-/** @throws CONFIG_INVALID for a file that cannot be used; of a directory, what is no certificate is passed over */
+/** @throws CONFIG_INVALID for a file that cannot be used; in a directory, files without a certificate are ignored */
 async function certificatesOfRoot({ variable, path }: EnvironmentRoot): Promise<readonly string[]> {
   if (variable === "SSL_CERT_FILE") return certificatesOfFile(path);
   const files = await filesOf(path).catch(() => []);
-  // Often a bundle lies beside the files that it was made of.
-  const found = new Set((await Promise.all(files.map(readIfThere))).flat());
+  // A directory often has a bundle beside the files that it was made of.
+  const found = new Set((await Promise.all(files.map(readIfPresent))).flat());
   return [...found].filter(isCertificate);
 }
 
@@ -87,25 +87,25 @@ function isCertificate(pem: string): boolean {
 }
 
 /**
- * The roots to trust: those of Node and of this system, what NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and SSL_CERT_DIR name, and
- * what `files` hold.
+ * The roots to trust: those of Node and of this system, those in NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and SSL_CERT_DIR, and
+ * those in `files`.
  * @throws CONFIG_INVALID
  */
 export async function trustedCertificates(files: readonly string[]): Promise<readonly string[]> {
   const { rootCertificates } = await import("node:tls");
   const extra = process.env["NODE_EXTRA_CA_CERTS"];
-  const bundles = await Promise.all([...(extra ? [extra] : []), ...systemBundles].map((path) => readIfThere(path)));
+  const bundles = await Promise.all([...(extra ? [extra] : []), ...systemBundles].map((path) => readIfPresent(path)));
   const own = await Promise.all(files.map((path) => readCertificates(path)));
   const named = await Promise.all(environmentRoots().map(certificatesOfRoot));
   return [...new Set([...rootCertificates, ...bundles.flat(), ...named.flat(), ...own.flat()])];
 }
 
-/** What the system has; what is wrong there is not the user's fault here. */
-async function readIfThere(path: string): Promise<readonly string[]> {
+/** The certificates of a file of the system. A file that cannot be read is ignored: it was not named for this program. */
+async function readIfPresent(path: string): Promise<readonly string[]> {
   return (await readText(path).catch(() => undefined))?.match(certificate) ?? [];
 }
 
-/** The certificate that says who we are, and its key. @throws CONFIG_INVALID where a file cannot be read */
+/** The client certificate and its key, as PEM. @throws CONFIG_INVALID where a file cannot be read */
 export async function readClientCertificate(paths: {
   readonly cert: string;
   readonly key: string;

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { invalidConfig } from "./file.ts";
 import type { Endpoint } from "./routes.ts";
 
-/** What a directory of certificates says. */
+/** The certificates in a directory. */
 export type Certificates = Pick<Endpoint, "caFiles" | "clientCertificate">;
 
-/** The directories of Docker and of containers that may be there for a host, best first. */
+/** The directories in which podman and Docker look for the certificates of a host, best first. */
 export function certificateDirectories(host: string, env: NodeJS.ProcessEnv = process.env): readonly string[] {
   const home = env["XDG_CONFIG_HOME"] || join(homedir(), ".config");
   return [
@@ -19,8 +19,9 @@ export function certificateDirectories(host: string, env: NodeJS.ProcessEnv = pr
 }
 
 /**
- * The certificates of a directory: `*.crt` are to be trusted, `NAME.cert` with `NAME.key` say who we are; of several
- * the first by name. undefined where there is no such directory.
+ * The certificates of a directory: each `*.crt` is trusted; `NAME.cert` with `NAME.key` is the client certificate, the
+ * first by name where there are several.
+ * @returns undefined where there is no such directory
  * @throws CONFIG_INVALID for a certificate without its key, and a key without its certificate
  */
 export async function certificatesIn(directory: string): Promise<Certificates | undefined> {
@@ -34,15 +35,14 @@ export async function certificatesIn(directory: string): Promise<Certificates | 
   const lonely = names.find((name) => name.endsWith(".key") && !pairs.includes(name.slice(0, -".key".length)));
   if (lonely) throw invalidConfig(join(directory, lonely), "its .cert is missing");
   const [first] = pairs;
+  const pair = (name: string) => ({ cert: join(directory, `${name}.cert`), key: join(directory, `${name}.key`) });
   return {
-    ...(caFiles.length > 0 && { caFiles }),
-    ...(first !== undefined && {
-      clientCertificate: { cert: join(directory, `${first}.cert`), key: join(directory, `${first}.key`) },
-    }),
+    caFiles: caFiles.length > 0 ? caFiles : undefined,
+    clientCertificate: first === undefined ? undefined : pair(first),
   };
 }
 
-/** What the first of these directories says that is there. */
+/** The certificates of the first of these directories that exists. */
 export async function certificatesFor(
   directories: readonly string[],
 ): Promise<Certificates & { readonly from: readonly string[] }> {

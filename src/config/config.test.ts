@@ -1,7 +1,8 @@
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
+import { temporaryName } from "../sys/owner.ts";
 import { rejects } from "../testing/index.ts";
 import { authFiles, removeLogin, saveLogin, userCredentials } from "./index.ts";
 import { mayShareSecrets } from "./trust.ts";
@@ -209,6 +210,22 @@ describe("credentials in files", () => {
     await symlink(real, link);
     await saveLogin(link, "a.b", { username: "me", password: "x" });
     expect(JSON.parse(await readFile(real, "utf8")).auths["a.b"]).toBeDefined();
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+  });
+
+  test("a file that others could read is for its owner alone afterwards; leftovers of killed processes go", async () => {
+    const work = await temporary();
+    const file = join(work, "config.json");
+    await writeFile(file, "{}", { mode: 0o644 });
+    // Of another host, where nothing tells whether the process lives, and two days old.
+    const leftover = join(work, temporaryName("config.json").replace(/[0-9a-f]{8}/, "00000000"));
+    await writeFile(leftover, "secret");
+    const old = Date.now() / 1000 - 2 * 24 * 60 * 60;
+    await utimes(leftover, old, old);
+    await writeFile(join(work, "config.json.old"), "of the user");
+    await saveLogin(file, "a.b", { username: "me", password: "x" });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await readdir(work)).sort()).toEqual(["config.json", "config.json.old"]);
   });
 });
 

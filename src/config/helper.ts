@@ -5,18 +5,18 @@ import { isObject } from "../spec/schema.ts";
 import { redactText } from "../transport/redact.ts";
 import { type Credential, secretFault, usernameFault } from "./credentials.ts";
 
-/** A helper has this long; some ask a person. Milliseconds. */
+/** How long a helper may take; some ask their user. Milliseconds. */
 const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT = 1 << 20;
 
 const failed = (program: string, why: string): GantryError<"HELPER_FAILED"> =>
   new GantryError("HELPER_FAILED", `the credential helper ${program} ${why}`, { details: { helper: program } });
 
-/** Whether a program may be called so: no path, no option, and not longer than a file's name can be. */
+/** Whether a name is safe to run: no path, no option, and not longer than the name of a file may be. */
 export const isHelperName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9-]{0,199}$/.test(name);
 
 /**
- * Runs `docker-credential-NAME ACTION` (Docker's credential helper protocol), without a shell, and gives it `input`.
+ * Runs `docker-credential-NAME ACTION` (Docker's credential helper protocol) without a shell, with `input` on stdin.
  * @throws HELPER_FAILED
  */
 async function runHelper(
@@ -26,7 +26,11 @@ async function runHelper(
   signal?: AbortSignal,
 ): Promise<{ code: number; output: string; said: string }> {
   const program = `docker-credential-${name}`;
-  if (!isHelperName(name)) throw failed(printable(program).slice(0, 80), "has a name that no program may have");
+  if (!isHelperName(name))
+    throw failed(
+      printable(program).slice(0, 80),
+      "has a name with other characters than letters, digits and hyphens, or a name that is too long",
+    );
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const child = spawn(program, [action], { stdio: ["pipe", "pipe", "pipe"], shell: false, windowsHide: true });
@@ -34,7 +38,7 @@ async function runHelper(
     let size = 0;
     const stop = (error: unknown): void => {
       child.kill("SIGKILL");
-      // What it started may live on, and hold these open: that must not hold us.
+      // A child of the helper may live on and keep the pipes open; this process must not wait for it.
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
       child.unref();
       clearTimeout(timer);
@@ -46,10 +50,10 @@ async function runHelper(
     signal?.addEventListener("abort", onAbort, { once: true });
     child.stdout.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_OUTPUT) stop(failed(program, `said more than ${MAX_OUTPUT} bytes`));
+      if (size > MAX_OUTPUT) stop(failed(program, `wrote more than ${MAX_OUTPUT} bytes`));
       else chunks.push(chunk);
     });
-    // The protocol has errors on stdout; what else is said is kept for people, the end of it.
+    // Errors of the protocol are on stdout; of stderr the end is kept for the message.
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => {
       said = `${said}${chunk}`.slice(-500);
@@ -72,29 +76,29 @@ async function runHelper(
   });
 }
 
-/** What a helper says about itself when it fails, for people. */
-const sayingOf = (output: string, said: string): string =>
-  printable(redactText(`${output.trim()} ${said.trim()}`.trim())).slice(0, 300) || "it said nothing";
+/** The output of a helper that failed, for a message. */
+const shownOutput = (output: string, said: string): string =>
+  printable(redactText(`${output.trim()} ${said.trim()}`.trim())).slice(0, 300) || "it wrote nothing";
 
-/** A server name that cannot be two lines to a helper. */
+/** A server name that a helper reads as one line. @throws INVALID_REFERENCE */
 function serverName(server: string): string {
   if (/^[A-Za-z0-9.:/_@%[\]-]+$/.test(server)) return server;
-  throw new GantryError("INVALID_REFERENCE", `${JSON.stringify(server)} is no name of a registry`);
+  throw new GantryError("INVALID_REFERENCE", `${JSON.stringify(server)} is not the name of a registry`);
 }
 
-/** What a helper knows for a server; undefined where it knows nothing. @throws HELPER_FAILED */
+/** The credential that a helper has for a server; undefined where it has none. @throws HELPER_FAILED, INVALID_REFERENCE */
 export async function askHelper(name: string, server: string, signal?: AbortSignal): Promise<Credential | undefined> {
   const { code, output, said } = await runHelper(name, "get", serverName(server), signal);
   const from = `docker-credential-${name}`;
   if (code !== 0) {
     if (knowsNothing(output)) return undefined;
-    throw failed(from, `ended with ${code}: ${sayingOf(output, said)}`);
+    throw failed(from, `ended with ${code}: ${shownOutput(output, said)}`);
   }
   let value: unknown;
   try {
     value = JSON.parse(output);
   } catch {
-    throw failed(from, "answered with something that is no JSON");
+    throw failed(from, "answered with something that is not JSON");
   }
   const { Username: username, Secret: secret } = isObject(value) ? value : {};
   if (typeof username !== "string" || typeof secret !== "string")
@@ -104,26 +108,26 @@ export async function askHelper(name: string, server: string, signal?: AbortSign
     ["Username", usernameFault(username)],
     ["Secret", secretFault(secret)],
   ] as const) {
-    if (fault !== undefined) throw failed(from, `answered with a ${field} that ${fault}; store it there anew`);
+    if (fault !== undefined) throw failed(from, `answered with a ${field} that ${fault}; store it again`);
   }
   if (username === "<token>" || username === "") return { kind: "identity", token: secret, from };
   return { kind: "password", username, password: secret, from };
 }
 
-/** Gives a helper something to keep. @throws HELPER_FAILED */
+/** Stores a password in a helper. @throws HELPER_FAILED, INVALID_REFERENCE */
 export async function storeInHelper(name: string, server: string, username: string, password: string): Promise<void> {
   const entry = JSON.stringify({ ServerURL: serverName(server), Username: username, Secret: password });
   const { code, output } = await runHelper(name, "store", entry);
   if (code !== 0)
-    throw failed(`docker-credential-${name}`, `did not keep it: ${printable(output.trim()).slice(0, 200)}`);
+    throw failed(`docker-credential-${name}`, `did not store the password: ${printable(output.trim()).slice(0, 200)}`);
 }
 
-/** Makes a helper forget a server; that it never knew it is no error. @throws HELPER_FAILED */
+/** Erases a server from a helper; a server that it does not know is no error. @throws HELPER_FAILED, INVALID_REFERENCE */
 export async function eraseInHelper(name: string, server: string): Promise<void> {
   const { code, output } = await runHelper(name, "erase", serverName(server));
   if (code === 0 || knowsNothing(output)) return;
-  throw failed(`docker-credential-${name}`, `did not forget it: ${printable(output.trim()).slice(0, 200)}`);
+  throw failed(`docker-credential-${name}`, `did not erase the password: ${printable(output.trim()).slice(0, 200)}`);
 }
 
-/** What helpers say, by their protocol, of a server that they do not know; anything else is a fault of theirs. */
+/** Whether the output of a helper is what the protocol has for an unknown server; any other is a failure. */
 const knowsNothing = (output: string): boolean => /credentials not found in native keychain/i.test(output);

@@ -3,17 +3,19 @@ import { validateHeaderName, validateHeaderValue } from "node:http";
 import { isAbsolute, join, posix } from "node:path";
 import { apiHost, type RepoName } from "../reference/reference.ts";
 import { certificatesIn } from "./certs-d.ts";
-import { Fields, invalidConfig, readToml, type Table } from "./file.ts";
+import { Fields } from "./fields.ts";
+import { invalidConfig, readToml, type Table } from "./file.ts";
 import { type Capability, directEndpoint, type Endpoint } from "./routes.ts";
 
 const capabilities: readonly Capability[] = ["pull", "resolve", "push", "referrers"];
-/** What a mirror is asked for where its capabilities are not said: it is never written to unless somebody says so. */
+/** The capabilities of a mirror for which none are configured. A mirror gets pushes only where `push` is configured. */
 const mirrorDefault: readonly Capability[] = ["pull", "resolve", "referrers"];
 
 /**
- * What containerd's `certs.d` says of a host: the first directory of its name (a port as `_5000_`, or as it is) or
- * `_default`; in it a `hosts.toml`, or certificates alone. undefined where there is none.
+ * The endpoints that containerd's `certs.d` has for a host. They are in the first directory that exists of `host_PORT_`,
+ * `host:PORT` and `_default`, in a `hosts.toml` or as certificates alone.
  * @see containerd docs/hosts.md
+ * @returns undefined where there is nothing for the host
  * @throws CONFIG_INVALID
  */
 export async function containerdEndpoints(
@@ -28,8 +30,8 @@ export async function containerdEndpoints(
     const file = await readToml(path);
     if (file && Object.keys(file).length > 0) return fromFile(file, { path, directory, host, repo });
     const certificates = await certificatesIn(directory);
-    const said = certificates?.caFiles || certificates?.clientCertificate;
-    return said ? [{ ...directEndpoint(host, repo), ...certificates, from: [directory] }] : undefined;
+    const found = certificates?.caFiles || certificates?.clientCertificate;
+    return found ? [{ ...directEndpoint(host, repo), ...certificates, from: [directory] }] : undefined;
   }
   return undefined;
 }
@@ -49,7 +51,7 @@ function fromFile(file: Table, context: Context): readonly Endpoint[] {
     return endpoint(url, new Fields(table as Table, context.path, where), context, "mirror");
   });
   const server = root.text("server");
-  // Without a server the registry itself is last, and may be asked for everything.
+  // Where no server is named, the registry itself is last, with all capabilities.
   const last = endpoint(server ?? `https://${apiHost(context.host)}`, root, context, "server");
   return [
     ...hosts,
@@ -59,10 +61,10 @@ function fromFile(file: Table, context: Context): readonly Endpoint[] {
 
 function endpoint(address: string, fields: Fields, context: Context, role: "mirror" | "server"): Endpoint {
   const text = /^https?:\/\//.test(address) ? address : `https://${address}`;
-  if (!URL.canParse(text)) throw invalidConfig(context.path, `${JSON.stringify(address)} is no address of a host`);
+  if (!URL.canParse(text)) throw invalidConfig(context.path, `${JSON.stringify(address)} is not the address of a host`);
   const url = new URL(text);
   if (url.username || url.password || url.search) {
-    throw invalidConfig(context.path, `the address of ${url.host} must have no user, password or query`);
+    throw invalidConfig(context.path, `the address of ${url.host} must not have a user, a password or a query`);
   }
   const path = posix.normalize(url.pathname).replace(/\/+$/, "");
   const asIs = fields.flag("override_path") || path.endsWith("/v2");
@@ -81,16 +83,16 @@ function endpoint(address: string, fields: Fields, context: Context, role: "mirr
     repo: context.repo,
     capabilities: own || role === "server" ? [...able, "list"] : able,
     mirror: !own,
-    ...(fields.flag("skip_verify") && { skipVerify: true }),
-    ...(caFiles.length > 0 && { caFiles }),
-    ...(clientCertificate && { clientCertificate }),
-    ...(headers.length > 0 && { headers: Object.fromEntries(headers) as Record<string, string> }),
-    ...(!own && { namespace: context.host }),
+    skipVerify: fields.flag("skip_verify") || undefined,
+    caFiles: caFiles.length > 0 ? caFiles : undefined,
+    clientCertificate,
+    headers: headers.length > 0 ? (Object.fromEntries(headers) as Record<string, string>) : undefined,
+    namespace: own ? undefined : context.host,
     from: [context.path],
   };
 }
 
-/** A header that HTTP can carry. @throws CONFIG_INVALID, without the value: it may be a secret */
+/** @throws CONFIG_INVALID for a header that HTTP cannot carry, without its value, which may be a secret */
 function header(name: string, value: unknown, path: string): readonly [string, string] {
   const field = `header.${JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}...` : name)}`;
   const values: unknown[] = Array.isArray(value) ? value : [value];
@@ -101,7 +103,7 @@ function header(name: string, value: unknown, path: string): readonly [string, s
   try {
     validateHeaderName(name);
   } catch {
-    throw invalidConfig(path, `${field} is no name of a header`);
+    throw invalidConfig(path, `${field} is not the name of a header`);
   }
   try {
     validateHeaderValue(name, text);
@@ -113,14 +115,14 @@ function header(name: string, value: unknown, path: string): readonly [string, s
 
 const within = (directory: string, path: string): string => (isAbsolute(path) ? path : join(directory, path));
 
-/** One file with both, or pairs of which the first is taken. */
+/** The client certificate: one file with both, or pairs, of which the first is used. */
 function client(value: unknown, { path, directory }: Context): Endpoint["clientCertificate"] {
   if (value === undefined) return undefined;
   const first: unknown = Array.isArray(value) ? value[0] : value;
   const pair: unknown[] = Array.isArray(first) ? first : [first, first];
   const [cert, key] = pair;
   if (typeof cert !== "string" || typeof key !== "string" || pair.length > 2) {
-    throw invalidConfig(path, "client must be a file, or a list of files or of pairs of them");
+    throw invalidConfig(path, "client must be a file, a list of files, or a list of pairs of files");
   }
   return { cert: within(directory, cert), key: within(directory, key || cert) };
 }

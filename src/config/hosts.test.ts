@@ -86,7 +86,7 @@ server = "https://reg.example:5000"
     ]);
   });
 
-  test("certificates and headers, relative to the directory; a mirror hears whom it stands for", async () => {
+  test("certificates and headers, relative to the directory; a mirror is told the registry that it stands in for", async () => {
     const file = `
 [host."https://one.example"]
   ca = ["ca.pem", "/abs/ca.pem"]
@@ -105,7 +105,7 @@ server = "https://reg.example:5000"
       host: "one.example",
       from: [join(directory, "hosts.toml")],
     });
-    expect(endpoints[1]).not.toHaveProperty("namespace");
+    expect(endpoints[1]!.namespace).toBeUndefined();
   });
 
   test("a directory without hosts.toml holds certificates alone", async () => {

@@ -3,8 +3,9 @@ import type { RepoName } from "../reference/reference.ts";
 import { directEndpoint, type Endpoint } from "./routes.ts";
 
 /**
- * The proxy of Docker Hub that DOCKERHUB_PUBLIC_PROXY (a URL), or else DOCKERHUB_PUBLIC_PROXY_HOST, names: all reads and
- * listings go there, and what it says is final; what is written or deleted goes to the Hub.
+ * The endpoints of Docker Hub behind the proxy that DOCKERHUB_PUBLIC_PROXY (a URL) or DOCKERHUB_PUBLIC_PROXY_HOST names.
+ * All reads and lists go to the proxy, whose answer is final; pushes and deletes go to Docker Hub.
+ * @returns undefined where neither variable is set
  * @throws CONFIG_INVALID for an address without a host, with a path, or that is neither http nor https
  */
 export function hubProxyEndpoints(repo: RepoName, env: NodeJS.ProcessEnv): readonly Endpoint[] | undefined {

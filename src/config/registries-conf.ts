@@ -3,27 +3,31 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../base/error.ts";
 import type { RepoName } from "../reference/reference.ts";
-import { Fields, invalidConfig, readToml, type Table } from "./file.ts";
+import { Fields } from "./fields.ts";
+import { invalidConfig, readToml, type Table } from "./file.ts";
 import { allCapabilities, type Endpoint, type Routes, rewritten } from "./routes.ts";
 
-/** One `[[registry]]`, with the file that has it. */
+/** One `[[registry]]`, and the file that it is in. */
 interface Entry {
   readonly prefix: string;
   readonly fields: Fields;
   readonly from: string;
 }
 
-/** What podman, buildah and skopeo go by. */
+/** The `registries.conf` of podman, buildah and skopeo. */
 export interface RegistriesConf {
-  /** The entry that is for a repository, the longest prefix first. @throws CONFIG_INVALID */
+  /** By the entry with the longest prefix of the name; undefined where there is none. @throws CONFIG_INVALID */
   routes(host: string, repo: RepoName): Routes | undefined;
-  /** What a name without a host stands for, and who says so. */
+  /** Names without a host, what each stands for, and the file that says so. */
   readonly aliases: ReadonlyMap<string, { readonly name: string; readonly from: string }>;
-  /** Registries that a name without a host is looked for in. */
+  /** The registries in which a name without a host is searched. */
   readonly searches: readonly string[];
 }
 
-/** The files that are read, in order: CONTAINERS_REGISTRIES_CONF, or that of the user, or that of the system; and what is beside it. */
+/**
+ * The files that are read, in order: the main file (CONTAINERS_REGISTRIES_CONF, else that of the user, else that of the
+ * system), then the drop-in files of `registries.conf.d`.
+ */
 async function files(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const home = join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "containers");
   const user = join(home, "registries.conf");
@@ -58,7 +62,7 @@ export async function readRegistriesConf(env: NodeJS.ProcessEnv = process.env): 
     if (!file) continue;
     const root = new Fields(file, path);
     if (root.any("registries") !== undefined) {
-      throw invalidConfig(path, "it is in the format of version 1, [registries]; write it as [[registry]]");
+      throw invalidConfig(path, "it has the old format, [registries]; rewrite it with [[registry]]");
     }
     for (const table of root.tables("registry")) addEntry(entries, table, path);
     for (const [name, to] of Object.entries(root.table("aliases"))) {
@@ -85,13 +89,13 @@ export async function readRegistriesConf(env: NodeJS.ProcessEnv = process.env): 
 
 function addEntry(entries: Map<string, Entry>, table: Table, path: string): void {
   const fields = new Fields(table, path, "registry.");
-  const prefix = place(fields.text("prefix") || fields.text("location"), path);
+  const prefix = withoutSlash(fields.text("prefix") || fields.text("location"), path);
   if (!prefix) throw invalidConfig(path, "a [[registry]] needs a prefix or a location");
   const entry: Entry = { prefix, fields, from: path };
   const other = entries.get(prefix);
-  // A later file may say it anew; one that says it twice would leave open what counts.
+  // A later file replaces the entry; within one file it would be unclear which of them counts.
   if (other?.from === path && rules(other) !== rules(entry)) {
-    throw invalidConfig(path, `there are two [[registry]] for ${prefix} that say different things`);
+    throw invalidConfig(path, `there are two [[registry]] for ${prefix} that differ`);
   }
   entries.set(prefix, entry);
 }
@@ -99,24 +103,24 @@ function addEntry(entries: Map<string, Entry>, table: Table, path: string): void
 const rules = ({ fields }: Entry): string =>
   JSON.stringify([fields.flag("blocked"), fields.flag("insecure"), fields.text("location")]);
 
-/** A host, or what lies below one, without a slash at its end. */
-function place(text: string | undefined, path: string): string {
+/** A host, or a host and a path, without a slash at its end. */
+function withoutSlash(text: string | undefined, path: string): string {
   if (text?.includes("://"))
     throw invalidConfig(path, `${JSON.stringify(text)} must be a host or a name below one, without a scheme`);
   return (text ?? "").replace(/\/+$/, "");
 }
 
-/** The part of a name that a prefix stands for: up to a `/`, or, for `*.host`, the whole host. */
+/** The part of a name that matches a prefix: the prefix itself, or, for `*.example`, the host. */
 function matchedPart(prefix: string, host: string, name: string): string | undefined {
   if (prefix.startsWith("*.")) return host.replace(/:\d+$/, "").endsWith(prefix.slice(1)) ? host : undefined;
   return name === prefix || name.startsWith(`${prefix}/`) ? prefix : undefined;
 }
 
-function at(location: string, rest: string, path: string): ReturnType<typeof rewritten> {
+function locationOf(location: string, rest: string, path: string): Pick<Endpoint, "host" | "repo"> {
   try {
     return rewritten(location, rest);
   } catch (error) {
-    throw invalidConfig(path, `${location}${rest} is no name of a repository (${messageOf(error)})`);
+    throw invalidConfig(path, `${location}${rest} is not the name of a repository (${messageOf(error)})`);
   }
 }
 
@@ -126,7 +130,7 @@ function routesOf(entry: Entry, matched: string, host: string, name: string, rep
   const digestsOnly = fields.flag("mirror-by-digest-only");
   const mirrors = fields.tables("mirror").map((table): Endpoint => {
     const mirror = new Fields(table, from, "registry.mirror.");
-    const location = place(mirror.text("location"), from);
+    const location = withoutSlash(mirror.text("location"), from);
     if (!location) throw invalidConfig(from, `a mirror of ${entry.prefix} needs a location`);
     const which = mirror.text("pull-from-mirror") || "all";
     if (!["all", "digest-only", "tag-only"].includes(which)) {
@@ -134,25 +138,25 @@ function routesOf(entry: Entry, matched: string, host: string, name: string, rep
     }
     const only = digestsOnly || which === "digest-only" ? "digests" : which === "tag-only" ? "tags" : undefined;
     return {
-      ...at(location, rest, from),
+      ...locationOf(location, rest, from),
       capabilities: ["pull", "resolve"],
       mirror: true,
-      ...(only && { only }),
-      ...(mirror.flag("insecure") && { insecure: true }),
+      only,
+      insecure: mirror.flag("insecure") || undefined,
       from: [from],
     };
   });
-  const location = place(fields.text("location"), from);
-  const insecure = fields.flag("insecure") && { insecure: true };
+  const location = withoutSlash(fields.text("location"), from);
+  const insecure = fields.flag("insecure") || undefined;
   const itself = { host, repo, capabilities: allCapabilities, mirror: false, from: [from] };
-  const moved = location && location !== matched ? at(location, rest, from) : undefined;
-  // Reading one image goes where the location says; what is written or listed goes where its name says.
+  const moved = location && location !== matched ? locationOf(location, rest, from) : undefined;
+  // An image is read from the location; pushes and lists go to the registry of its name.
   const primary: Endpoint[] = moved
     ? [
-        // What is said of the location is not said of the registry that it stands in for.
-        { ...itself, ...moved, ...insecure, mirror: true, final: true, capabilities: ["pull", "resolve", "referrers"] },
+        // `insecure` is about the location, and not about the registry that it stands in for.
+        { ...itself, ...moved, insecure, mirror: true, final: true, capabilities: ["pull", "resolve", "referrers"] },
         { ...itself, capabilities: ["push", "list"] },
       ]
-    : [{ ...itself, ...insecure }];
-  return { endpoints: [...mirrors, ...primary], ...(fields.flag("blocked") && { blockedBy: from }) };
+    : [{ ...itself, insecure }];
+  return { endpoints: [...mirrors, ...primary], blockedBy: fields.flag("blocked") ? from : undefined };
 }

@@ -1,57 +1,60 @@
 import { parseRepoName, type RepoName } from "../reference/reference.ts";
 
-/** What an endpoint may be asked for. */
+/** What an endpoint may be used for. */
 export type Capability = "pull" | "resolve" | "push" | "referrers" | "list";
 
 export const allCapabilities: readonly Capability[] = ["pull", "resolve", "push", "referrers", "list"];
 
-/** One place that answers for a registry, and how it is spoken to. */
+/** An address at which a registry is reached, and how. */
 export interface Endpoint {
-  /** Where its API is, with a slash at the end: `https://mirror.example/v2/`. Absent: where that of `host` is. */
+  /** The address of its API, with a slash at the end: `https://mirror.example/v2/`. Default: that of `host`. */
   readonly url?: URL | undefined;
-  /** The host whose credentials are used, and that messages name. */
+  /** The host whose credentials are used, and which messages name. */
   readonly host: string;
-  /** What the repository is called there. */
+  /** The name of the repository there. */
   readonly repo: RepoName;
   readonly capabilities: readonly Capability[];
-  /** Asked in the place of the registry; the registry itself otherwise. */
+  /** Whether it stands in for the registry; false for the registry itself. */
   readonly mirror: boolean;
-  /** What it says is the answer, also where it says no. */
+  /** Its answer counts even where it has no such image: no other endpoint is asked. */
   readonly final?: boolean | undefined;
-  /** Only asked for what is named by a digest, or only for tags. */
+  /** Asked only for digests, or only for tags. */
   readonly only?: "digests" | "tags" | undefined;
-  /** Plain http, or TLS that nobody checks. */
+  /** Use plain http, or TLS without verification, whichever the host speaks. */
   readonly insecure?: boolean | undefined;
+  /** Use TLS without verification. */
   readonly skipVerify?: boolean | undefined;
+  /** Paths of certificates to trust, beside those of the system. */
   readonly caFiles?: readonly string[] | undefined;
   /** Paths. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string } | undefined;
+  /** Sent with each request to it. Values may be secrets. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** The host that a mirror is told it stands for. */
+  /** The registry that it stands in for, which a mirror is told (`ns=docker.io`). */
   readonly namespace?: string | undefined;
-  /** Who says so: files and variables. */
+  /** The files and variables that configure it. */
   readonly from: readonly string[];
 }
 
 /** How a repository of a registry is reached: endpoints in the order in which they are asked. */
 export interface Routes {
   readonly endpoints: readonly Endpoint[];
-  /** The file that forbids it. */
+  /** The file that blocks the repository. */
   readonly blockedBy?: string | undefined;
 }
 
-/** Knows how registries are reached. */
+/** Tells how registries are reached. */
 export interface RouteSource {
-  /** @throws CONFIG_INVALID where what says so cannot be read */
+  /** @throws CONFIG_INVALID for configuration that cannot be used */
   routes(host: string, repo: RepoName): Promise<Routes>;
 }
 
-/** The registry itself, as it is without any configuration. */
+/** The registry itself, as it is reached without configuration. */
 export function directEndpoint(host: string, repo: RepoName): Endpoint {
   return { host, repo, capabilities: allCapabilities, mirror: false, from: [] };
 }
 
-/** A name below another prefix: `docker.io/library/x` by `docker.io` -> `mirror.example/hub` is `mirror.example/hub/library/x`. */
+/** The host and the repository of `location` followed by `rest`: `mirror.example/hub` and `/library/x`. @throws INVALID_REFERENCE */
 export function rewritten(location: string, rest: string): { readonly host: string; readonly repo: RepoName } {
   const [host = "", ...path] = `${location}${rest}`.split("/");
   return { host, repo: parseRepoName(path.join("/")) };

@@ -3,9 +3,9 @@ import { parseRef } from "../reference/reference.ts";
 import { readRegistriesConf } from "./registries-conf.ts";
 
 /**
- * What a name without a host stands for by podman's `registries.conf`: its alias, else the one registry that such names
- * are looked for in. Names with a host, and those that nothing is said of, stay as they are.
- * @throws USAGE where several registries come into question, CONFIG_INVALID
+ * The full name for a name without a host, by podman's `registries.conf`: its alias, else the name in the one registry
+ * that is searched. Names with a host, and names for which nothing is configured, stay as they are.
+ * @throws USAGE where several registries are searched, CONFIG_INVALID
  */
 export async function resolveShortName(text: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const name = text.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
@@ -17,7 +17,7 @@ export async function resolveShortName(text: string, env: NodeJS.ProcessEnv = pr
   if (alias === undefined && others.length > 0) {
     throw new GantryError(
       "USAGE",
-      `${text}: registries.conf looks for names without a host in ${searches.join(", ")}; name the one that is meant`,
+      `${text}: registries.conf searches names without a host in ${searches.join(", ")}; write the name with its host`,
     );
   }
   const found = alias ?? (only === undefined ? undefined : `${only}/${name}`);
@@ -26,7 +26,7 @@ export async function resolveShortName(text: string, env: NodeJS.ProcessEnv = pr
   return `${found}${rest}`;
 }
 
-/** Whether the first part of a name is a host, by the same rule as in references. */
+/** Whether a name begins with a host, by the rule of references. */
 function hasHost(name: string): boolean {
   return (
     parseRef(name).host !== "docker.io" || name.startsWith("docker.io/") || /^[^/]*\.docker\.(?:io|com)\//.test(name)

@@ -1,6 +1,7 @@
 import { GantryError, isGantryError } from "../base/error.ts";
-import { authFiles, removeLogin, saveLogin } from "../config/auth-file.ts";
+import { authFiles } from "../config/auth-file.ts";
 import { secretFault, usernameFault } from "../config/credentials.ts";
+import { removeLogin, saveLogin } from "../config/login.ts";
 import { parseHost } from "../reference/reference.ts";
 import { connect } from "../registry/routed/routed.ts";
 import { connectOptions, type RegistryOptions, type VerbOptions } from "./options.ts";
