@@ -102,7 +102,7 @@ describe("credentials in files", () => {
       { username: "team" },
     ],
     [
-      "of nobody, where names only begin alike",
+      "of no repository, where names only begin alike",
       { auths: { "a.b/team": { auth: auth("team:x") } } },
       "a.b",
       "teamster/app",
@@ -198,7 +198,7 @@ describe("credentials in files", () => {
 
   test("a file that cannot be read is not written over", async () => {
     const work = await temporary();
-    // A directory in its place cannot be read by anybody, root included.
+    // A directory in its place cannot be read, even by root.
     await mkdir(join(work, "config.json"));
     await rejects(saveLogin(join(work, "config.json"), "a.b", { username: "me", password: "x" }), "CONFIG_INVALID");
   });

@@ -127,8 +127,8 @@ server = "https://reg.example:5000"
   test.each([
     ["not TOML", "server = "],
     ["a capability that there is not", '[host."https://a"]\ncapabilities = ["fly"]'],
-    ["a flag that is none", '[host."https://a"]\nskip_verify = "yes"'],
-    ["an address that is none", '[host."https://"]'],
+    ["a flag of another type", '[host."https://a"]\nskip_verify = "yes"'],
+    ["an address without a host", '[host."https://"]'],
     ["a password in an address", '[host."https://me:secret@a"]'],
     ["a client of another shape", '[host."https://a"]\nclient = 3'],
   ])("%s is an error that names the file", async (_name, text) => {
@@ -205,12 +205,12 @@ blocked = true
       "hosts/reg.example_5000_/hosts.toml": 'server = "https://reg.example:5000"',
     };
     expect(await lines(files)).toEqual([`itself https://reg.example:5000/v2/ team/app ${all}  `]);
-    // What is blocked stays so, whoever speaks of it.
+    // A blocked registry stays blocked, whatever other files configure.
     const { env } = await machine(files);
     expect((await userHosts(env).routes("reg.example:5000", repo)).blockedBy).toBe(env["CONTAINERS_REGISTRIES_CONF"]);
   });
 
-  test("a slash at the end means nothing; a later file may say it anew", async () => {
+  test("a slash at the end means nothing; a later file may replace an entry", async () => {
     const text = '[[registry]]\nprefix = "reg.example:5000/"\nlocation = "moved.example/old/"\nblocked = true';
     const { env } = await machine(conf(text));
     const found = await userHosts(env).routes("reg.example:5000", repo);

@@ -50,7 +50,7 @@ describe("an upload whose Content-Range does not fit", () => {
     [`10-${"9".repeat(30)}`, 10],
     ["", 10],
   ];
-  test.each(["PATCH", "PUT"])("%s is answered with 416 and what came so far, and can go on", async (method) => {
+  test.each(["PATCH", "PUT"])("%s is answered with 416 and the received range, and can be resumed", async (method) => {
     await using server = await startTestRegistry();
     for (const [range, length, more = {}] of cases) {
       const started = String((await ask(server, "POST", "/v2/app/blobs/uploads/")).headers["location"]);
@@ -82,7 +82,7 @@ describe("an upload whose Content-Range does not fit", () => {
   });
 });
 
-test("a Range that is none is ignored, and one past the end is not", async () => {
+test("a Range that is not valid is ignored, and one past the end is refused", async () => {
   await using server = await startTestRegistry();
   const image = randomImage({ sizes: [5000] });
   await pushImage(server.registry, "app", image, "v1");

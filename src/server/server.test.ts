@@ -120,7 +120,7 @@ describe("the server", () => {
     }
   });
 
-  test("takes bytes from one request at a time, and drops what a client leaves behind", async () => {
+  test("takes bytes from one request at a time, and bounds the uploads that a client abandons", async () => {
     await using server = await startTestRegistry();
     const { headers } = await ask(server, "POST", "/v2/app/blobs/uploads/");
     const location = String(headers["location"]);

@@ -102,7 +102,7 @@ export class Connections {
     return agent as unknown as HttpAgent;
   }
 
-  /** Closes all sockets and forgets certificates and addresses; the next request reads them anew. */
+  /** Closes all sockets and forgets certificates and addresses; the next request reads them again. */
   close(): void {
     clearTimeout(this.#idle);
     for (const agent of this.#agents.values()) agent.destroy();

@@ -54,7 +54,7 @@ export class TlsContexts {
     }
   }
 
-  /** Forgets what was read; the files are read anew at the next use. */
+  /** Forgets what was read; the files are read again at the next use. */
   reset(): void {
     for (const kept of [this.#certificate, this.#own, this.#others]) kept.reset();
   }

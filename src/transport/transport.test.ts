@@ -4,7 +4,7 @@ import { answer, listening, tunnels } from "../../test/support/http.ts";
 import { rejects } from "../testing/index.ts";
 import { type HttpRequest, proxyFor, RateLimiter, redactText, Transport, type TransportOptions } from "./index.ts";
 
-/** Answers with one status after the other, then with the last for ever. */
+/** Answers with one status after the other, and then always with the last. */
 async function script(...statuses: (number | [number, Record<string, string>])[]) {
   let at = 0;
   return listening((request, response) => {
@@ -30,7 +30,7 @@ async function send(host: string, options: TransportOptions, request: Partial<Ht
 
 afterEach(() => vi.useRealTimers());
 
-describe("requests that are repeated", () => {
+describe("requests that are retried", () => {
   test.each([408, 425, 429, 500, 502, 503, 504])("a GET that is answered %i is tried three times", async (status) => {
     const server = await script(status);
     expect(await send(server.host, {})).toBe(status);
@@ -45,7 +45,7 @@ describe("requests that are repeated", () => {
     expect(server.seen.length).toBe(1);
   });
 
-  test("a POST is not repeated unless that is harmless; after a 429 it was not acted upon", async () => {
+  test("a POST is retried only where that is harmless, or after a 429, which was not acted upon", async () => {
     const body = Buffer.from("x");
     const server = await script(500);
     expect(await send(server.host, {}, { method: "POST", body })).toBe(500);
@@ -70,7 +70,7 @@ describe("requests that are repeated", () => {
     expect([server.seen.length, pumped]).toEqual([1, 1]);
   });
 
-  test("connections that break are tried again; three times in all", async () => {
+  test("a connection that breaks is retried; three tries in all", async () => {
     let times = 0;
     const server = await listening((request, response) => {
       times += 1;
@@ -86,7 +86,7 @@ describe("requests that are repeated", () => {
 });
 
 describe("Retry-After", () => {
-  /** What was said, with the waits that would have been sat through. */
+  /** The status or the code in the end, and the warnings. */
   async function waits(
     header: string,
     options: TransportOptions = {},
@@ -112,7 +112,7 @@ describe("Retry-After", () => {
     expect((await waits("soon")).status).toBe(200);
   });
 
-  test("is bounded: a wait that nobody sits through is an error at once, and so is a time as seconds", async () => {
+  test("is bounded: a wait that is too long is an error at once, and so is a date in seconds", async () => {
     expect((await waits("121")).status).toBe("TOO_MANY_REQUESTS");
     expect((await waits(String(Math.floor(Date.now() / 1000)))).status).toBe("TOO_MANY_REQUESTS");
     expect((await waits("2", { maxRetryAfter: 1_000 })).status).toBe("TOO_MANY_REQUESTS");
@@ -152,7 +152,7 @@ describe("the limiter", () => {
     expect(told[0]).toBe(5_000);
   });
 
-  test("one who stops waiting keeps nobody else from going on", async () => {
+  test("a caller that stops waiting does not hold up the next one", async () => {
     const limiter = new RateLimiter({ perMinute: 60_000, burst: 1 });
     limiter.drain(50);
     const stop = new AbortController();
@@ -163,7 +163,7 @@ describe("the limiter", () => {
     await second;
   });
 
-  test("one who gives up in the queue is gone at once, and takes no permit", async () => {
+  test("a caller that gives up in the queue fails at once, and takes no permit", async () => {
     const limiter = new RateLimiter({ perMinute: 60_000, burst: 1 });
     limiter.drain(100_000);
     void limiter.take(() => {}).catch(() => {});
@@ -173,7 +173,7 @@ describe("the limiter", () => {
     await expect(waiting).rejects.toThrow("enough");
   });
 
-  test("a 429 holds back the other requests of the registry, and says so", async () => {
+  test("a 429 holds back the other requests to the registry, and says so", async () => {
     const said: string[] = [];
     const server = await script([429, { "retry-after": "2" }], 200);
     const transport = new Transport({ progress: (event) => void (event.type === "message" && said.push(event.text)) });
@@ -190,7 +190,7 @@ describe("the limiter", () => {
   });
 });
 
-describe("what is seen from outside", () => {
+describe("diagnostics and messages", () => {
   test("a subscriber hears of each request, without secrets", async () => {
     const heard: unknown[] = [];
     const listen = (message: unknown): void => void heard.push(message);
@@ -203,7 +203,7 @@ describe("what is seen from outside", () => {
     ]);
   });
 
-  test("texts of others lose their secrets, and nothing else", () => {
+  test("texts of servers lose their secrets, and nothing else", () => {
     const rows: [string, string][] = [
       ["Bearer abc.def", "Bearer ***"],
       ['{"access_token":"abc", "n":1}', '{"access_token":***, "n":1}'],
@@ -247,7 +247,7 @@ describe("proxies", () => {
     expect(proxyFor(new URL(url), { https_proxy: "proxy:1", no_proxy: none })?.host).toBe(proxy);
   });
 
-  test("a proxy that is none is an error without its value", () => {
+  test("an address that is no proxy is an error without its value", () => {
     for (const value of ["socks5://me:secret@x", "http://"]) {
       const bad = (): unknown => proxyFor(new URL("https://a.example"), { HTTPS_PROXY: value });
       expect(bad).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
@@ -255,7 +255,7 @@ describe("proxies", () => {
     }
   });
 
-  test("what a proxy says to CONNECT is not taken for what the registry says", async () => {
+  test("the answer of a proxy to CONNECT is not taken for that of the registry", async () => {
     const proxy = await listening((_request, response) => answer(response, 500));
     proxy.server.on("connect", (_request, socket: import("node:net").Socket) => {
       socket.end(
@@ -271,7 +271,7 @@ describe("proxies", () => {
     await expect(asked).rejects.toThrow("401 to CONNECT");
   });
 
-  test("the home host is itself also where the port that goes without saying is said", async () => {
+  test("the home host may be written with its default port", async () => {
     const proxy = await listening((_request, response) => answer(response, 200));
     const options = { headers: { "x-own": "1" }, proxy: () => new URL(`http://${proxy.host}`) };
     const asks: [string, string][] = [
@@ -283,7 +283,7 @@ describe("proxies", () => {
     expect(proxy.seen.map(({ headers }) => headers["x-own"])).toEqual(["1", "1", undefined]);
   });
 
-  test("a name and a password for the proxy go to the proxy alone", async () => {
+  test("credentials for the proxy go to the proxy alone", async () => {
     const proxy = await tunnels();
     await rejects(
       send(

@@ -14,7 +14,7 @@ const v1 = parseTag("v1");
 
 afterEach(() => vi.restoreAllMocks());
 
-/** Answers all questions for names itself: with an error as often as it is told, then with this machine. */
+/** Answers every lookup of a name: `failures` times with an error, then with this machine. */
 function resolver(code: string, failures = Number.POSITIVE_INFINITY) {
   let asked = 0;
   const lookup = (name: string, _options: unknown, callback: (error: Error | null, found?: unknown) => void): void => {
@@ -43,7 +43,7 @@ function client(host: string, options: RemoteOptions = {}): { registry: RemoteRe
 }
 
 describe("a registry that cannot be reached", () => {
-  test.each(["ENOTFOUND", "EAI_AGAIN"])("whose name is answered with %s is tried once more, soon", async (code) => {
+  test.each(["ENOTFOUND", "EAI_AGAIN"])("is retried once, soon, where its name is answered with %s", async (code) => {
     const names = resolver(code);
     const { registry, warnings } = client("registry.example");
     const asked = registry.getManifest(app, v1);
@@ -53,7 +53,7 @@ describe("a registry that cannot be reached", () => {
     expect(warnings).toEqual([expect.stringMatching(/registry\.example.*; retrying once in 0\.[0-2] s$/)]);
   });
 
-  test("because nothing listens is tried once more, soon", async () => {
+  test("is retried once, soon, where nothing listens", async () => {
     const { registry, warnings } = client(`127.0.0.1:${await freePort()}`);
     await rejects(registry.getManifest(app, v1), "CONNECTION_FAILED");
     expect(warnings).toEqual([expect.stringMatching(/; retrying once in 0\.[0-2] s$/)]);
