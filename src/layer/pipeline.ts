@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { GantryError, messageOf } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import { decompressor } from "../compression/decompress.ts";
@@ -9,6 +7,7 @@ import { LayerConsumer, type LayerJob } from "./job.ts";
 import { type AppliedTree, unpackError } from "./report.ts";
 import { Ring } from "./ring.ts";
 import type { WorkerData, WorkerResult } from "./worker-messages.ts";
+import { workerScript } from "./worker-script.ts";
 
 export interface PipelineOptions {
   readonly limits: Limits;
@@ -134,12 +133,4 @@ export async function applyInWorkers(
     signal?.removeEventListener("abort", onAbort);
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
-}
-
-/** The worker's script beside the built code, wherever the bundler put this part of it. */
-function workerScript(): URL {
-  const places = ["./worker.js", "./layer/worker.js", "../layer/worker.js", "../../dist/layer/worker.js"];
-  const found = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(fileURLToPath(url)));
-  if (found) return found;
-  throw new GantryError("WORKER_FAILED", "the worker's script is not installed beside gantry; unpack with workers: 0");
 }
