@@ -55,7 +55,7 @@ test.skipIf(reason)(
     );
     expect([ran.status, ran.stderr]).toEqual([0, expect.stringContaining("warning")]);
     expect(ran.stderr).toContain("trusted.foo");
-    expect(ran.stderr).toContain("only root can make them");
+    expect(ran.stderr).toContain("only root can create them");
     expect(readdirSync(work).sort()).toEqual(["layout", "rootfs"]);
     expect(readdirSync(join(work, "rootfs"), { recursive: true }).sort()).toEqual(["d", "d/f", "d/g"]);
     expect(statSync(join(work, "rootfs")).mode & 0o7777).toBe(0o555);

@@ -1,12 +1,17 @@
-import { GantryError, isGantryError } from "../base/error.ts";
-import { checkLimit, type Limits } from "../base/limits.ts";
-import { algorithmOf, type Digest, Hasher } from "../spec/digest.ts";
-import type { Compression } from "../spec/media-types.ts";
-import type { Descriptor } from "../spec/types.ts";
-import { TarReader } from "../tar/reader.ts";
-import type { TreeApplier } from "./apply.ts";
+import { GantryError } from "../base/error.ts";
+import type { Provider } from "../content/source.ts";
+import type { Digest } from "../spec/digest.ts";
+import { type Compression, layerCompression } from "../spec/media-types.ts";
+import type { Descriptor, Image, Manifest } from "../spec/types.ts";
 
-/** One layer to apply: where its blob is, and what it must be. Can be posted to a worker. */
+/** An image whose layers are to be applied, and the provider that has their blobs. */
+export interface ImageSource {
+  readonly manifest: Manifest;
+  readonly config: Image;
+  readonly provider: Provider;
+}
+
+/** A layer to apply: what its blob must be, and what its inflated bytes must be. Can be posted to a worker. */
 export interface LayerJob {
   readonly descriptor: Pick<Descriptor, "digest" | "size" | "mediaType">;
   readonly diffID: Digest;
@@ -15,80 +20,43 @@ export interface LayerJob {
   readonly file?: string | undefined;
 }
 
-/** Hashes and applies the inflated bytes of the layers of an image, one after the other. */
-export class LayerConsumer {
-  readonly #applier: TreeApplier;
-  readonly #jobs: readonly LayerJob[];
-  readonly #limits: Limits;
-  #at = 0;
-  #hasher: Hasher | undefined;
-  #reader: TarReader | undefined;
-  #layerBytes = 0;
-  #bytes = 0;
-
-  constructor(applier: TreeApplier, jobs: readonly LayerJob[], limits: Limits) {
-    this.#applier = applier;
-    this.#jobs = jobs;
-    this.#limits = limits;
-  }
-
-  /** Inflated bytes so far, over all layers. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  push(chunk: Buffer): void {
-    const job = this.#jobs[this.#at]!;
-    if (!this.#reader) {
-      this.#applier.beginLayer();
-      this.#hasher = new Hasher(algorithmOf(job.diffID));
-      this.#reader = new TarReader(this.#applier, { limits: this.#limits });
-    }
-    this.#bytes += chunk.length;
-    this.#layerBytes += chunk.length;
-    checkLimit(this.#limits, "unpackedBytes", this.#bytes, "the unpacked size of the image");
-    if (this.#layerBytes > this.#limits.ratioFloorBytes) {
-      const ratio = this.#layerBytes / Math.max(1, job.descriptor.size);
-      checkLimit(
-        this.#limits,
-        "ratio",
-        Math.floor(ratio),
-        `layer ${job.descriptor.digest}: unpacked bytes for each compressed byte`,
-      );
-    }
-    this.#hasher!.update(chunk);
-    inLayer(job, () => this.#reader!.push(chunk));
-  }
-
-  /** @throws DIFF_ID_MISMATCH */
-  endLayer(): void {
-    const job = this.#jobs[this.#at]!;
-    if (!this.#reader) this.push(Buffer.alloc(0));
-    const computed = this.#hasher!.digest();
-    // The digest first: of bytes that are not the right ones nothing else is worth saying.
-    if (computed !== job.diffID) {
+/** @throws UNSUPPORTED_COMPRESSION, UNSUPPORTED_MEDIA_TYPE */
+export function layerJobs({ manifest, config }: ImageSource): LayerJob[] {
+  return manifest.layers.map((layer, at) => {
+    const compression = layerCompression(layer.mediaType);
+    if (!compression) {
       throw new GantryError(
-        "DIFF_ID_MISMATCH",
-        `layer ${job.descriptor.digest}: the config says its uncompressed bytes have ${job.diffID}, but they have ${computed}; nothing was unpacked`,
-        { details: { expected: job.diffID, computed } },
+        "UNSUPPORTED_MEDIA_TYPE",
+        `layer ${layer.digest} is a ${layer.mediaType}, not a filesystem layer`,
       );
     }
-    inLayer(job, () => this.#reader!.finish());
-    this.#at += 1;
-    this.#reader = undefined;
-    this.#layerBytes = 0;
-  }
+    if (compression === "zstd") {
+      throw new GantryError(
+        "UNSUPPORTED_COMPRESSION",
+        `layer ${layer.digest} is compressed with zstd, which is not supported yet; use a gzip variant of the image`,
+        { details: { compression } },
+      );
+    }
+    const { digest, size, mediaType } = layer;
+    return { descriptor: { digest, size, mediaType }, diffID: config.rootfs.diff_ids[at]!, compression };
+  });
 }
 
-/** Says which layer an error of the archive or the tree belongs to. */
-function inLayer(job: LayerJob, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!isGantryError(error) || error.message.startsWith("layer ")) throw error;
-    throw new GantryError(error.code, `layer ${job.descriptor.digest}: ${error.message}`, {
-      cause: error,
-      details: { ...error.details, layer: job.descriptor.digest },
-    });
+/**
+ * Adds the files of the blobs, which workers read themselves: bytes never travel as messages. One blob is open at a
+ * time, however many layers there are.
+ * @returns undefined if a blob is not in a file
+ */
+export async function withFiles(
+  jobs: readonly LayerJob[],
+  provider: Provider,
+  signal: AbortSignal | undefined,
+): Promise<LayerJob[] | undefined> {
+  const placed: LayerJob[] = [];
+  for (const job of jobs) {
+    await using content = await provider.read(job.descriptor, { signal });
+    if (content.file === undefined) return undefined;
+    placed.push({ ...job, file: content.file });
   }
+  return placed;
 }

@@ -19,8 +19,10 @@ import { canHoldDirectories, DirectoryHandle, othersCanReplace } from "../sys/ha
 import { makeDirectories } from "../sys/make-directories.ts";
 import { hasNative, native } from "../sys/native.ts";
 import { isAbandoned, isTemporary, temporaryName } from "../sys/owner.ts";
+import type { DirectoryMetadata } from "./directory.ts";
 import { MetadataWriter } from "./metadata.ts";
-import type { DirectoryMetadata } from "./tree.ts";
+import { Owners } from "./owners.ts";
+import { Warnings } from "./warnings.ts";
 
 /**
  * Where a tree grows until it is whole: a directory of this process alone (0700), beside the target or, where the
@@ -149,7 +151,7 @@ const below = (directory: DirectoryHandle, name: Buffer): Buffer =>
   Buffer.concat([Buffer.from(`${directory.path}/`), name]);
 
 function setRoot(directory: DirectoryHandle, root: DirectoryMetadata): void {
-  new MetadataWriter({ root: directory.self }).directory(directory.self, root);
+  new MetadataWriter(new Owners({ root: directory.self }), new Warnings()).directory(directory.self, root);
 }
 
 /** Whether the tree has to be moved entry by entry: a mount point, or a directory in one of another user. */

@@ -1,81 +1,248 @@
-import type { Time } from "../tar/header.ts";
+import { errnoOf } from "../base/error.ts";
+import { checkLimit, type Limits } from "../base/limits.ts";
+import { type Found, type Resolved, resolveIn, type Tree } from "../sys/resolve.ts";
+import { Directory, type DirectoryMetadata, undeclared } from "./directory.ts";
+import { join, shown } from "./paths.ts";
+import type { LayerTarget } from "./target.ts";
 
-/** Mode, owner, times and the names of the extended attributes of a directory. */
-export interface DirectoryMetadata {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: Time;
-  readonly xattrs: readonly string[];
+/** Directories that get their metadata before others have a turn. */
+const FINISH_STEP = 64;
+const none: ReadonlyMap<string, Buffer> = new Map();
+
+export interface LayeredTreeOptions {
+  readonly limits: Limits;
+  /** Called for each entry and each removal; throws to stop. */
+  readonly check: () => void;
 }
 
-/** What a directory has that no entry describes. */
-export const undeclared: DirectoryMetadata = {
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: { seconds: 0, nanoseconds: 0 },
-  xattrs: [],
-};
-
 /**
- * A directory of a tree that layers are applied to. Layers are counted from 1; a mark holds the number of the layer that
- * set it last, so that no mark has to be taken back when the next layer begins.
+ * The directories of a tree that layers are applied to, and what the present layer wrote in them. It resolves paths
+ * without following links in the kernel, and knows what a whiteout hides: what lower layers wrote, never what its own
+ * layer wrote, in whatever order the entries come (image-spec layer.md, "Whiteouts").
  */
-export class Directory {
-  readonly name: string;
-  readonly parent: Directory | undefined;
-  #children: Map<string, Directory> | undefined;
-  metadata: DirectoryMetadata = undeclared;
-  /** The layer that wrote this directory, or something below it, last. */
-  touched = 0;
-  /** The layer whose entry described it last. */
-  declared = 0;
-  /** The layer that made it, or made it new by hiding what was there. */
-  made = 0;
-  /** The layer that cleared it of all that lower layers had put into it. */
-  cleared = 0;
-  /** The names of what layer `touched` put here, without directories. */
-  written: Set<string> | undefined;
+export class LayeredTree {
+  readonly root: Directory = new Directory();
+  readonly #target: LayerTarget;
+  readonly #limits: Limits;
+  readonly #check: () => void;
+  readonly #paths: Tree<Directory>;
+  /** The number of the present layer; the lowest one is 1. */
+  #layer: number;
+  /** The directories whose `written` is of use only until the layer ends. */
+  #writing: Directory[] = [];
+  #entries = 0;
+  #directories = 1;
+  /** The directory of the last entry, and its path: the next entry is most often in the same directory. */
+  #lastDirectory: Directory = this.root;
+  #lastPath = "";
 
-  constructor(name = "", parent?: Directory) {
-    this.name = name;
-    this.parent = parent;
+  constructor(target: LayerTarget, { limits, check }: LayeredTreeOptions) {
+    this.#target = target;
+    this.#limits = limits;
+    this.#check = check;
+    this.#layer = target.lowerLayers;
+    this.#paths = {
+      root: this.root,
+      parent: (directory) => directory.parent ?? this.root,
+      look: (directory, name) => this.#look(directory, name),
+    };
   }
 
-  child(name: string): Directory | undefined {
-    return this.#children?.get(name);
+  beginLayer(): void {
+    this.#layer += 1;
+    for (const directory of this.#writing) directory.written = undefined;
+    this.#writing = [];
   }
 
-  /** The directories in this one. */
-  children(): Iterable<Directory> {
-    return this.#children?.values() ?? [];
+  /** Whether a whiteout of this layer can hide anything. */
+  get hasLower(): boolean {
+    return this.#layer > 1;
   }
 
-  add(name: string): Directory {
-    const child = new Directory(name, this);
-    this.#children ??= new Map();
-    this.#children.set(name, child);
-    return child;
+  /** Entries of the archives, and directories that were created though no entry describes them. */
+  get entries(): number {
+    return this.#entries;
   }
 
-  remove(name: string): void {
-    this.#children?.delete(name);
-    if (this.#children?.size === 0) this.#children = undefined;
+  countEntry(): void {
+    this.#check();
+    this.#entries += 1;
+    checkLimit(this.#limits, "entries", this.#entries, "the number of entries and directories in the image");
   }
 
-  /** The path below the root, one character a byte; the root's is "". */
-  get path(): string {
-    const names: string[] = [];
-    for (let at: Directory | undefined = this; at?.parent; at = at.parent) names.push(at.name);
-    return names.reverse().join("/");
+  checkDepth(components: readonly string[]): void {
+    if (components.length <= this.#limits.pathDepth) return;
+    const what = `the depth of the path ${shown(components.slice(0, 8).join("/"))}...`;
+    checkLimit(this.#limits, "pathDepth", components.length, what);
   }
 
-  /** Marks this directory, and those above it, as written by a layer. */
-  touch(layer: number): void {
-    for (let at: Directory | undefined = this; at && at.touched !== layer; at = at.parent) {
-      at.touched = layer;
-      at.written = undefined;
+  pathOf(directory: Directory): string {
+    if (directory !== this.#lastDirectory) {
+      this.#lastPath = directory.path;
+      this.#lastDirectory = directory;
+    }
+    return this.#lastPath;
+  }
+
+  /** Resolves a path inside the root; all its links are followed. */
+  resolve(components: readonly string[]): Resolved<Directory> {
+    return resolveIn(this.#paths, components, this.#limits.symlinks);
+  }
+
+  #look(directory: Directory, name: string): Found<Directory> {
+    const child = directory.child(name);
+    if (child) return { kind: "directory", directory: child };
+    const found = this.#target.lookUp(join(this.pathOf(directory), name));
+    if (found.kind === "symlink") return found;
+    if (found.kind !== "directory") return { kind: found.kind };
+    this.countEntry();
+    return { kind: "directory", directory: this.#add(directory, name) };
+  }
+
+  #known(components: readonly string[]): Directory | undefined {
+    let at: Directory | undefined = this.root;
+    for (const name of components) at = at?.child(name);
+    return at;
+  }
+
+  /** The directory that a path leads to, if it exists. */
+  find(components: readonly string[]): Directory | undefined {
+    const known = this.#known(components);
+    if (known) return known;
+    const { directory, rest } = this.resolve(components);
+    return rest.length === 0 ? directory : undefined;
+  }
+
+  /** The directory that a path leads to; missing directories are created. */
+  ensure(components: readonly string[]): Directory {
+    const known = this.#known(components);
+    if (known) return known;
+    const { directory, rest } = this.resolve(components);
+    let at = directory;
+    for (const name of rest) {
+      this.countEntry();
+      at = this.makeDirectory(at, name);
+    }
+    return at;
+  }
+
+  /** Creates a directory, replacing anything else that has its name. */
+  makeDirectory(parent: Directory, name: string): Directory {
+    const directory = this.#add(parent, name);
+    if (this.hasLower) directory.touch(this.#layer);
+    return directory;
+  }
+
+  #add(parent: Directory, name: string): Directory {
+    this.#directories += 1;
+    checkLimit(this.#limits, "directories", this.#directories, "the number of directories in the image");
+    const path = join(this.pathOf(parent), name);
+    // Links may have led deeper than the path of the entry is.
+    this.checkDepth(path.split("/"));
+    const lower = this.#createOnTarget(parent, name, path);
+    const directory = parent.add(name);
+    if (lower) directory.metadata = lower;
+    else directory.made = directory.cleared = this.#layer;
+    this.#lastDirectory = directory;
+    this.#lastPath = path;
+    return directory;
+  }
+
+  /** @returns the metadata of the lower directory that shows through the new one, if any does */
+  #createOnTarget(parent: Directory, name: string, path: string): DirectoryMetadata | undefined {
+    try {
+      return this.#target.makeDirectory(path);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+      this.remove(parent, name, path);
+      this.#target.makeDirectory(path);
+      // The entry that was removed had replaced any lower directory, so none shows through.
+      this.#target.markOpaque(path);
+      return undefined;
+    }
+  }
+
+  /** Gives a directory the metadata of its entry. */
+  declare(directory: Directory, metadata: DirectoryMetadata): void {
+    directory.metadata = metadata;
+    directory.declared = this.#layer;
+    if (this.hasLower) directory.touch(this.#layer);
+  }
+
+  /** Remembers that this layer wrote a name, so that its whiteouts spare it. Without lower layers they hide nothing. */
+  wrote(parent: Directory, name: string): void {
+    if (!this.hasLower) return;
+    parent.touch(this.#layer);
+    if (!parent.written) {
+      parent.written = new Set();
+      this.#writing.push(parent);
+    }
+    parent.written.add(name);
+  }
+
+  /** Hides what lower layers have under a name. */
+  whiteOut(directory: Directory, name: string): void {
+    const child = directory.child(name);
+    if (child?.touched === this.#layer) return this.#renew(child);
+    if (!child && directory.touched === this.#layer && directory.written?.has(name)) return;
+    this.hide(directory, name, join(this.pathOf(directory), name));
+  }
+
+  /** Hides what a name stands for, whichever layer wrote it. */
+  hide(parent: Directory, name: string, path: string): void {
+    this.remove(parent, name, path);
+    this.#target.hide(path);
+  }
+
+  /** Hides the lower directory of the same name: this one keeps only what this layer gave it. */
+  #renew(directory: Directory): void {
+    if (directory.made === this.#layer) return;
+    directory.made = this.#layer;
+    if (directory.declared !== this.#layer) {
+      this.#target.replaceXattrs(directory.path, directory.metadata.xattrs, none);
+      directory.metadata = undeclared;
+    }
+    this.clearLower(directory);
+  }
+
+  /** Hides what lower layers have in a directory. Once a layer is enough: none of it can come back in the same layer. */
+  clearLower(directory: Directory): void {
+    if (directory.cleared === this.#layer) return;
+    directory.cleared = this.#layer;
+    this.#target.markOpaque(directory.path);
+    for (const name of this.#target.list(directory.path)) this.whiteOut(directory, name);
+  }
+
+  /** Removes the entry at a path, if there is one. Descends into the directories of the tree only. */
+  remove(parent: Directory, name: string, path: string): void {
+    this.#check();
+    const directory = parent.child(name);
+    if (!directory) return this.#target.remove(path);
+    for (const inside of this.#target.list(path)) this.remove(directory, inside, join(path, inside));
+    this.#target.removeDirectory(path);
+    parent.remove(name);
+    this.#directories -= 1;
+  }
+
+  /**
+   * Sets the metadata of all directories but the root, deepest first, when all layers are in. Yields now and then, so
+   * that the caller can let others have a turn.
+   */
+  *finish(): Generator<void> {
+    let count = 0;
+    for (const [path, directory] of this.#deepestFirst(this.root, "")) {
+      this.#check();
+      this.#target.finishDirectory(path, directory.metadata);
+      count += 1;
+      if (count % FINISH_STEP === 0) yield;
+    }
+  }
+
+  *#deepestFirst(directory: Directory, path: string): Generator<[path: string, directory: Directory]> {
+    for (const child of directory.children()) {
+      const below = join(path, child.name);
+      yield* this.#deepestFirst(child, below);
+      yield [below, child];
     }
   }
 }

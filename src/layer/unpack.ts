@@ -1,14 +1,12 @@
 import { resolve } from "node:path";
-import { GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import type { Provider } from "../content/source.ts";
-import { layerCompression } from "../spec/media-types.ts";
-import type { Image, Manifest } from "../spec/types.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import type { LayerJob } from "./job.ts";
-import { applyInThread, applyInWorkers, type PipelineOptions } from "./pipeline.ts";
-import type { AppliedTree, ApplyReport } from "./report.ts";
+import { applyInThread } from "./in-thread.ts";
+import { applyInWorkers } from "./in-workers.ts";
+import { type ImageSource, type LayerJob, layerJobs, withFiles } from "./job.ts";
+import type { AppliedTree, ApplyReport, PipelineOptions } from "./pipeline.ts";
 import { Staging } from "./staging.ts";
 
 export interface UnpackOptions extends OperationOptions {
@@ -21,13 +19,6 @@ export interface UnpackOptions extends OperationOptions {
 
 /** Below this, starting workers costs more than they save. Compressed bytes. */
 const SMALL_IMAGE = 4 << 20;
-
-/** An image whose layers are to be applied, and the reader that has them. */
-export interface ImageSource {
-  readonly manifest: Manifest;
-  readonly config: Image;
-  readonly provider: Provider;
-}
 
 /**
  * Makes `rootfs` the file system of an image: every layer verified against its descriptor and its diffID, applied in
@@ -56,28 +47,6 @@ export async function unpackImage(
     await staging.remove();
     await staging.close();
   }
-}
-
-/** @throws UNSUPPORTED_COMPRESSION, UNSUPPORTED_MEDIA_TYPE before anything is done */
-function layerJobs({ manifest, config }: ImageSource): LayerJob[] {
-  return manifest.layers.map((layer, at) => {
-    const compression = layerCompression(layer.mediaType);
-    if (!compression) {
-      throw new GantryError(
-        "UNSUPPORTED_MEDIA_TYPE",
-        `layer ${layer.digest} is a ${layer.mediaType}, not a filesystem layer`,
-      );
-    }
-    if (compression === "zstd") {
-      throw new GantryError(
-        "UNSUPPORTED_COMPRESSION",
-        `layer ${layer.digest} is compressed with zstd, which is not supported yet; use a gzip variant of the image`,
-        { details: { compression } },
-      );
-    }
-    const { digest, size, mediaType } = layer;
-    return { descriptor: { digest, size, mediaType }, diffID: config.rootfs.diff_ids[at]!, compression };
-  });
 }
 
 async function applyLayers(
@@ -110,27 +79,8 @@ async function run(
   const total = jobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   const { signal } = pipeline;
   if (workers !== 0 && total >= SMALL_IMAGE) {
-    const placed = await inFiles(provider, jobs, signal);
+    const placed = await withFiles(jobs, provider, signal);
     if (placed) return applyInWorkers(tree, placed, pipeline);
   }
   return applyInThread(tree, jobs, (job) => provider.read(job.descriptor, { signal }), pipeline);
-}
-
-/**
- * The jobs with the files of their blobs, which workers read themselves: bytes never travel as messages. One blob is
- * open at a time, however many layers there are.
- * @returns undefined where a blob is in no file
- */
-async function inFiles(
-  provider: Provider,
-  jobs: readonly LayerJob[],
-  signal: AbortSignal | undefined,
-): Promise<LayerJob[] | undefined> {
-  const placed: LayerJob[] = [];
-  for (const job of jobs) {
-    await using content = await provider.read(job.descriptor, { signal });
-    if (content.file === undefined) return undefined;
-    placed.push({ ...job, file: content.file });
-  }
-  return placed;
 }

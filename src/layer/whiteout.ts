@@ -1,27 +1,31 @@
 import { GantryError } from "../base/error.ts";
 
-/** What an entry's base name asks for (image-spec layer.md, "Whiteouts"). */
+/** What the base name of an entry asks for (image-spec layer.md, "Whiteouts"). */
 export type Whiteout =
+  /** An ordinary entry; a mark that hides everything that lower layers have in its directory; an entry without meaning. */
   | { readonly kind: "none" | "opaque" | "skip" }
-  /** Removes `name`, beside it, of the layers below. */
+  /** Hides what lower layers have under `name` in its directory. */
   | { readonly kind: "remove"; readonly name: string };
 
 const PREFIX = ".wh.";
+/** Most entries are no whiteouts, so they share one object. */
+const NONE: Whiteout = { kind: "none" };
 
-/** Names of AUFS's own bookkeeping, which mean nothing in an image. `.wh..wh..opq` is one of them but for its meaning. */
+/** Whether a name is one of AUFS's own bookkeeping, which means nothing in an image, or `.wh..wh..opq`. */
 export const isBookkeeping = (name: string): boolean => name.startsWith(".wh..wh.");
 
 /**
- * `.wh..wh..opq` is opaque; other names that start with `.wh..wh.` are the bookkeeping of AUFS and mean nothing.
- * @throws INVALID_LAYER where what remains is empty, `.` or `..`: removing it would remove its directory or parent
+ * Reads a base name. `.wh..wh..opq` is opaque; other names that start with `.wh..wh.` are the bookkeeping of AUFS, and
+ * are skipped.
+ * @throws INVALID_LAYER if the name to hide is empty, `.` or `..`: that would hide the directory itself or its parent
  */
 export function parseWhiteout(base: string): Whiteout {
-  if (!base.startsWith(PREFIX)) return { kind: "none" };
+  if (!base.startsWith(PREFIX)) return NONE;
   if (base === ".wh..wh..opq") return { kind: "opaque" };
   if (isBookkeeping(base)) return { kind: "skip" };
   const name = base.slice(PREFIX.length);
   if (name === "" || name === "." || name === "..") {
-    throw new GantryError("INVALID_LAYER", `the layer holds the whiteout ${JSON.stringify(base)}, which names no file`);
+    throw new GantryError("INVALID_LAYER", `the layer has the whiteout ${JSON.stringify(base)}, which names no file`);
   }
   return { kind: "remove", name };
 }

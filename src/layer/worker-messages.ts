@@ -1,7 +1,7 @@
 import type { ErrorRecord } from "../base/error.ts";
 import type { Limits } from "../base/limits.ts";
 import type { LayerJob } from "./job.ts";
-import type { AppliedTree } from "./report.ts";
+import type { AppliedTree } from "./pipeline.ts";
 import type { RingHandle } from "./ring.ts";
 
 /** What a worker is started with. */
@@ -12,14 +12,14 @@ export interface WorkerData {
   readonly limits: Limits;
   /** The directory to apply to. */
   readonly root: string;
-  /** What it is to become, for messages. */
+  /** The directory that it is to become, for messages. */
   readonly name: string;
   readonly strict: boolean | undefined;
   /** Inflated bytes so far, for progress. */
   readonly counter: SharedArrayBuffer;
 }
 
-/** What a worker says before it ends. */
+/** The one message that a worker sends, before it ends. */
 export type WorkerResult =
   | (AppliedTree & { readonly type: "done" })
   | { readonly type: "read" }

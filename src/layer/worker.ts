@@ -3,9 +3,10 @@ import { GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { decompressor } from "../compression/decompress.ts";
 import { fileContent } from "../content/source.ts";
 import { TreeApplier } from "./apply.ts";
-import { LayerConsumer } from "./job.ts";
-import { unpackError } from "./report.ts";
+import { LayerConsumer } from "./consumer.ts";
+import { DirectoryTarget } from "./directory-target.ts";
 import { Ring, RingStopped, SLOT_DATA, SLOT_END, SLOT_LAYER_END } from "./ring.ts";
+import { unpackError } from "./unpack-error.ts";
 import type { WorkerData, WorkerResult } from "./worker-messages.ts";
 
 /** Reads, verifies and inflates the blobs, layer after layer, into the ring. */
@@ -14,7 +15,7 @@ async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<Worker
   for (const { descriptor, file, compression } of jobs) {
     const what = `layer ${descriptor.digest}`;
     const content = await fileContent(descriptor, file!, { what, limits });
-    if (!content) throw new GantryError("BLOB_UNKNOWN", `${what} is gone from ${file}`);
+    if (!content) throw new GantryError("BLOB_UNKNOWN", `${what} is no longer in ${file}`);
     await decompressor(compression)((write) => content.pipe(write), sink);
     ring.mark(SLOT_LAYER_END);
   }
@@ -22,13 +23,13 @@ async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<Worker
   return { type: "read" };
 }
 
-/** Hashes, parses and writes what comes through the ring. */
+/** Hashes, parses and writes the bytes that come through the ring. */
 function apply({ jobs, limits, root, strict, counter }: WorkerData, ring: Ring): WorkerResult {
   const progress = new BigInt64Array(counter);
   const check = (): void => {
     if (ring.stopped) throw new RingStopped();
   };
-  const applier = new TreeApplier(root, { limits, strict, check });
+  const applier = new TreeApplier(new DirectoryTarget(root, { strict }), { limits, check });
   const consumer = new LayerConsumer(applier, jobs, limits);
   try {
     for (let ended = false; !ended; ) {
