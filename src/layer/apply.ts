@@ -2,6 +2,7 @@ import { errnoOf, GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { pathComponents } from "../sys/resolve.ts";
 import type { TarHandler, TarHeader } from "../tar/index.ts";
+import { TreeBounds } from "./bounds.ts";
 import type { Directory, DirectoryMetadata } from "./directory.ts";
 import { checkOwner } from "./owners.ts";
 import { join, shown } from "./paths.ts";
@@ -24,20 +25,20 @@ export interface ApplyOptions {
  */
 export class TreeApplier implements TarHandler {
   readonly #target: LayerTarget;
-  readonly #check: () => void;
+  readonly #bounds: TreeBounds;
   readonly #tree: LayeredTree;
   /** Whether the data that follows belongs to a file of the target. */
   #inFile = false;
 
   constructor(target: LayerTarget, { limits = defaultLimits, check = () => {} }: ApplyOptions = {}) {
     this.#target = target;
-    this.#check = check;
-    this.#tree = new LayeredTree(target, { limits, check });
+    this.#bounds = new TreeBounds(limits, check);
+    this.#tree = new LayeredTree(target, this.#bounds);
   }
 
   /** Entries of the archives, and directories that were created though no entry describes them. */
   get entries(): number {
-    return this.#tree.entries;
+    return this.#bounds.entries;
   }
 
   /** What could not be kept, for people. */
@@ -55,9 +56,9 @@ export class TreeApplier implements TarHandler {
   }
 
   entry(header: TarHeader): void {
-    this.#tree.countEntry();
+    this.#bounds.countEntry();
     const components = pathComponents(header.name.toString("latin1"));
-    this.#tree.checkDepth(components);
+    this.#bounds.checkDepth(components);
     checkOwner(header);
     const name = components.pop();
     if (name === undefined) return this.#rootEntry(header);
@@ -161,7 +162,7 @@ export class TreeApplier implements TarHandler {
   }
 
   data(chunk: Buffer): void {
-    this.#check();
+    this.#bounds.check();
     if (this.#inFile) this.#target.write(chunk);
   }
 

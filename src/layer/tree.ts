@@ -1,19 +1,13 @@
 import { errnoOf } from "../base/error.ts";
-import { checkLimit, type Limits } from "../base/limits.ts";
 import { type Found, type Resolved, resolveIn, type Tree } from "../sys/resolve.ts";
+import type { TreeBounds } from "./bounds.ts";
 import { Directory, type DirectoryMetadata, undeclared } from "./directory.ts";
-import { join, shown } from "./paths.ts";
+import { join } from "./paths.ts";
 import type { LayerTarget } from "./target.ts";
 
 /** Directories that get their metadata before others have a turn. */
 const FINISH_STEP = 64;
 const none: ReadonlyMap<string, Buffer> = new Map();
-
-export interface LayeredTreeOptions {
-  readonly limits: Limits;
-  /** Called for each entry and each removal; throws to stop. */
-  readonly check: () => void;
-}
 
 /**
  * The directories of a tree that layers are applied to, and what the present layer wrote in them. It resolves paths
@@ -23,23 +17,19 @@ export interface LayeredTreeOptions {
 export class LayeredTree {
   readonly root: Directory = new Directory();
   readonly #target: LayerTarget;
-  readonly #limits: Limits;
-  readonly #check: () => void;
+  readonly #bounds: TreeBounds;
   readonly #paths: Tree<Directory>;
   /** The number of the present layer; the lowest one is 1. */
   #layer: number;
   /** The directories whose `written` is of use only until the layer ends. */
   #writing: Directory[] = [];
-  #entries = 0;
-  #directories = 1;
   /** The directory of the last entry, and its path: the next entry is most often in the same directory. */
   #lastDirectory: Directory = this.root;
   #lastPath = "";
 
-  constructor(target: LayerTarget, { limits, check }: LayeredTreeOptions) {
+  constructor(target: LayerTarget, bounds: TreeBounds) {
     this.#target = target;
-    this.#limits = limits;
-    this.#check = check;
+    this.#bounds = bounds;
     this.#layer = target.lowerLayers;
     this.#paths = {
       root: this.root,
@@ -59,23 +49,7 @@ export class LayeredTree {
     return this.#layer > 1;
   }
 
-  /** Entries of the archives, and directories that were created though no entry describes them. */
-  get entries(): number {
-    return this.#entries;
-  }
-
-  countEntry(): void {
-    this.#check();
-    this.#entries += 1;
-    checkLimit(this.#limits, "entries", this.#entries, "the number of entries and directories in the image");
-  }
-
-  checkDepth(components: readonly string[]): void {
-    if (components.length <= this.#limits.pathDepth) return;
-    const what = `the depth of the path ${shown(components.slice(0, 8).join("/"))}...`;
-    checkLimit(this.#limits, "pathDepth", components.length, what);
-  }
-
+  /** The path of a directory of the tree. */
   pathOf(directory: Directory): string {
     if (directory !== this.#lastDirectory) {
       this.#lastPath = directory.path;
@@ -86,7 +60,7 @@ export class LayeredTree {
 
   /** Resolves a path inside the root; all its links are followed. */
   resolve(components: readonly string[]): Resolved<Directory> {
-    return resolveIn(this.#paths, components, this.#limits.symlinks);
+    return resolveIn(this.#paths, components, this.#bounds.symlinks);
   }
 
   #look(directory: Directory, name: string): Found<Directory> {
@@ -95,7 +69,7 @@ export class LayeredTree {
     const found = this.#target.lookUp(join(this.pathOf(directory), name));
     if (found.kind === "symlink") return found;
     if (found.kind !== "directory") return { kind: found.kind };
-    this.countEntry();
+    this.#bounds.countEntry();
     return { kind: "directory", directory: this.#add(directory, name) };
   }
 
@@ -120,7 +94,7 @@ export class LayeredTree {
     const { directory, rest } = this.resolve(components);
     let at = directory;
     for (const name of rest) {
-      this.countEntry();
+      this.#bounds.countEntry();
       at = this.makeDirectory(at, name);
     }
     return at;
@@ -134,11 +108,9 @@ export class LayeredTree {
   }
 
   #add(parent: Directory, name: string): Directory {
-    this.#directories += 1;
-    checkLimit(this.#limits, "directories", this.#directories, "the number of directories in the image");
     const path = join(this.pathOf(parent), name);
-    // Links may have led deeper than the path of the entry is.
-    this.checkDepth(path.split("/"));
+    // The path can be deeper than that of the entry, which may lead through links.
+    this.#bounds.addDirectory(path);
     const lower = this.#createOnTarget(parent, name, path);
     const directory = parent.add(name);
     if (lower) directory.metadata = lower;
@@ -215,13 +187,13 @@ export class LayeredTree {
 
   /** Removes the entry at a path, if there is one. Descends into the directories of the tree only. */
   remove(parent: Directory, name: string, path: string): void {
-    this.#check();
+    this.#bounds.check();
     const directory = parent.child(name);
     if (!directory) return this.#target.remove(path);
     for (const inside of this.#target.list(path)) this.remove(directory, inside, join(path, inside));
     this.#target.removeDirectory(path);
     parent.remove(name);
-    this.#directories -= 1;
+    this.#bounds.removeDirectory();
   }
 
   /**
@@ -231,7 +203,7 @@ export class LayeredTree {
   *finish(): Generator<void> {
     let count = 0;
     for (const [path, directory] of this.#deepestFirst(this.root, "")) {
-      this.#check();
+      this.#bounds.check();
       this.#target.finishDirectory(path, directory.metadata);
       count += 1;
       if (count % FINISH_STEP === 0) yield;
