@@ -84,7 +84,7 @@ function acl(...entries: readonly [tag: number, permissions: number, id: number]
 const NO_ID = 0xffff_ffff;
 
 describe("hostile trees", () => {
-  test("T17 directories that no entry declares count as entries, and all directories are bounded", async () => {
+  test("T17 directories that no entry describes count as entries, and all directories are bounded", async () => {
     const deep = (name: string): TarEntry => ({ name: `${name}/${"d/".repeat(240)}f` });
     const layer = Array.from({ length: 20 }, (_, at) => deep(`top${at}`));
     const made = counted("mkdirSync");
@@ -97,10 +97,10 @@ describe("hostile trees", () => {
     expect(report.entries).toBe(2 * 242);
     const few = { ...defaultLimits, directories: 500 };
     await rejects(unpackLayers(await temporary(), [layer], { limits: few }), "LIMIT_EXCEEDED");
-    // Only what is there at once counts: directories that were replaced are gone.
+    // Only directories that exist at the same time count.
     const flapping = Array.from({ length: 20 }, () => [deep("a"), { name: "a", data: "file" }]).flat();
     await unpackLayers(await temporary(), [flapping], { limits: few });
-    // A link is no way to go deeper than the limit.
+    // A link does not lead deeper than the limit.
     const down: TarEntry[] = [
       { name: `${"d/".repeat(200)}f` },
       { name: "l", type: "symlink", linkname: "d/".repeat(200) },
@@ -109,7 +109,7 @@ describe("hostile trees", () => {
     await rejects(unpackLayers(await temporary(), [down]), "LIMIT_EXCEEDED");
   });
 
-  ifRoot(`T18 the owner of the directory around a tree cannot turn what root writes elsewhere${why}`, async () => {
+  ifRoot(`T18 the owner of the directory around a tree cannot redirect what root writes${why}`, async () => {
     const work = await temporary();
     const parent = join(work, "theirs");
     mkdirSync(parent);
@@ -130,7 +130,7 @@ describe("hostile trees", () => {
     expect(turned).toBe(1);
     expect(readdirSync(join(work, "outside"))).toEqual(["witness"]);
     expect((readdirSync(join(parent, "rootfs"), { recursive: true }) as string[]).length).toBe(4050);
-    // Nothing of the tree is left where it was moved to.
+    // Nothing of the tree is left in the moved directory.
     expect(readdirSync(join(parent, "moved0"))).toEqual([]);
 
     // A link that takes the place of the finished tree does not get its mode and owner.
@@ -159,7 +159,7 @@ describe("hostile trees", () => {
     expect([whole.mode & 0o7777, whole.uid, whole.gid]).toEqual([0o4777, 12, 13]);
   });
 
-  test("T19 a whiteout makes nothing and brings nothing back", async () => {
+  test("T19 a whiteout creates nothing and restores nothing", async () => {
     const lower: TarEntry[] = [
       { name: "f", data: "file" },
       { name: "c/x", data: "x" },
@@ -184,7 +184,7 @@ describe("hostile trees", () => {
     for (const [names, expected] of rows) {
       expect([names, await paths([lower, names.map((name) => ({ name }))])]).toEqual([names, expected]);
     }
-    // In the first layer there is nothing to hide, and nothing is made either.
+    // The first layer has nothing to hide, and its whiteouts create nothing.
     expect(await paths([[{ name: "a/.wh.x" }, { name: "b/.wh..wh..opq" }, { name: "f", data: "1" }]])).toEqual({
       f: "1",
     });
@@ -206,7 +206,7 @@ describe("hostile trees", () => {
     expect(await tree([lower, [...content, whiteout]])).toEqual(before);
     expect(await tree([lower, [content[0]!, whiteout, content[1]!]])).toEqual(before);
     expect(Object.keys(before).sort()).toEqual([".", "d", "d/new", "d/sub", "d/sub/new"]);
-    // What no entry of the layer describes is a new directory, with nothing of the one that was hidden.
+    // A directory that no entry of the layer describes is new: it has nothing of the hidden one.
     for (const path of ["d", "d/sub"])
       expect(before[path]).toEqual({ type: "directory", mode: "755", owner: "0:0", mtime: "0" });
 
@@ -233,47 +233,54 @@ describe("hostile trees", () => {
     expect(await tree([bookkeeping])).toEqual({ ".": expect.anything() });
   });
 
-  ifRoot(`T21 a tree takes no owner, group or access list from where it is unpacked${why}`, async () => {
-    const entries: TarEntry[] = [
-      { name: "d/sub", type: "directory", mode: 0o2750, uid: 1, gid: 2 },
-      { name: "d/file", data: "x" },
-      { name: "d/sub/fifo", type: "fifo" },
-      { name: "d/link", type: "symlink", linkname: "file" },
-      { name: "d/sub/owned", data: "x", uid: 3, gid: 7 },
-      { name: "plain", type: "directory", mode: 0o755 },
-    ];
-    const expected = await tree([entries]);
-    const work = await temporary();
-    const location = await layoutOf(work, [entries]);
-    const unpacked = async (name: string, prepare: (parent: string) => void, prefix: string[] = []): Promise<void> => {
-      const parent = join(work, name);
-      mkdirSync(parent);
-      prepare(parent);
-      const command = [...prefix, process.execPath, main, "unpack", "--progress", "none", location];
-      const child = spawn(command[0]!, [...command.slice(1), join(parent, "rootfs")], { stdio: "inherit" });
-      expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
-      expect([name, Object.fromEntries(readTree(join(parent, "rootfs")))]).toEqual([name, expected]);
-    };
-    const list = acl([1, 7, NO_ID], [2, 7, 1000], [4, 5, NO_ID], [0x10, 7, NO_ID], [0x20, 5, NO_ID]);
-    const minimal = acl([1, 7, NO_ID], [4, 5, NO_ID], [0x20, 5, NO_ID]);
-    const inherit = (value: Buffer) => (parent: string) =>
-      native("the test").lsetxattr(parent, "system.posix_acl_default", value);
-    const setgid = (parent: string): void => {
-      chownSync(parent, 0, 7);
-      chmodSync(parent, 0o2755);
-    };
-    await unpacked("setgid", setgid);
-    await unpacked("egid", () => {}, ["setpriv", "--regid=7", "--clear-groups"]);
-    await unpacked("both", setgid, ["setpriv", "--regid=9", "--clear-groups"]);
-    await unpacked("acl", inherit(list));
-    await unpacked("minimal-acl", inherit(minimal));
-    await unpacked("acl-inside", (parent) => {
-      inherit(list)(parent);
-      mkdirSync(join(parent, "rootfs"));
-    });
-  });
+  ifRoot(
+    `T21 a tree inherits no owner, group or access list from the directory that it is unpacked in${why}`,
+    async () => {
+      const entries: TarEntry[] = [
+        { name: "d/sub", type: "directory", mode: 0o2750, uid: 1, gid: 2 },
+        { name: "d/file", data: "x" },
+        { name: "d/sub/fifo", type: "fifo" },
+        { name: "d/link", type: "symlink", linkname: "file" },
+        { name: "d/sub/owned", data: "x", uid: 3, gid: 7 },
+        { name: "plain", type: "directory", mode: 0o755 },
+      ];
+      const expected = await tree([entries]);
+      const work = await temporary();
+      const location = await layoutOf(work, [entries]);
+      const unpacked = async (
+        name: string,
+        prepare: (parent: string) => void,
+        prefix: string[] = [],
+      ): Promise<void> => {
+        const parent = join(work, name);
+        mkdirSync(parent);
+        prepare(parent);
+        const command = [...prefix, process.execPath, main, "unpack", "--progress", "none", location];
+        const child = spawn(command[0]!, [...command.slice(1), join(parent, "rootfs")], { stdio: "inherit" });
+        expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
+        expect([name, Object.fromEntries(readTree(join(parent, "rootfs")))]).toEqual([name, expected]);
+      };
+      const list = acl([1, 7, NO_ID], [2, 7, 1000], [4, 5, NO_ID], [0x10, 7, NO_ID], [0x20, 5, NO_ID]);
+      const minimal = acl([1, 7, NO_ID], [4, 5, NO_ID], [0x20, 5, NO_ID]);
+      const inherit = (value: Buffer) => (parent: string) =>
+        native("the test").lsetxattr(parent, "system.posix_acl_default", value);
+      const setgid = (parent: string): void => {
+        chownSync(parent, 0, 7);
+        chmodSync(parent, 0o2755);
+      };
+      await unpacked("setgid", setgid);
+      await unpacked("egid", () => {}, ["setpriv", "--regid=7", "--clear-groups"]);
+      await unpacked("both", setgid, ["setpriv", "--regid=9", "--clear-groups"]);
+      await unpacked("acl", inherit(list));
+      await unpacked("minimal-acl", inherit(minimal));
+      await unpacked("acl-inside", (parent) => {
+        inherit(list)(parent);
+        mkdirSync(join(parent, "rootfs"));
+      });
+    },
+  );
 
-  test("T22 opaque marks are looked at once, flapping is counted, and a stop is heard among small files", async () => {
+  test("T22 a directory is cleared once, replaced directories are counted, and an abort stops small files", async () => {
     const files = Array.from({ length: 300 }, (_, at) => ({ name: `d/s/f${at}`, data: "" }));
     const marks = Array.from({ length: 300 }, () => ["d/.wh..wh..opq", ".wh.d", ".wh..wh..opq"]).flat();
     const mixed = files.flatMap((file, at) => [file, ...marks.slice(3 * at, 3 * at + 3).map((name) => ({ name }))]);
@@ -293,7 +300,7 @@ describe("hostile trees", () => {
     let last = 0;
     const progress = (event: { readonly type: string; readonly done?: number }): void => {
       if (event.type !== "advance") return;
-      // What waits for its turn, as a signal does, gets it long before all files are made.
+      // Whatever waits for its turn, as a signal does, gets it long before all files are created.
       if (last === 0) setImmediate(() => stop.abort(new Error("stopped")));
       last = event.done ?? 0;
     };
@@ -303,7 +310,7 @@ describe("hostile trees", () => {
     expect(readdirSync(stopped)).toEqual([]);
   });
 
-  ifRoot(`T23 layers are opened one by one, and a device 0:0 is said to be one${why}`, async () => {
+  ifRoot(`T23 layers are opened one by one, and a device 0:0 gives a warning${why}`, async () => {
     const work = await temporary();
     const layers = Array.from({ length: 600 }, (_, at) => [{ name: `f${at}`, data: seededBytes(8_000, at + 1) }]);
     const location = await layoutOf(work, layers);
@@ -318,7 +325,7 @@ describe("hostile trees", () => {
     expect(report.warnings.join("\n")).toContain("whiteout");
   });
 
-  test("S2 what killed processes left is removed by the next, and nothing that is in use", async () => {
+  test("S2 the next process removes what killed ones left, and nothing that is in use", async () => {
     const work = await temporary();
     const location = await layoutOf(work, [
       [
@@ -339,10 +346,10 @@ describe("hostile trees", () => {
       }, 1);
       await exited;
       clearInterval(watch);
-      // It may have been done before it was killed.
+      // The process may have finished before it was killed.
       fs.rmSync(join(out, "rootfs"), { recursive: true, force: true });
     }
-    // Leftovers of a dead process of this host, whatever became of the ones above.
+    // Leftovers of a dead process of this host, in case those above were removed.
     const [prefix, host, boot, namespace, pid, start, random] = temporaryName("rootfs", { hidden: true }).split("-");
     const dead = [prefix, host, boot, namespace, pid, `${start}0`, random].join("-");
     mkdirSync(join(out, dead, "rootfs/d"), { recursive: true });

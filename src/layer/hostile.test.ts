@@ -136,7 +136,7 @@ describe("hostile layers", () => {
     );
   });
 
-  test("T4 a name from an annotation is resolved inside its directory, through links that are there", async () => {
+  test("T4 a name from an annotation is resolved inside its directory, through existing links", async () => {
     const work = await temporary();
     mkdirSync(join(work, "target/real"), { recursive: true });
     symlinkSync("/etc", join(work, "target/absolute"));
@@ -150,7 +150,7 @@ describe("hostile layers", () => {
     expect(resolve("/up/absolute/../x")).toBe("x");
   });
 
-  test("T5 the tree grows where nobody else can go, and appears at once when it is whole", async () => {
+  test("T5 the tree is built where no other user can enter, and appears at once when it is complete", async () => {
     const work = await temporary();
     const seen: { name: string; mode: number }[] = [];
     const watch = (): void => {
@@ -345,7 +345,7 @@ describe("hostile layers", () => {
     expect([suid.mode & 0o7777, suid.uid, suid.gid]).toEqual([0o6755, 7, 8]);
   });
 
-  ifRoot(`T13 attributes that would steer the host are left out, and said to be${why}`, async () => {
+  ifRoot(`T13 attributes that would steer the host are left out with a warning${why}`, async () => {
     const work = await temporary();
     const capability = Buffer.from("0100000200040000000000000000000000000000", "hex");
     const { rootfs, report } = await unpackLayers(work, [
@@ -380,7 +380,7 @@ describe("hostile layers", () => {
     }
   });
 
-  test("T14 store, staging and what lies above a tree are their owner's alone; the tree has the image's mode", async () => {
+  test("T14 store and staging directory are closed to other users, and the tree has the mode of the image", async () => {
     const work = await temporary();
     const layout = new LayoutRegistry(join(work, "layout"), { create: true });
     const image = testImage([

@@ -47,7 +47,7 @@ export async function applyInWorkers(
     signal?.throwIfAborted();
     const failed = [read, done].find((result) => result.type === "failed");
     if (failed) throw GantryError.fromRecord(failed.error);
-    if (done.type !== "done") throw new GantryError("WORKER_FAILED", "the workers stopped without a reason");
+    if (done.type !== "done") throw new GantryError("WORKER_FAILED", "the workers stopped without a result");
     onBytes?.(done.bytes);
     return done;
   } finally {

@@ -1,11 +1,11 @@
-/** A slot's worth of inflated bytes. */
+/** The size of a slot. Bytes. */
 export const SLOT_SIZE: number = 1 << 20;
 
-/** What a slot holds. */
+/** What a slot holds: inflated bytes. */
 export const SLOT_DATA = 0;
-/** All bytes of a layer were handed over. */
+/** Nothing: the layer ends. */
 export const SLOT_LAYER_END = 1;
-/** The producer is done: with everything, or because it failed. */
+/** Nothing: the last layer has ended. */
 export const SLOT_END = 2;
 
 export interface RingHandle {
@@ -18,12 +18,12 @@ const READ = 1;
 const STOP = 2;
 const CELLS = 4;
 
-/** Thrown on either side of a ring after `stop`; the side that stopped it knows the reason. */
+/** Thrown on both sides of a ring after `stop`. The side that stopped it knows the reason. */
 export class RingStopped extends Error {}
 
 /**
- * A ring of buffers in shared memory between one producing and one consuming thread. Bytes are written straight into
- * a slot and read from it, never copied in between; both sides block when the other is behind.
+ * A ring of buffers in shared memory between one producing and one consuming thread. Bytes are written into a slot and
+ * read from it, and never copied in between. Each side blocks while the other is behind.
  */
 export class Ring {
   readonly slots: number;
@@ -47,7 +47,7 @@ export class Ring {
     return { shared: this.shared, slots: this.slots };
   }
 
-  /** Wakes both sides and makes them throw. */
+  /** Makes both sides throw, also while they wait. */
   stop(): void {
     Atomics.store(this.#cells, STOP, 1);
     Atomics.notify(this.#cells, WRITTEN);
@@ -58,7 +58,7 @@ export class Ring {
     return Atomics.load(this.#cells, STOP) === 1;
   }
 
-  /** Waits until the newest slot is free and gives it to the producer to fill. */
+  /** Waits until the next slot is free, and lends it to the producer to fill. */
   next(): Buffer {
     for (;;) {
       if (this.stopped) throw new RingStopped();
@@ -69,7 +69,7 @@ export class Ring {
     }
   }
 
-  /** Hands the slot that `next` gave to the consumer. */
+  /** Hands the slot that `next` lent to the consumer. */
   commit(length: number, kind: number = SLOT_DATA): void {
     const written = Atomics.load(this.#cells, WRITTEN);
     const slot = (written >>> 0) % this.slots;
@@ -85,7 +85,7 @@ export class Ring {
     this.commit(0, kind);
   }
 
-  /** Waits for the oldest slot, lends it to `take`, and frees it. */
+  /** Waits for the oldest filled slot, lends it to `take`, and frees it. */
   take(take: (kind: number, bytes: Buffer) => void): void {
     for (;;) {
       if (this.stopped) throw new RingStopped();

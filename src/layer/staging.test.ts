@@ -45,7 +45,7 @@ describe("the place of a tree", () => {
     expect(readdirSync(work).sort()).toEqual(["layout", "n".repeat(255)]);
   });
 
-  ifRoot(`may be an empty directory of a user in one that is not theirs${why}`, async () => {
+  ifRoot(`may be an empty directory of a user, in a directory of another user${why}`, async () => {
     const work = await temporary();
     const location = await layoutOf(work, [
       { name: ".", type: "directory", mode: 0o750, mtime: 5 },
@@ -84,7 +84,7 @@ describe("the place of a tree", () => {
     expect(readdirSync(join(work, "back"))).toEqual(["f"]);
   });
 
-  ifRoot(`is said to be read-only, or full, or without inodes, each by its name${why}`, async () => {
+  ifRoot(`that is read-only, full or without inodes gives an error that says which${why}`, async () => {
     const work = await temporary();
     const files = Array.from({ length: 200 }, (_, at) => ({ name: `f${at}`, data: "x".repeat(20_000) }));
     await layoutOf(work, files);
@@ -105,11 +105,11 @@ describe("the place of a tree", () => {
     expect(full).toContain(`${work}/m/rootfs`);
     expect(full).not.toContain("/proc/self/fd");
     expect(failing("-o nr_inodes=50")).toMatch(/no inodes left/);
-    // What was begun is gone again.
+    // The staging directory was removed.
     expect(full.trim().split("\n").length).toBe(1);
   });
 
-  ifRoot(`that cannot keep an attribute says so, and not that it is full${why}`, async () => {
+  ifRoot(`that cannot keep an attribute gives an error that says so, not that it is full${why}`, async () => {
     const work = await temporary();
     await layoutOf(work, [{ name: "f", data: "x", xattrs: { "user.large": Buffer.alloc(70_000, 1) } }]);
     const ran = mounted(work, "gantry unpack --progress none oci:layout:v1 rootfs");

@@ -11,9 +11,9 @@ import { Staging } from "./staging.ts";
 
 export interface UnpackOptions extends OperationOptions {
   readonly limits?: Limits | undefined;
-  /** 0 does everything in this thread. Default: two workers, none for small images. */
+  /** 0 does everything in this thread. Default: two workers, or none for small images. */
   readonly workers?: 0 | 2 | undefined;
-  /** Fail where something cannot be kept (a device without root, an attribute), instead of leaving it out. */
+  /** Fail if something cannot be kept (a device without root, an attribute), instead of leaving it out with a warning. */
   readonly strict?: boolean | undefined;
 }
 
@@ -21,10 +21,11 @@ export interface UnpackOptions extends OperationOptions {
 const SMALL_IMAGE = 4 << 20;
 
 /**
- * Makes `rootfs` the file system of an image: every layer verified against its descriptor and its diffID, applied in
- * a directory of our own beside it, and moved into place when all is well. On failure nothing is left.
- * @throws TARGET_NOT_EMPTY unless `rootfs` is absent or an empty directory; DIFF_ID_MISMATCH, DIGEST_MISMATCH,
- * SIZE_MISMATCH, INVALID_LAYER, INVALID_TAR, UNSUPPORTED_COMPRESSION, LIMIT_EXCEEDED, NO_SPACE
+ * Makes `rootfs` the file system of an image. Every layer is verified against its descriptor and its diffID, and applied
+ * in a staging directory; the complete tree is then moved into place. A failure leaves nothing.
+ * @throws TARGET_NOT_EMPTY unless `rootfs` is missing or an empty directory; DIFF_ID_MISMATCH, DIGEST_MISMATCH,
+ * SIZE_MISMATCH, BLOB_UNKNOWN, INVALID_LAYER, INVALID_TAR, UNSUPPORTED_TAR, LINK_LOOP, UNSUPPORTED_COMPRESSION,
+ * UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED (strict), LIMIT_EXCEEDED, NO_SPACE, FILE_SYSTEM, WORKER_FAILED
  */
 export async function unpackImage(
   image: ImageSource,
