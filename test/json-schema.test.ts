@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { pushImage, startTestRegistry, testImage, testIndex, testLayer } from "../src/testing/index.ts";
+import { pushImage, seededBytes, startTestRegistry, testImage, testIndex, testLayer } from "../src/testing/index.ts";
 import type { TestRegistry } from "../src/testing/registry.ts";
 import { gantry } from "./support/peers.ts";
 import { temporary } from "./support/temporary.ts";
@@ -34,7 +34,8 @@ async function json(...args: readonly string[]): Promise<unknown> {
 describe("what --json prints is what docs/schema says", () => {
   let server: TestRegistry;
   let image: string;
-  const layer = testLayer([{ name: "etc/motd", data: "hello" }]);
+  /** Large enough to be unpacked by workers. */
+  const layer = testLayer([{ name: "etc/motd", data: seededBytes(5 << 20, 1) }]);
 
   beforeAll(async () => {
     server = await startTestRegistry();

@@ -48,8 +48,9 @@ export async function applyInWorkers(
     const failed = [read, done].find((result) => result.type === "failed");
     if (failed) throw GantryError.fromRecord(failed.error);
     if (done.type !== "done") throw new GantryError("WORKER_FAILED", "the workers stopped without a result");
-    onBytes?.(done.bytes);
-    return done;
+    const { type: _type, ...tree } = done;
+    onBytes?.(tree.bytes);
+    return tree;
   } finally {
     clearInterval(ticker);
     clearTimeout(grace);
