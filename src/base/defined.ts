@@ -1,4 +1,8 @@
-type Defined<T> = { [K in keyof T]: undefined extends T[K] ? T[K] | undefined : T[K] };
+type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
+
+type Defined<T> = { [K in Exclude<keyof T, OptionalKey<T>>]: T[K] } & {
+  [K in OptionalKey<T>]?: Exclude<T[K], undefined>;
+};
 
 /** A copy without the fields that are undefined, for what lists its fields: HTTP headers, documents, keys of a cache. */
 export function withoutUndefined<T extends object>(object: T): Defined<T> {

@@ -12,7 +12,7 @@ import { parseRepoName, parseTag } from "../reference/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
 import { open, resolve } from "../verbs/index.ts";
 import { ClientSession, client, RemoteRegistry } from "./index.ts";
-import { TokenCache } from "./remote/tokens.ts";
+import { TokenCache } from "./remote/auth/tokens.ts";
 
 const app = parseRepoName("app");
 const v1 = parseTag("v1");

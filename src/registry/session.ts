@@ -5,7 +5,7 @@ import { hubRate, type Rate, RateLimiter } from "../transport/rate.ts";
 import type { TransportOptions } from "../transport/transport.ts";
 import { entriesOf } from "./identity.ts";
 import type { Registry } from "./registry.ts";
-import { TokenCache } from "./remote/tokens.ts";
+import { TokenCache } from "./remote/auth/tokens.ts";
 
 /** What tells the connections and tokens of one client from those of another, beside how TLS is spoken. */
 export interface ClientIdentity extends TransportOptions {

@@ -1,135 +1,84 @@
-import { isGantryError } from "../../base/error.ts";
+import { Once } from "../../base/once.ts";
 import { apiHost, type RepoName } from "../../reference/reference.ts";
 import { parseDigest } from "../../spec/digest.ts";
-import { isLoopback } from "../../transport/addresses.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/message.ts";
-import type { Rate } from "../../transport/rate.ts";
-import { isClosed, Transport, type TransportOptions } from "../../transport/transport.ts";
-import type { CallOptions } from "../registry.ts";
-import { type ClientSession, processSession } from "../session.ts";
-import { Authenticator, type AuthenticatorOptions } from "./auth.ts";
+import { Transport } from "../../transport/transport.ts";
+import { processSession } from "../session.ts";
+import { Authenticator } from "./auth/authenticator.ts";
 import { responseError } from "./errors.ts";
-import type { UploadMemory } from "./sessions.ts";
-import type { Exchange } from "./upload.ts";
+import type { RemoteOptions } from "./options.ts";
+import { apiUrl } from "./probe.ts";
 
-export interface RemoteOptions extends Omit<TransportOptions, "home">, AuthenticatorOptions {
-  /**
-   * Speak http, or TLS without a look at the certificate, whichever the registry speaks. Loopback hosts are asked
-   * which one they speak anyhow; all others are spoken to in https.
-   */
-  readonly insecure?: boolean | undefined;
-  /** Files or directories of certificates (PEM) to trust beside those that the system trusts. */
-  readonly caFiles?: readonly string[] | undefined;
-  /** Where the API is, where that does not follow from the host: `https://mirror.example/v2/hub/`. */
-  readonly endpoint?: URL | undefined;
-  /** Sent with each request that reads, as mirrors want to know whom they stand for (`ns=docker.io`). */
-  readonly namespace?: string | undefined;
-  /**
-   * Requests that the registry may be asked, a minute and at once, by all of the session. Default: 300 for docker.io,
-   * else no bound.
-   */
-  readonly rate?: Rate | undefined;
-  /** Where unfinished uploads are remembered, so that the next process goes on with them. Default: nowhere. */
-  readonly uploads?: UploadMemory | undefined;
-  /** What the limiter, the tokens and the connections are shared with. Default: all of this process. */
-  readonly session?: ClientSession | undefined;
-}
-
-/** What a 404 without a code means. */
+/** The meaning of a 404 without a code. */
 export type MissingCode = "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN";
 
-/** The API of one registry: where it is, who we are to it, and what its answers mean. */
+/** A request before it is authorised. */
+export type ApiRequest = Omit<HttpRequest, "authorization">;
+
+/** Sends one request with the credentials of the client. Every status but those expected is an error. */
+export type Exchange = (request: ApiRequest, expected: readonly number[], asked: string) => Promise<HttpResponse>;
+
+/** The API of one registry: its URL, the credentials for it, and the meaning of its answers. */
 export class Api {
   readonly name: string;
   readonly transport: Transport;
-  readonly #options: RemoteOptions;
-  readonly #session: ClientSession;
-  readonly #identity: string;
-  #base: Promise<{ url: URL; auth: Authenticator }> | undefined;
+  readonly #namespace: string | undefined;
+  readonly #base: Once<{ readonly url: URL; readonly auth: Authenticator }>;
 
   /** @param host host with optional port, as in a reference: `docker.io`, `127.0.0.1:5000` */
   constructor(host: string, options: RemoteOptions = {}) {
     this.name = host;
+    this.#namespace = options.namespace;
     const home = options.endpoint?.host ?? apiHost(host);
     const session = options.session ?? processSession;
     const { connections, identity } = session.connections({ ...options, name: host, home });
     const limiter = options.limiter ?? session.limiter(home, options.rate);
-    this.transport = new Transport({ ...options, home, limiter }, connections);
-    this.#options = options;
-    this.#session = session;
-    this.#identity = identity;
-  }
-
-  /** Where the API is, found out at the first use. */
-  connect(): Promise<{ url: URL; auth: Authenticator }> {
-    this.#base ??= this.#probe().then((url) => ({
-      url,
-      auth: new Authenticator(this.name, url, this.transport, {
-        ...this.#options,
-        tokens: this.#session.tokens,
-        identity: this.#identity,
-      }),
-    }));
-    this.#base.catch(() => {
-      this.#base = undefined;
+    const transport = new Transport({ ...options, home, limiter }, connections);
+    this.transport = transport;
+    this.#base = new Once(async () => {
+      const url = await apiUrl(host, options, transport);
+      const shared = { ...options, tokens: session.tokens, identity };
+      return { url, auth: new Authenticator(host, url, transport, shared) };
     });
-    return this.#base;
   }
 
-  async #probe(): Promise<URL> {
-    const host = apiHost(this.name);
-    const https = this.#options.endpoint ?? new URL(`https://${host}/v2/`);
-    const asks = this.#options.insecure || (isLoopback(https.hostname) && !this.#options.endpoint);
-    if (https.protocol === "http:" || !asks) return https;
-    // A request without secrets tells which protocol is spoken. A TLS server answers plain HTTP with 400 or not at all.
-    const plain = new URL(https);
-    plain.protocol = "http:";
-    try {
-      const response = await this.transport.send({ method: "GET", url: plain, anonymous: true });
-      await response.discard();
-      return response.status === 400 || response.url.protocol === "https:" ? https : plain;
-    } catch (error) {
-      if (isClosed(error)) throw error;
-      if (isGantryError(error, "INVALID_RESPONSE", "REDIRECT_REFUSED")) return https;
-      if (isGantryError(error, "CONNECTION_FAILED") && (error.details["errno"] !== "ECONNREFUSED" || !plain.port)) {
-        return https;
-      }
-      throw error;
-    }
+  /** The URL of the API, found out at the first use. */
+  connect(): Promise<{ readonly url: URL; readonly auth: Authenticator }> {
+    return this.#base.get();
   }
 
   /** @param rest what follows the repository: `blobs/sha256:...`. @throws UNSUPPORTED_ALGORITHM */
   async url(repo: RepoName, rest: string): Promise<URL> {
-    // Of all that a path can name, digests alone have a colon.
+    // Of all that a path can name, only digests have a colon.
     const name = rest.slice(rest.indexOf("/") + 1);
     if (name.includes(":")) parseDigest(name, `${this.name}/${repo}`);
     const url = new URL(`${repo}/${rest}`, (await this.connect()).url);
-    if (this.#options.namespace) url.searchParams.set("ns", this.#options.namespace);
+    if (this.#namespace) url.searchParams.set("ns", this.#namespace);
     return url;
   }
 
-  /** One request for a repository, with a token where the registry asks for one; any other status is an error. */
+  /** One request, with a token for `scope` where the registry asks for one. Every status but those expected is an error. */
   async send(
     scope: string,
-    request: Omit<HttpRequest, "authorization">,
+    request: ApiRequest,
     expected: readonly number[],
     asked: string,
     missing: MissingCode,
   ): Promise<HttpResponse> {
     const { auth, url } = await this.connect();
-    // An upload or a page may be anywhere; who we are is for the registry alone.
+    // An upload or a page may be at another origin; credentials go only to the registry that they belong to.
     const own = request.url.origin === url.origin;
     const canRepeat = !(request.body && "pump" in request.body);
     if (own && !canRepeat) await auth.renew(scope, request.signal);
     let sent: string | undefined;
     const send = (): Promise<HttpResponse> => {
       sent = own ? auth.header(scope) : undefined;
-      return this.transport.send({ ...request, ...(sent && { authorization: sent }) });
+      return this.transport.send({ ...request, authorization: sent });
     };
     let response = await send();
-    const asks = own && response.status === 401 && response.url.origin === url.origin;
-    if (asks && canRepeat) {
-      // Read to its end first: it holds a place at the host, which may be the token server's too.
+    const challenged = own && response.status === 401 && response.url.origin === url.origin;
+    if (challenged && canRepeat) {
+      // Read to its end first: it occupies a slot of the host, which may be the token server's host too.
       const refused = await response.bytes(this.transport.limits.errorBytes, asked).catch(() => Buffer.alloc(0));
       if (await auth.answer(response, scope, sent, request.signal)) response = await send();
       else throw await responseError(response, this.transport, asked, missing, refused);
@@ -142,7 +91,7 @@ export class Api {
   /** A request that reads a repository. */
   pull(
     repo: RepoName,
-    request: Omit<HttpRequest, "authorization">,
+    request: ApiRequest,
     asked: string,
     missing: MissingCode,
     expected: readonly number[] = [200],
@@ -150,14 +99,9 @@ export class Api {
     return this.send(`repository:${repo}:pull`, request, expected, asked, missing);
   }
 
-  /** How requests are made that change a repository, and read another where blobs are mounted from there. */
+  /** Requests that change a repository; with `from`, they also read that one, to mount a blob of it. */
   push(repo: RepoName, missing: MissingCode, from?: RepoName): Exchange {
     const scope = `repository:${repo}:pull,push${from === undefined ? "" : ` repository:${from}:pull`}`;
     return (request, expected, asked) => this.send(scope, request, expected, asked, missing);
   }
-}
-
-/** Callers may hand over more than the interface asks for; a request takes the signal and nothing else. */
-export function signalOf({ signal }: CallOptions): CallOptions {
-  return signal ? { signal } : {};
 }

@@ -1,11 +1,11 @@
-/** The bytes that a 206 response has, first and last, and the size of the whole where it is told. */
+/** The first and last byte of a 206 response, and the size of the whole where it is told. */
 export interface ContentRange {
   readonly first: number;
   readonly last: number;
   readonly whole: number | undefined;
 }
 
-/** Parses a Content-Range header (RFC 9110 section 14.4); undefined for anything that is no range of bytes. */
+/** Parses a Content-Range header (RFC 9110 section 14.4); undefined for anything that is not a range of bytes. */
 export function parseContentRange(header: string | undefined): ContentRange | undefined {
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(header ?? "");
   if (!match) return undefined;

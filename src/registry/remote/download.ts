@@ -1,24 +1,25 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter } from "../../content/content.ts";
+import { skipping } from "../../content/skip.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import { isClosed, type Transport } from "../../transport/transport.ts";
 import { parseContentRange } from "./content-range.ts";
 
-/** Asks for a blob from `offset` on. */
+/** Requests a blob from `offset` on. */
 export type BlobRequest = (offset: number, signal?: AbortSignal) => Promise<HttpResponse>;
 
-/** Bytes that a connection must bring to count as progress: a server that trickles must not hold us for ever. */
+/** Bytes that a connection must bring to count as progress: a server that trickles must not be read for ever. */
 const MIN_PROGRESS = 64 << 10;
-/** Bytes that an answer must have that is only a part of what was asked for. */
+/** The least bytes of an answer that has only a part of the range that was asked for. */
 const MIN_RANGE = 16 << 10;
-/** Breaks in a row, without progress between them, before giving up. */
+/** Breaks in a row without progress between them. */
 const MAX_STALLED = 3;
-/** Times that a server may answer a Range request with the whole blob: each costs all bytes so far once more. */
+/** Answers to a Range request with the whole blob: each transfers all bytes so far once more. */
 const MAX_RESTARTS = 3;
 
 /**
- * The bytes of a remote blob as one body: a connection that breaks is taken up again where it ended (RFC 9110 section
- * 14), or from the start, passing over what was delivered, where the server does not know ranges.
+ * The bytes of a remote blob as one body. After a broken connection it resumes where the bytes ended (RFC 9110 section
+ * 14) or, where the server does not know ranges, from the start, leaving out the bytes that were delivered.
  */
 export class ResumingBody implements Body {
   #response: HttpResponse | undefined;
@@ -29,7 +30,7 @@ export class ResumingBody implements Body {
   readonly #size: number | undefined;
   readonly #stop = new AbortController();
 
-  /** @param blob what `first` is a response for: the blob from `offset` on, and its size where it is known */
+  /** @param blob what `first` has: the blob from `offset` on, and the size of the whole where it is known */
   constructor(
     first: HttpResponse,
     request: BlobRequest,
@@ -59,16 +60,14 @@ export class ResumingBody implements Body {
           skip = delivered > 0 && !startsAt(this.#response, delivered, this.#size, this.#what) ? delivered : 0;
           if (skip > 0) restarts += 1;
         }
-        await this.#response.body.pump((chunk) => {
-          const fresh = skip >= chunk.byteLength ? undefined : chunk.subarray(skip);
-          skip = Math.max(0, skip - chunk.byteLength);
-          if (!fresh) return;
-          delivered += fresh.byteLength;
-          return write(fresh);
-        }, linked);
+        const deliver: ChunkWriter = (chunk) => {
+          delivered += chunk.byteLength;
+          return write(chunk);
+        };
+        await this.#response.body.pump(skipping(skip, deliver), linked);
         const more = this.#response?.status === 206 && this.#size !== undefined && delivered < this.#size;
         if (!more) return;
-        // A server may give less than was asked for, and is asked for the rest, as long as it gives something.
+        // A server may send less than was asked for. The rest is requested as long as it sends something.
         if (delivered - before < MIN_RANGE) {
           throw new GantryError("TRANSFER_INTERRUPTED", `${this.#what}: a part of ${delivered - before} bytes came`);
         }
@@ -78,11 +77,11 @@ export class ResumingBody implements Body {
         this.#response = undefined;
         linked.throwIfAborted();
         if (isClosed(error)) throw error;
-        // Who is wrong about parts may be right about the whole.
+        // A server that answers ranges wrongly may still send the whole blob.
         const refused = isGantryError(error, "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR");
         if (ranges && delivered > 0 && refused && !(Number(error.details["status"]) >= 500)) {
           ranges = false;
-          this.#transport.warn(`${error.message}; asking for the whole`);
+          this.#transport.warn(`${error.message}; asking for the whole blob`);
           continue;
         }
         if (!isGantryError(error, "TRANSFER_INTERRUPTED", "CONNECTION_FAILED", "TIMEOUT")) throw error;
@@ -90,7 +89,7 @@ export class ResumingBody implements Body {
         if (stalled >= MAX_STALLED || restarts >= MAX_RESTARTS) {
           throw new GantryError(
             "TRANSFER_INTERRUPTED",
-            `${this.#what}: the connection broke after ${delivered} bytes and ${stalled} more tries brought nothing (${messageOf(error)}); try again, a store goes on from what it has`,
+            `${this.#what}: the connection broke after ${delivered} bytes and ${stalled} more tries brought nothing (${messageOf(error)}); try again, a store resumes its partial download`,
             { cause: error, details: { delivered } },
           );
         }
@@ -106,8 +105,8 @@ export class ResumingBody implements Body {
 }
 
 /**
- * Whether the response to a Range request starts at `offset`; false where it is the whole blob, from its beginning.
- * @throws INVALID_RESPONSE for any other range, or one of another whole (RFC 9110 section 14.4)
+ * Whether the response to a Range request starts at `offset`; false where it has the whole blob.
+ * @throws INVALID_RESPONSE for any other range, or a range of a blob of another size (RFC 9110 section 14.4)
  */
 export function startsAt(response: HttpResponse, offset: number, size: number | undefined, what: string): boolean {
   if (response.status === 200) return false;

@@ -6,7 +6,7 @@ import type { HttpResponse } from "../../transport/message.ts";
 import { redactUrl } from "../../transport/redact.ts";
 import type { Transport } from "../../transport/transport.ts";
 
-/** Wire codes of the distribution specification that mean the same here; other ones are told by the status. */
+/** Codes of the distribution specification that mean the same here; for all others the status decides. */
 const wireCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>(
   (
     [
@@ -31,13 +31,13 @@ interface WireError {
   readonly message: string;
 }
 
-/** What is worth showing of a message. */
+/** The part of a message that is kept, in characters. */
 const MAX_MESSAGE = 2_000;
 
 /**
- * The error for a response that is not what was asked for. The body is read, at most 64 KiB of it: the codes of the
- * distribution specification decide, and where there are none, the status does.
- * @param missing what a 404 without a code means
+ * The error for a response of another status than expected. At most 64 KiB of the body are read: the codes of the
+ * distribution specification decide, and without one the status.
+ * @param missing the meaning of a 404 without a code
  * @param body of the response, where it has been read already
  */
 export async function responseError(
@@ -68,7 +68,6 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
   if (status === 403) return "DENIED";
   if (status === 429) return "TOO_MANY_REQUESTS";
   const known = wireCodes.get(first?.code ?? "");
-  // A digest that the registry found wrong is our DIGEST_MISMATCH.
   if (first?.code === "DIGEST_INVALID") return "DIGEST_MISMATCH";
   if (first?.code === "SIZE_INVALID") return "SIZE_MISMATCH";
   if (known) return known;
@@ -78,7 +77,7 @@ function codeOf(response: HttpResponse, first: WireError | undefined, missing: E
   return "REGISTRY_ERROR";
 }
 
-/** nginx answers a client without the certificate that it wants over HTTP; a HEAD with the status alone. */
+/** nginx answers in plain words where it wants a client certificate; a HEAD gets the status alone. */
 function wantsCertificate({ url, status, headers }: HttpResponse, body: Buffer): boolean {
   if (url.protocol !== "https:" || status !== 400) return false;
   if (body.length === 0) return headers["server"]?.startsWith("nginx") === true;
@@ -103,7 +102,7 @@ async function readBody(response: HttpResponse, transport: Transport): Promise<B
   }
 }
 
-/** Whatever a registry writes as an error, only what is text is of use, without secrets, and not too much of it. */
+/** The first errors of a body that have the right form, without secrets and of bounded length. */
 function parseErrors(body: Buffer, redact: (text: string) => string): readonly WireError[] {
   let errors: unknown;
   try {
@@ -117,7 +116,7 @@ function parseErrors(body: Buffer, redact: (text: string) => string): readonly W
     .slice(0, 10)
     .filter((error) => typeof error === "object" && error !== null)
     .map(({ code, message }) => ({
-      // Cut last: a part of a secret is none that can be found.
+      // Redacted before it is cut, since a part of a secret would not be found.
       code: redact(text(code, "error")).slice(0, 64),
       message: redact(text(message, "")).slice(0, MAX_MESSAGE),
     }));

@@ -4,8 +4,8 @@ const space = /[ \t]*/y;
 const commas = /[ \t,]*/y;
 
 /**
- * Reads a header from left to right, in the words of RFC 9110 section 5.6. Each pattern is tried at one place, so that
- * the time it takes grows with the length of the header and no faster, whatever stands in it.
+ * Reads a header from left to right by the grammar of RFC 9110 section 5.6. Each pattern is tried at one position, so
+ * the time grows linearly with the length of the header, whatever its content.
  */
 export class HeaderReader {
   readonly #header: string;
@@ -19,7 +19,7 @@ export class HeaderReader {
     return this.#at >= this.#header.length;
   }
 
-  /** What a sticky pattern matches here, its first group where it has one; it is passed over. */
+  /** Takes what a sticky pattern matches here: its first group where it has one, else all of it. */
   take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const match = pattern.exec(this.#header);
@@ -28,7 +28,7 @@ export class HeaderReader {
     return match[1] ?? match[0];
   }
 
-  /** Whether the next character, behind any space, is this one; it is passed over then, and nothing else is. */
+  /** Takes the next character, after any space, if it is this one; else takes nothing. */
   takeSymbol(symbol: string): boolean {
     const before = this.#at;
     this.take(space);

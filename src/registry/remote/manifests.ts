@@ -7,27 +7,22 @@ import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions, StoredManifest } from "../registry.ts";
-import { type Api, signalOf } from "./api.ts";
+import type { Api } from "./api.ts";
 
-/** The whole manifest, as it is; where the connection breaks it is asked for again. */
+/** The whole manifest, byte for byte. A manifest is small: where the connection breaks, all of it is fetched again. */
 export async function getManifest(
   api: Api,
   repo: RepoName,
   reference: Tag | Digest,
-  options: CallOptions = {},
+  { signal }: CallOptions = {},
 ): Promise<StoredManifest> {
   const what = `manifest ${reference} of ${api.name}/${repo}`;
   const url = await api.url(repo, `manifests/${reference}`);
   const headers = { accept: manifestAccept.join(", ") };
   const limit = api.transport.limits.metadataBytes;
-  // A manifest is small: where the connection breaks, it is asked for again as a whole.
   for (let attempt = 1; ; attempt += 1) {
-    const response = await api.pull(
-      repo,
-      { method: "GET", url, headers, ...signalOf(options) },
-      `getting ${what}`,
-      "MANIFEST_UNKNOWN",
-    );
+    const get = { method: "GET", url, headers, signal } as const;
+    const response = await api.pull(repo, get, `getting ${what}`, "MANIFEST_UNKNOWN");
     try {
       const declared = Number(response.headers["content-length"]);
       if (declared > limit) checkLimit(api.transport.limits, "metadataBytes", declared, what);
@@ -37,16 +32,16 @@ export async function getManifest(
       else requireClaimed(response, digest, what);
       return { descriptor: { mediaType: manifestType(response, bytes), digest, size: bytes.length }, bytes };
     } catch (error) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (attempt >= 3 || !isGantryError(error, "TRANSFER_INTERRUPTED")) throw error;
-      await api.transport.pauseBeforeRetry(attempt, error.message, options.signal);
+      await api.transport.pauseBeforeRetry(attempt, error.message, signal);
     } finally {
       await response.body.close();
     }
   }
 }
 
-/** What a registry says about bytes proves nothing, but bytes that are other than it says are not what it sent. */
+/** The digest that a registry claims proves nothing, but where the bytes have another one they are not what it sent. */
 function requireClaimed(response: HttpResponse, computed: Digest, what: string): void {
   const claimed = response.headers["docker-content-digest"];
   if (!claimed || !isDigest(claimed) || algorithmOf(claimed) !== algorithmOf(computed)) return;
@@ -64,10 +59,10 @@ const generic: ReadonlySet<string> = new Set([
   mediaTypes.octetStream,
 ]);
 
-/** What the header calls a manifest; where that says nothing, what the manifest calls itself. */
+/** The media type in the header; where that is a generic one, the one in the manifest. */
 function manifestType(response: HttpResponse, bytes: Buffer): string {
   const header = response.headers["content-type"]?.split(";")[0]?.trim() ?? "";
-  // A registry may say a secret back anywhere, and this is going to be shown.
+  // A registry may repeat a secret in any header, and this one will be shown.
   const isGeneric = generic.has(header) || response.redact(header) !== header;
   return isGeneric ? (summarizeManifest(bytes).mediaType ?? mediaTypes.octetStream) : header;
 }

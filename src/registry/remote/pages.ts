@@ -8,8 +8,8 @@ import type { Transport } from "../../transport/transport.ts";
 import { nextLink } from "./link.ts";
 
 /**
- * The address of the next page of a listing (RFC 8288), if the server names one. It is where this page was: registries
- * behind a proxy write their inner port, or leave a part of the path out, but what comes after the path is right.
+ * The URL of the next page of a list (RFC 8288), if the server names one. Only its query is taken: registries behind a
+ * proxy write their inner port or leave out a part of the path, but their query is right.
  */
 export function nextPage(response: HttpResponse, page: URL): URL | undefined {
   const link = nextLink(response.headers["link"] ?? "");
@@ -31,7 +31,7 @@ export function nextPage(response: HttpResponse, page: URL): URL | undefined {
 }
 
 /**
- * The documents of a listing, page by page: at most `Limits.pages`, none twice.
+ * The documents of a list, page by page: at most `Limits.pages`, none twice.
  * @param get fetches one page and throws on any status but 200
  */
 export async function* pages(

@@ -9,8 +9,8 @@ import { registryHandler } from "../../server/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
 import { isPrivateAddress, nextHop, redactUrl } from "../../transport/index.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
-import { mergeScopes } from "./auth.ts";
-import { parseChallenges } from "./challenge.ts";
+import { parseChallenges } from "./auth/challenge.ts";
+import { mergeScopes } from "./auth/scopes.ts";
 import { nextLink } from "./link.ts";
 import { RemoteRegistry } from "./remote.ts";
 

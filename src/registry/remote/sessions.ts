@@ -1,21 +1,22 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { digestOf, hexOf } from "../../spec/digest.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
+import { replaceFile } from "../../sys/replace-file.ts";
 
+/** How long an upload is remembered, in milliseconds. */
 const KEEP_MS = 24 * 60 * 60 * 1000;
-/** A location has at most what fits into the headers of an answer. */
+/** In bytes. A location is at most as long as the headers of an answer. */
 const MAX_ENTRY = 256 << 10;
 
-/** Remembers where unfinished uploads go on. A key names an origin, a repository and a blob. */
+/** Remembers the locations of unfinished uploads. A key names an origin, a repository and a blob. */
 export interface UploadMemory {
-  /** The location of an upload that nobody is at work on. */
+  /** The location of an upload on which no other process is at work. */
   load(key: string): Promise<string | undefined>;
   save(key: string, location: string): Promise<void>;
   forget(key: string): Promise<void>;
-  /** Marks a key as being worked on, until the function is called that it returns; undefined where it is already. */
+  /** Marks a key as being worked on until the returned function is called; undefined where it is marked already. */
   claim(key: string): (() => void) | undefined;
 }
 
@@ -26,7 +27,7 @@ interface Entry {
   readonly host: string;
 }
 
-/** The directory for them of whoever runs this: `$XDG_STATE_HOME/gantry/uploads`, else below `~/.local/state`. */
+/** Uploads remembered in the user's state directory: `$XDG_STATE_HOME/gantry/uploads`, else below `~/.local/state`. */
 export function userUploads(env: NodeJS.ProcessEnv = process.env): UploadMemory {
   const state = env["XDG_STATE_HOME"];
   const base = state && isAbsolute(state) ? state : join(homedir(), ".local", "state");
@@ -34,8 +35,8 @@ export function userUploads(env: NodeJS.ProcessEnv = process.env): UploadMemory 
 }
 
 /**
- * Uploads remembered as files of a directory, for their owner alone, since a location is a key to the upload; for a
- * day. It is a convenience: where the directory cannot be written, nothing is remembered.
+ * Uploads remembered for a day, as files of a directory. The files are for their owner alone, since a location gives
+ * access to the upload. It is a convenience: where the directory cannot be written, nothing is remembered.
  */
 export function fileUploads(directory: string): UploadMemory {
   const claimed = new Set<string>();
@@ -53,15 +54,12 @@ export function fileUploads(directory: string): UploadMemory {
       }
     },
     async save(key, location) {
-      const path = pathOf(key);
-      const temporary = `${path}.${randomUUID()}`;
       const entry: Entry = { key, location, pid: process.pid, host: hostname() };
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        await writeFile(temporary, JSON.stringify(entry), { mode: 0o600, flag: "wx" });
-        await rename(temporary, path);
+        await replaceFile(pathOf(key), JSON.stringify(entry));
       } catch {
-        await rm(temporary, { force: true }).catch(() => {});
+        // The push works without it.
       }
     },
     async forget(key) {
@@ -76,7 +74,10 @@ export function fileUploads(directory: string): UploadMemory {
   };
 }
 
-/** Whether another process that still runs has written an entry. Only to spare work: two that share an upload fail, and start anew. */
+/**
+ * Whether an entry was written by another process that still runs. This only saves work: two processes that share an
+ * upload fail and start again.
+ */
 function isAtWork({ pid, host }: Entry): boolean {
   if (host !== hostname() || pid === process.pid) return false;
   try {
@@ -87,6 +88,7 @@ function isAtWork({ pid, host }: Entry): boolean {
   }
 }
 
+/** Removes old entries, and the temporary files of processes that were killed long ago. */
 async function removeOld(directory: string): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
     const path = join(directory, name);

@@ -1,3 +1,4 @@
+import { withoutUndefined } from "../../base/defined.ts";
 import { GantryError, isGantryError } from "../../base/error.ts";
 import type { Body } from "../../content/content.ts";
 import type { RepoName } from "../../reference/reference.ts";
@@ -7,28 +8,22 @@ import type { Descriptor } from "../../spec/types.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/message.ts";
 import { nextHop } from "../../transport/redirect.ts";
 import type { BlobUpload, CallOptions, UploadSession } from "../registry.ts";
+import type { Exchange } from "./api.ts";
 
-/** Sends one request in the name of the client and refuses every status but those expected. */
-export type Exchange = (
-  request: Omit<HttpRequest, "authorization">,
-  expected: readonly number[],
-  asked: string,
-) => Promise<HttpResponse>;
-
-/** Where an upload goes on: the Location of the last answer, relative or absolute, within the rules for redirects. */
+/** The URL for the next request of an upload: the Location of the last answer, relative or absolute, within the rules for redirects. */
 export function uploadLocation(response: HttpResponse): URL {
   const location = response.headers["location"];
   try {
     return nextHop(response.url, location, response);
   } catch (error) {
-    // A registry behind a proxy that does not know its own name says the one that it has inside. Its path is right.
+    // A registry that does not know the name of the proxy before it writes its inner one; the path is right all the same.
     const path = /^https?:\/\/[^/]+(\/v2\/.*\/blobs\/uploads\/.+)$/.exec(location ?? "")?.[1];
     if (path && isGantryError(error, "REDIRECT_REFUSED")) return new URL(path, response.url);
     throw error;
   }
 }
 
-/** The end of the Range header of an upload's answer (`0-1023`: 1,024 bytes are there). */
+/** The bytes that the registry has received, from the Range header of an answer (`0-1023` are 1,024 bytes). */
 export function uploadedBytes(response: HttpResponse): number | undefined {
   const match = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.headers["range"] ?? "");
   return match ? Number(match[1]) + 1 : undefined;
@@ -69,25 +64,19 @@ export class RemoteUpload implements BlobUpload {
           return write(chunk);
         }, signal),
     };
-    const headers: Record<string, string> = { "content-type": mediaTypes.octetStream };
-    if (options.size) headers["content-range"] = `${start}-${start + options.size - 1}`;
-    const response = await this.#exchange(
-      {
-        method: "PATCH",
-        url: this.#location,
-        headers,
-        body: counting,
-        signal: options.signal,
-      },
-      [202],
-      `appending to ${this.#what}`,
-    );
-    const there = uploadedBytes(response);
+    const headers = withoutUndefined({
+      "content-type": mediaTypes.octetStream,
+      "content-range": options.size ? `${start}-${start + options.size - 1}` : undefined,
+    });
+    const { signal } = options;
+    const patch = { method: "PATCH", url: this.#location, headers, body: counting, signal } as const;
+    const response = await this.#exchange(patch, [202], `appending to ${this.#what}`);
+    const received = uploadedBytes(response);
     await response.discard();
-    if (there !== undefined && sent > 0 && there !== start + sent) {
+    if (received !== undefined && sent > 0 && received !== start + sent) {
       throw new GantryError(
         "INVALID_RESPONSE",
-        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.redact(response.url.host)} says that it has ${there}`,
+        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.redact(response.url.host)} says that it has ${received}`,
       );
     }
     this.#offset = start + sent;

@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { answer, type Listening, listening } from "../../../test/support/http.ts";
-import { temporary } from "../../../test/support/temporary.ts";
-import { bytesSource } from "../../content/index.ts";
-import { parseRepoName } from "../../reference/index.ts";
-import { digestOf } from "../../spec/index.ts";
-import { rejects, seededBytes, testBlob } from "../../testing/index.ts";
-import { RemoteRegistry } from "./remote.ts";
-import { fileUploads } from "./sessions.ts";
+import { answer, type Listening, listening } from "../../../../test/support/http.ts";
+import { temporary } from "../../../../test/support/temporary.ts";
+import { bytesSource } from "../../../content/index.ts";
+import { parseRepoName } from "../../../reference/index.ts";
+import { digestOf } from "../../../spec/index.ts";
+import { rejects, seededBytes, testBlob } from "../../../testing/index.ts";
+import { RemoteRegistry } from "../remote.ts";
+import { fileUploads } from "../sessions.ts";
 
 const app = parseRepoName("app");
 const blob = testBlob(seededBytes(40_000_000, 3));

@@ -1,12 +1,12 @@
-import { SingleFlight } from "../../base/async.ts";
-import { RecentMap } from "../../base/recent.ts";
+import { SingleFlight } from "../../../base/async.ts";
+import { RecentMap } from "../../../base/recent.ts";
 import type { Challenge } from "./challenge.ts";
 
-/** What tokens may take in memory, in bytes. */
+/** The memory for tokens, in bytes. */
 const MAX_BYTES = 4 << 20;
-/** What an entry takes beside its header, roughly. */
+/** Roughly the memory of an entry without its header, in bytes. */
 const ENTRY_BYTES = 512;
-/** No token is believed for longer, whatever its registry says. Milliseconds. */
+/** The longest time that a token is used, whatever its registry says. Milliseconds. */
 const MAX_AGE = 3_600_000;
 const MAX_CHALLENGES = 1_000;
 
@@ -17,13 +17,13 @@ interface Token {
 }
 
 /**
- * The tokens of a session. A key names the origin, the identity of the credentials and the scope; callers that need the
- * same one at the same time share one request.
+ * The tokens of a session. A key names the origin, the identity of the credentials and the scope. Callers that need the
+ * same token at the same time share one request.
  */
 export class TokenCache {
   readonly #tokens = new RecentMap<Token>(MAX_BYTES, ({ header }, key) => ENTRY_BYTES + key.length + header.length);
   readonly #flights = new SingleFlight<boolean>();
-  /** What a scope was last asked for, to ask again when a token has expired. */
+  /** The last challenge for each key, to renew a token that has expired. */
   readonly challenges: RecentMap<Challenge> = new RecentMap(MAX_CHALLENGES);
 
   get(key: string): string | undefined {
@@ -37,12 +37,12 @@ export class TokenCache {
     this.#tokens.set(key, { header, until: Date.now() + Math.min(lifetimeMs, MAX_AGE) });
   }
 
-  /** Forgets a token, unless there is a newer one. */
+  /** Forgets a token, unless it was replaced by a newer one. */
   delete(key: string, header: string): void {
     if (this.#tokens.get(key)?.header === header) this.#tokens.delete(key);
   }
 
-  /** @param ask gets a token and sets it; false where there is none to be had */
+  /** @param ask gets a token and sets it; false where the token server gives none */
   run(key: string, ask: () => Promise<boolean>): Promise<boolean> {
     return this.#flights.run(key, ask);
   }

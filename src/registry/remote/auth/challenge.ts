@@ -1,4 +1,4 @@
-import { HeaderReader } from "./header-reader.ts";
+import { HeaderReader } from "../header-reader.ts";
 
 /** One challenge of a WWW-Authenticate header (RFC 9110 section 11.6.1); the scheme and parameter names in lower case. */
 export interface Challenge {

@@ -3,20 +3,20 @@ import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions } from "../registry.ts";
-import { type Api, signalOf } from "./api.ts";
+import type { Api } from "./api.ts";
 
-/** A blob that a registry is asked to make known in another of its repositories. */
+/** A blob to mount, and the repository that has it. */
 export interface Mount {
   readonly digest: Digest;
   readonly from: RepoName;
 }
 
-/** Starts an upload: 202; or, where a blob is asked to be mounted, finds that there is none to do: 201. */
+/** Starts an upload: status 202. With `mount`, status 201 says that the blob was mounted and needs no upload. */
 export async function startUpload(
   api: Api,
   repo: RepoName,
   asked: string,
-  options: CallOptions,
+  { signal }: CallOptions,
   mount?: Mount,
 ): Promise<HttpResponse> {
   const url = await api.url(repo, "blobs/uploads/");
@@ -24,14 +24,15 @@ export async function startUpload(
     url.searchParams.set("mount", mount.digest);
     url.searchParams.set("from", mount.from);
   }
-  // Two uploads that were started do no more harm than one.
-  const post = { method: "POST", url, body: Buffer.alloc(0), repeatable: true, ...signalOf(options) } as const;
+  // An upload that was started twice is as harmless as one.
+  const post = { method: "POST", url, body: Buffer.alloc(0), repeatable: true, signal } as const;
   return api.push(repo, "NAME_UNKNOWN", mount?.from)(post, mount ? [201, 202] : [202], asked);
 }
 
 /**
- * Asks for a mount before a blob is sent: 201 where it is done, 202 where the registry has opened an upload instead.
- * @returns undefined where the registry refused in any way: then nothing is lost but this request
+ * Tries to mount a blob before it is sent: status 201 where it is mounted, 202 where the registry started an upload
+ * instead.
+ * @returns undefined where the registry refused: the blob is sent then
  */
 export async function tryMount(
   api: Api,

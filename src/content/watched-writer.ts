@@ -1,0 +1,25 @@
+import type { ChunkWriter } from "./content.ts";
+
+/** Wraps a writer and remembers whether it failed, so that its failures can be told from those of the source. */
+export class WatchedWriter {
+  #failed = false;
+  readonly write: ChunkWriter;
+
+  constructor(write: ChunkWriter) {
+    const fail = (error: unknown): never => {
+      this.#failed = true;
+      throw error;
+    };
+    this.write = (chunk) => {
+      try {
+        return write(chunk)?.catch(fail);
+      } catch (error) {
+        return fail(error);
+      }
+    };
+  }
+
+  get failed(): boolean {
+    return this.#failed;
+  }
+}
