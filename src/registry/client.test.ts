@@ -23,6 +23,8 @@ describe("client", () => {
     expect(client("docker.io", { caFiles: ["/a"], insecure: true })).toBe(
       client("docker.io", { insecure: true, caFiles: ["/a"] }),
     );
+    expect(client("docker.io", { insecure: undefined, cache: undefined, routes: undefined })).toBe(hub);
+    expect(client("docker.io", { headers: undefined, insecure: true })).toBe(client("docker.io", { insecure: true }));
     const proxy = (): undefined => undefined;
     expect(client("docker.io", { proxy })).not.toBe(hub);
     expect(client("docker.io", { clientCertificate: async () => undefined })).not.toBe(

@@ -1,7 +1,7 @@
 const identities = new WeakMap<object, string>();
 let lastIdentity = 0;
 
-/** A value as a key: plain values by what they hold, functions and objects with behaviour by which object they are. */
+/** A value as a part of a key: data by its content; functions and objects with methods by their identity. */
 export function keyOf(value: unknown): unknown {
   if (typeof value === "function") return identityOf(value);
   if (typeof value !== "object" || value === null) return value;
@@ -12,7 +12,7 @@ export function keyOf(value: unknown): unknown {
   return entriesOf(value);
 }
 
-/** The entries of an object, as a key; those that are undefined are as good as absent. */
+/** The entries of an object as a part of a key. An entry that is undefined counts as absent. */
 export function entriesOf(value: object): unknown {
   return Object.entries(value)
     .filter(([, item]) => item !== undefined)
@@ -20,7 +20,7 @@ export function entriesOf(value: object): unknown {
     .map(([name, item]) => [name, keyOf(item)]);
 }
 
-/** Objects and functions with a property `identity` are the same where its value is the same. */
+/** A name for an object or function: its property `identity`, else one that no other has. */
 function identityOf(value: object): string {
   if ("identity" in value && typeof value.identity === "string") return `=${value.identity}`;
   let identity = identities.get(value);

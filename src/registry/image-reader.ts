@@ -7,14 +7,14 @@ import { isConfigType } from "../spec/media-types.ts";
 import { providerOf } from "./provider.ts";
 import type { CallOptions, RegistryReader, StoredManifest } from "./registry.ts";
 
-/** What is kept of documents at most, in bytes; what comes later is asked for again where it is read again. */
+/** The most bytes of documents that are kept; further ones are fetched each time they are read. */
 const MAX_BYTES = 32 << 20;
-/** Configurations that are larger are not kept, in bytes. */
+/** The largest configuration that is kept, in bytes. */
 const MAX_CONFIG = 1 << 20;
 
 /**
- * One repository as the reader of an image, from what a tag names down to its configurations: no document is asked for
- * twice. It is for one piece of work, since it never asks whether a tag has moved.
+ * One repository as the reader of one image, from the manifest of its tag to its configurations. Each document is
+ * fetched once. It is for one piece of work, since it never asks whether a tag has moved.
  */
 export class ImageReader implements Provider {
   readonly #registry: RegistryReader;
@@ -29,7 +29,7 @@ export class ImageReader implements Provider {
     this.#provider = providerOf(registry, repo);
   }
 
-  /** As the registry's own. @throws what that throws */
+  /** As the method of the registry. @throws what that throws */
   async getManifest(reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest> {
     const found = await this.#registry.getManifest(this.#repo, reference, options);
     this.#keep(found.descriptor.digest, found.bytes);
@@ -44,7 +44,7 @@ export class ImageReader implements Provider {
     const content = await this.#provider.read(descriptor, options);
     const isConfig = isConfigType(mediaType) && size !== undefined && size <= MAX_CONFIG;
     if (!isConfig && !isDocument({ mediaType })) return content;
-    // What is read here was bounded by the registry, or is small by its size.
+    // Bounded already: documents by the registry, configurations by their size.
     const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
     this.#keep(digest, bytes);
     return bytesContent(descriptor, bytes, what);

@@ -26,7 +26,9 @@ export type {
   StoredManifest,
   UploadSession,
 } from "./registry.ts";
-export { type RemoteOptions, RemoteRegistry } from "./remote/remote.ts";
+export type { RemoteOptions } from "./remote/options.ts";
+export { RemoteRegistry } from "./remote/remote.ts";
 export { fileUploads, type UploadMemory, userUploads } from "./remote/sessions.ts";
-export { type ConnectOptions, connect, RoutedRegistry } from "./routed/routed.ts";
+export type { ConnectOptions } from "./routed/options.ts";
+export { connect, RoutedRegistry } from "./routed/routed.ts";
 export { ClientSession } from "./session.ts";

@@ -7,7 +7,7 @@ import { entriesOf } from "./identity.ts";
 import type { Registry } from "./registry.ts";
 import { TokenCache } from "./remote/auth/tokens.ts";
 
-/** What tells the connections and tokens of one client from those of another, beside how TLS is spoken. */
+/** Clients that agree in all of this share connections and tokens. */
 export interface ClientIdentity extends TransportOptions {
   readonly name: string;
   readonly home: string;
@@ -18,26 +18,26 @@ export interface ClientIdentity extends TransportOptions {
   readonly insecure?: boolean | undefined;
 }
 
-/** So many are kept; one that is dropped still works for what has it. */
+/** The most that are kept. One that is dropped still works for the clients that hold it. */
 const MAX_LIMITERS = 1_000;
 const MAX_IDENTITIES = 256;
 const MAX_CLIENTS = 64;
 
 /**
- * What the clients of a process share: a limiter for each registry; connections and tokens for each registry and
- * identity. Everything works in the session of the process, unless the option `session` names another.
+ * What the clients of a process share: one limiter for each registry, connections and tokens for each registry and
+ * identity. Clients use the session of the process, unless the option `session` names another.
  * @see docs/decisions/0006-one-session-of-clients.md
  */
 export class ClientSession implements AsyncDisposable {
   /** @internal */
   readonly tokens: TokenCache = new TokenCache();
-  /** @internal What `client()` gave out. */
+  /** @internal The clients that `client()` has made. */
   readonly clients: RecentMap<Registry> = new RecentMap(MAX_CLIENTS);
   readonly #limiters = new RecentMap<RateLimiter>(MAX_LIMITERS);
   readonly #connections = new RecentMap<Connections>(MAX_IDENTITIES);
 
   /**
-   * @internal The limiter of a registry. A rate that is given is from then on that of every client of it.
+   * @internal The limiter of a registry. A given rate holds from then on for every client of that registry.
    * @param home the host of its API
    */
   limiter(home: string, rate?: Rate): RateLimiter {
@@ -49,7 +49,7 @@ export class ClientSession implements AsyncDisposable {
     return limiter;
   }
 
-  /** @internal The connections of an identity, and the name of that identity. */
+  /** @internal The connections of a client, and the key of its identity. */
   connections(client: ClientIdentity): { readonly connections: Connections; readonly identity: string } {
     const { name, home, endpoint, namespace, credentials, ca, caFiles, clientCertificate } = client;
     const { proxy, headers, skipVerify, insecure } = client;
@@ -63,7 +63,7 @@ export class ClientSession implements AsyncDisposable {
     return { connections, identity };
   }
 
-  /** Closes every connection and forgets tokens, clients and quotas. It can be used again. */
+  /** Closes all connections and drops tokens, clients and quotas. The session can be used again. */
   async close(): Promise<void> {
     await Promise.all(this.clients.values().map((client) => client.close()));
     for (const connections of this.#connections.values()) connections.close();
@@ -78,11 +78,11 @@ export class ClientSession implements AsyncDisposable {
   }
 }
 
-/** How TLS is spoken for a client: the certificates of its files beside those of the system. */
+/** How a client speaks TLS: the certificates of its files are trusted beside those of the system. */
 function trusting({ ca, caFiles, clientCertificate, proxy, skipVerify, insecure }: ClientIdentity) {
   const trusted = async (): Promise<readonly string[] | undefined> => {
     const { environmentRoots, trustedCertificates } = await import("../config/certificates.ts");
-    // Where nothing more is named, what Node has ready is used, and not read anew.
+    // Without other certificates, Node uses those that it has loaded already.
     if (!caFiles && environmentRoots().length === 0) return ca?.();
     return [...new Set([...(await trustedCertificates(caFiles ?? [])), ...((await ca?.()) ?? [])])];
   };

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { Credential } from "../config/credentials.ts";
 import { MemoryRegistry } from "../registry/memory/memory.ts";
-import type { RemoteOptions } from "../registry/remote/remote.ts";
+import type { RemoteOptions } from "../registry/remote/options.ts";
 import { registryHandler } from "../server/handler.ts";
 import { listen } from "../server/serve.ts";
 

@@ -1,6 +1,6 @@
 import type { Limits } from "../base/limits.ts";
 import type { OperationOptions } from "../base/progress.ts";
-import type { ConnectOptions } from "../registry/routed/routed.ts";
+import type { ConnectOptions } from "../registry/routed/options.ts";
 import { Store } from "../store/store.ts";
 
 /** How registries are reached. Limits and progress are those of the whole operation. */

@@ -25,8 +25,6 @@ import type { RemoteOptions } from "./options.ts";
 import { RemoteReader } from "./reader.ts";
 import { RemoteWriter } from "./writer.ts";
 
-export type { RemoteOptions } from "./options.ts";
-
 /** A registry over HTTP (distribution-spec), without cache; anonymous unless it is given credentials. */
 export class RemoteRegistry implements Registry {
   readonly name: string;

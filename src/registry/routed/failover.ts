@@ -1,7 +1,9 @@
 import { type GantryError, isGantryError, messageOf } from "../../base/error.ts";
 import type { Body, ChunkWriter, Content, Expected } from "../../content/content.ts";
+import { skipping } from "../../content/skip.ts";
+import { WatchedWriter } from "../../content/watched-writer.ts";
 import type { Digest } from "../../spec/digest.ts";
-import type { Target } from "./target.ts";
+import type { Target } from "./targets.ts";
 
 /** The bytes of a blob from one endpoint, and from the next where it breaks off for good. */
 export class FailoverBody implements Body {
@@ -10,6 +12,7 @@ export class FailoverBody implements Body {
   readonly #blob: Digest | Expected;
   readonly #warn: (text: string) => void;
 
+  /** @param rest the endpoints to resume at, in their order */
   constructor(first: Content, rest: readonly Target[], blob: Digest | Expected, warn: (text: string) => void) {
     this.#content = first;
     this.#rest = [...rest];
@@ -18,52 +21,36 @@ export class FailoverBody implements Body {
   }
 
   async pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> {
-    const call = signal ? { signal } : {};
     let delivered = this.#content.start;
+    const reader = new WatchedWriter(write);
+    const deliver: ChunkWriter = (chunk) => {
+      delivered += chunk.byteLength;
+      return reader.write(chunk);
+    };
     for (;;) {
-      let skip = delivered - this.#content.start;
-      let writerFailed = false;
-      const passOn: ChunkWriter = (chunk) => {
-        const fresh = skip >= chunk.byteLength ? undefined : chunk.subarray(skip);
-        skip = Math.max(0, skip - chunk.byteLength);
-        if (!fresh) return;
-        delivered += fresh.byteLength;
-        const failed = (error: unknown): never => {
-          writerFailed = true;
-          throw error;
-        };
-        try {
-          return write(fresh)?.catch(failed);
-        } catch (error) {
-          failed(error);
-        }
-      };
+      const fresh = skipping(delivered - this.#content.start, deliver);
       try {
-        return await this.#content.keepCheckpoints().pipe(passOn, call);
+        return await this.#content.keepCheckpoints().pipe(fresh, { signal });
       } catch (error) {
         signal?.throwIfAborted();
-        // What was wrong is known only at the end, when it has been passed on: that cannot be taken back.
-        if (writerFailed || !isGantryError(error) || isGantryError(error, "DIGEST_MISMATCH")) throw error;
-        this.#content = await this.#next(error, delivered, call);
+        // A wrong digest is known only at the end, when the bytes have been delivered: they cannot be taken back.
+        if (reader.failed || !isGantryError(error) || isGantryError(error, "DIGEST_MISMATCH")) throw error;
+        this.#content = await this.#next(error, delivered, signal);
       }
     }
   }
 
-  /** The blob from the next endpoint that has it, and from where it broke off if that is possible. */
-  async #next(
-    error: GantryError,
-    delivered: number,
-    call: { readonly signal?: AbortSignal | undefined },
-  ): Promise<Content> {
+  /** The blob from the next endpoint that has it, resumed where that is possible. */
+  async #next(error: GantryError, delivered: number, signal: AbortSignal | undefined): Promise<Content> {
     const from = this.#content.checkpoint(delivered);
     for (let next = this.#rest.shift(); next; next = this.#rest.shift()) {
       const { registry, endpoint } = next;
-      this.#warn(`${messageOf(error)}; going on at ${registry.name}`);
+      this.#warn(`${messageOf(error)}; resuming at ${registry.name}`);
       if (endpoint.final) this.#rest.length = 0;
       try {
-        return await registry.getBlob(endpoint.repo, this.#blob, { ...call, ...(from && { from }) });
+        return await registry.getBlob(endpoint.repo, this.#blob, { signal, from });
       } catch (refused) {
-        call.signal?.throwIfAborted();
+        signal?.throwIfAborted();
         if (!isGantryError(refused)) throw refused;
       }
     }
