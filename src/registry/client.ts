@@ -1,7 +1,8 @@
 import { hubProxyEndpoints } from "../config/hub-proxy.ts";
 import type { Endpoint, RouteSource } from "../config/routes.ts";
 import { parseHost, parseRepoName, type RepoName } from "../reference/reference.ts";
-import { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
+import { registryCache } from "./cache/cache.ts";
+import type { RegistryCacheOptions } from "./cache/entries.ts";
 import { entriesOf } from "./identity.ts";
 import type { Registry } from "./registry.ts";
 import type { RemoteOptions } from "./remote/options.ts";

@@ -1,4 +1,5 @@
-export { type RegistryCacheOptions, registryCache } from "./cache/cache.ts";
+export { registryCache } from "./cache/cache.ts";
+export type { RegistryCacheOptions } from "./cache/entries.ts";
 export { type ClientOptions, client, remote } from "./client.ts";
 export { completeRegistry, type RegistryParts } from "./complete.ts";
 export { expectedOf } from "./expected.ts";

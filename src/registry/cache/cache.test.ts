@@ -5,7 +5,8 @@ import { digestOf, mediaTypes } from "../../spec/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, testBlob } from "../../testing/index.ts";
 import { completeRegistry } from "../complete.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
-import { type RegistryCacheOptions, registryCache } from "./cache.ts";
+import { registryCache } from "./cache.ts";
+import type { RegistryCacheOptions } from "./entries.ts";
 
 const repo = parseRepoName("app");
 const other = parseRepoName("other");

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { GantryError } from "../../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../../base/limits.ts";
-import type { BlobDirectory, BlobUploadFile } from "../../content/blob-directory.ts";
-import type { Body, Content, Expected } from "../../content/content.ts";
+import type { BlobDirectory } from "../../content/blob-directory.ts";
+import type { Content, Expected } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
 import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
@@ -14,16 +14,19 @@ import { isMounted } from "../mount.ts";
 import { blobUnknown, rangeInvalid } from "../refusals.ts";
 import type {
   BlobUpload,
+  ByteRange,
   CallOptions,
   GetBlobOptions,
+  OpenUploadOptions,
   PushBlobOptions,
   RangeContent,
   StoredManifest,
   UploadSession,
 } from "../registry.ts";
 import type { BlobVerifier } from "../verifier.ts";
+import { DirectoryUpload } from "./upload.ts";
 
-/** The half of a registry that a blob directory answers: what layouts and stores have in common. */
+/** The blobs of a registry in a blob directory: what layouts and stores have in common. */
 export abstract class DirectoryRegistry implements BlobVerifier {
   abstract readonly name: string;
   readonly blobs: BlobDirectory;
@@ -35,20 +38,20 @@ export abstract class DirectoryRegistry implements BlobVerifier {
     this.limits = limits;
   }
 
-  /** Makes sure that the directory is there and may be written to. */
+  /** Makes sure that the directory exists and may be written to. */
   protected abstract prepareWrite(): Promise<void>;
 
-  /** Called before anything relies on a blob that is there or that will be. A store keeps it from being collected. */
+  /** Called before a blob that exists, or will, is relied on. A store protects it from being collected. */
   protected async willUse(_digest: Digest): Promise<void> {}
 
-  /** Called for an uploaded blob whose digest is proved, before it is published. */
+  /** Called for an uploaded blob whose digest is verified, before it is published. */
   protected async proved(_repo: RepoName, _digest: Digest): Promise<void> {}
 
   async getBlob(_repo: RepoName, blob: Digest | Expected, options: GetBlobOptions = {}): Promise<Content> {
     return this.blobs.read(expectedOf(blob), options);
   }
 
-  async getBlobRange(repo: RepoName, blob: Expected, range: { start: number; end: number }): Promise<RangeContent> {
+  async getBlobRange(repo: RepoName, blob: Expected, range: ByteRange): Promise<RangeContent> {
     const size = await this.blobs.size(blob.digest);
     if (size === undefined) throw blobUnknown(this.name, repo, blob.digest);
     const { start, end } = range;
@@ -63,13 +66,13 @@ export abstract class DirectoryRegistry implements BlobVerifier {
     return { mediaType: mediaTypes.octetStream, digest, size };
   }
 
-  /** The bytes of a manifest that is there, verified. @throws LIMIT_EXCEEDED, SIZE_MISMATCH, DIGEST_MISMATCH */
+  /** The verified bytes of an existing manifest. @throws LIMIT_EXCEEDED, SIZE_MISMATCH, DIGEST_MISMATCH */
   protected async readManifest(descriptor: Descriptor, options: CallOptions): Promise<StoredManifest> {
     checkLimit(this.limits, "metadataBytes", descriptor.size, `manifest ${descriptor.digest} of ${this.name}`);
     return { descriptor, bytes: await (await this.blobs.read(descriptor)).bytes(options) };
   }
 
-  /** A manifest that is there under its digest alone: its media type is what it calls itself. */
+  /** The descriptor of a manifest of which only the digest is known; the media type is the one in the manifest. */
   protected async describeManifest(digest: Digest): Promise<Descriptor | undefined> {
     const size = await this.blobs.size(digest);
     if (size === undefined) return undefined;
@@ -96,17 +99,14 @@ export abstract class DirectoryRegistry implements BlobVerifier {
     return descriptor;
   }
 
-  async openUpload(
-    repo: RepoName,
-    options: { readonly session?: UploadSession | undefined } = {},
-  ): Promise<BlobUpload> {
+  async openUpload(repo: RepoName, { session: saved }: OpenUploadOptions = {}): Promise<BlobUpload> {
     await this.prepareWrite();
-    if (options.session) {
-      const found = this.#uploads.get(options.session.location);
+    if (saved) {
+      const found = this.#uploads.get(saved.location);
       if (found?.session.repo === repo) return found;
       throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
     }
-    const session = { repo, location: randomUUID() };
+    const session: UploadSession = { repo, location: randomUUID() };
     const upload = new DirectoryUpload(session, await this.blobs.upload(), {
       forget: () => this.#uploads.delete(session.location),
       willUse: (digest) => this.willUse(digest),
@@ -128,44 +128,5 @@ export abstract class DirectoryRegistry implements BlobVerifier {
   async close(): Promise<void> {
     for (const upload of this.#uploads.values()) await upload.cancel();
     await this.blobs.close();
-  }
-}
-
-interface UploadOwner {
-  forget(): void;
-  willUse(digest: Digest): Promise<void>;
-  proved(digest: Digest): Promise<void>;
-}
-
-class DirectoryUpload implements BlobUpload {
-  readonly session: UploadSession;
-  readonly #file: BlobUploadFile;
-  readonly #registry: UploadOwner;
-
-  constructor(session: UploadSession, file: BlobUploadFile, registry: UploadOwner) {
-    this.session = session;
-    this.#file = file;
-    this.#registry = registry;
-  }
-
-  get offset(): number {
-    return this.#file.offset;
-  }
-
-  async append(body: Body, options: CallOptions = {}): Promise<void> {
-    await body.pump((chunk) => this.#file.append(chunk), options.signal);
-  }
-
-  async commit(digest: Digest): Promise<Descriptor> {
-    this.#registry.forget();
-    const size = this.#file.offset;
-    await this.#registry.willUse(digest);
-    await this.#file.commit(digest, () => this.#registry.proved(digest));
-    return { mediaType: mediaTypes.octetStream, digest, size };
-  }
-
-  async cancel(): Promise<void> {
-    this.#registry.forget();
-    await this.#file.cancel();
   }
 }

@@ -2,20 +2,19 @@ import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/r
 import { annotationKeys } from "../../spec/annotations.ts";
 import type { Descriptor } from "../../spec/types.ts";
 
-/** Marks an entry without a tag that belongs to a repository other than the default one. */
+/** The repository of an entry without a tag, where it is not the default one. */
 const annotationRepository = "dev.gantry.repository";
 
-/**
- * Where an entry of index.json stands: the repository and the tag that its ref.name means. The repository is undefined for
- * the default one, whose ref.names are bare tags and which other tools read and write.
- */
-export interface Place {
+/** The name of an entry of index.json: the repository and the tag that its ref.name stands for. */
+export interface EntryName {
+  /** Undefined for the default repository, whose ref.names are bare tags and which other tools read and write. */
   readonly repo: RepoName | undefined;
+  /** Undefined for a manifest that only its digest names. */
   readonly tag: Tag | undefined;
 }
 
-/** The place of an entry; undefined where its ref.name is of another tool's making and means nothing here. */
-export function placeOf(entry: Descriptor): Place | undefined {
+/** The name of an entry; undefined where another tool has written a ref.name that is no tag here. */
+export function entryNameOf(entry: Descriptor): EntryName | undefined {
   const name = entry.annotations?.[annotationKeys.refName];
   const repository = entry.annotations?.[annotationRepository];
   try {
@@ -29,8 +28,8 @@ export function placeOf(entry: Descriptor): Place | undefined {
   }
 }
 
-/** The entry of a manifest in a place. */
-export function entryOf(descriptor: Descriptor, { repo, tag }: Place): Descriptor {
+/** The entry of a manifest under a name. */
+export function entryOf(descriptor: Descriptor, { repo, tag }: EntryName): Descriptor {
   const { annotations: old, ...rest } = descriptor;
   const annotations: Record<string, string> = { ...old };
   delete annotations[annotationKeys.refName];

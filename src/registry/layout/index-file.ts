@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../../base/error.ts";
 import { defaultLimits, type Limits } from "../../base/limits.ts";
@@ -9,21 +9,21 @@ import { removeAbandoned } from "../../sys/abandoned.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
 import { requireDirectory, requireFile } from "../../sys/in-place.ts";
 import { type Lock, withLock } from "../../sys/lock.ts";
-import { temporaryName } from "../../sys/owner.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
+import { replaceFile } from "../../sys/replace-file.ts";
 
 const LAYOUT_HEADER = '{"imageLayoutVersion":"1.0.0"}';
 
 export interface IndexFileOptions {
   readonly limits?: Limits | undefined;
-  /** Readable by others as far as the umask allows. Default: the owner's alone. */
+  /** Readable by other users, as far as the umask allows. Default: only by the owner. */
   readonly shared?: boolean | undefined;
 }
 
 /**
  * The `oci-layout` and `index.json` of a layout or store (image-spec image-layout.md). Changes are made under a lock
- * between processes and appear by rename, so a reader sees the list before or after, never between. Fields of others
- * are kept.
+ * between processes, and the file is replaced by rename: a reader sees the list before or after a change, never a part.
+ * Fields that other tools have added are kept.
  */
 export class IndexFile {
   readonly root: string;
@@ -41,7 +41,7 @@ export class IndexFile {
     return join(this.root, "index.json");
   }
 
-  /** Makes an empty layout where nothing, or an empty directory, is. @throws TARGET_NOT_EMPTY for somebody's directory */
+  /** Creates an empty layout where nothing exists, or in an empty directory. @throws TARGET_NOT_EMPTY for any other directory */
   async create(): Promise<void> {
     const [file, directory] = this.#options.shared ? [0o666, 0o777] : [0o600, 0o700];
     try {
@@ -63,13 +63,11 @@ export class IndexFile {
       await mkdir(join(this.root, "blobs", "sha256"), { recursive: true, mode: directory });
       await withLock(`${this.path}.lock`, async () => {
         if (!(await this.#exists("index.json"))) {
-          await this.#replace({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] }, file);
+          await this.replace({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] });
         }
         if (await this.#exists("oci-layout")) return;
-        // What makes a directory a layout appears last, and whole.
-        const temporary = join(this.root, temporaryName("oci-layout"));
-        await writeFile(temporary, LAYOUT_HEADER, { mode: file });
-        await rename(temporary, join(this.root, "oci-layout"));
+        // Last, since this file makes the directory a layout.
+        await replaceFile(join(this.root, "oci-layout"), LAYOUT_HEADER, { mode: file });
       });
     } catch (error) {
       throw await fileSystemError(error, "creating the layout", this.root);
@@ -109,7 +107,7 @@ export class IndexFile {
     return bytes;
   }
 
-  /** Replaces the entries by what `change` makes of them; nothing is written where it returns the same list. */
+  /** Replaces the entries by those that `change` returns; nothing is written where it returns the same list. */
   async update(
     change: (entries: readonly Descriptor[]) => readonly Descriptor[] | Promise<readonly Descriptor[]>,
     options: { readonly signal?: AbortSignal | undefined } = {},
@@ -121,45 +119,31 @@ export class IndexFile {
         const manifests = await change(index.manifests);
         if (manifests === index.manifests) return;
         await lock.check();
-        await this.#replace({ ...index, manifests }, this.#options.shared ? 0o666 : 0o600);
+        await this.replace({ ...index, manifests });
       },
       options,
     );
   }
 
-  /** The file as it is. @throws NAME_UNKNOWN, NOT_REGULAR_FILE, LIMIT_EXCEEDED */
+  /** The bytes of index.json. @throws NAME_UNKNOWN, NOT_REGULAR_FILE, LIMIT_EXCEEDED */
   bytes(): Promise<Buffer> {
     return this.#readFile("index.json");
   }
 
-  /** Runs work that no other process that changes the file runs at the same time. */
+  /** Runs work under the lock, while no other process changes the file. */
   async exclusively(work: (lock: Lock) => Promise<void>): Promise<void> {
     await withLock(`${this.path}.lock`, work);
   }
 
-  /** Writes the whole file anew, as it is given, for a caller that sees to it that no other does. */
+  /** Replaces the whole file. The caller holds the lock. */
   async replace(index: object): Promise<void> {
-    await this.#replace(index, this.#options.shared ? 0o666 : 0o600);
-  }
-
-  async #replace(index: object, mode: number): Promise<void> {
     requireFile(this.path);
-    const temporary = join(this.root, temporaryName("index.json"));
     try {
-      const file = await open(temporary, "wx", mode);
-      try {
-        await file.writeFile(JSON.stringify(index));
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, this.path);
+      const mode = this.#options.shared ? 0o666 : 0o600;
+      await replaceFile(this.path, JSON.stringify(index), { mode, sync: true });
     } catch (error) {
-      await rm(temporary, { force: true });
       throw await fileSystemError(error, "writing", this.path);
     }
-    const directory = await open(this.root, "r");
-    await directory.sync().finally(() => directory.close());
     await removeAbandoned(this.root, ["oci-layout", "index.json"]);
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { withoutUndefined } from "../../base/defined.ts";
 import { GantryError } from "../../base/error.ts";
-import { type Body, Content, type Expected, requireDigest } from "../../content/content.ts";
+import { Content, type Expected, requireDigest } from "../../content/content.ts";
 import { type BlobSource, bytesBody } from "../../content/source.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
@@ -12,14 +13,18 @@ import { isMounted } from "../mount.ts";
 import { blobUnknown, manifestUnknown, missingChildren, rangeInvalid, repositoryUnknown } from "../refusals.ts";
 import type {
   BlobUpload,
+  ByteRange,
   ListOptions,
+  OpenUploadOptions,
   PushBlobOptions,
   PushManifestOptions,
   RangeContent,
+  ReferrersOptions,
   Registry,
   StoredManifest,
   UploadSession,
 } from "../registry.ts";
+import { MemoryUpload } from "./upload.ts";
 
 interface Repository {
   readonly blobs: Map<Digest, Buffer>;
@@ -27,34 +32,7 @@ interface Repository {
   readonly tags: Map<Tag, Digest>;
 }
 
-class MemoryUpload implements BlobUpload {
-  readonly session: UploadSession;
-  readonly chunks: Buffer[] = [];
-  readonly #finish: (digest?: Digest) => Descriptor | undefined;
-
-  constructor(session: UploadSession, finish: (digest?: Digest) => Descriptor | undefined) {
-    this.session = session;
-    this.#finish = finish;
-  }
-
-  get offset(): number {
-    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  }
-
-  async append(body: Body, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    await body.pump((chunk) => void this.chunks.push(Buffer.from(chunk)), options.signal);
-  }
-
-  async commit(digest: Digest): Promise<Descriptor> {
-    return this.#finish(digest)!;
-  }
-
-  async cancel(): Promise<void> {
-    this.#finish();
-  }
-}
-
-/** A registry in memory: for tests, and for serving what is made on the fly. */
+/** A registry in memory, for tests and for serving generated images. */
 export class MemoryRegistry implements Registry {
   readonly name: string;
   readonly #repositories = new Map<RepoName, Repository>();
@@ -99,7 +77,7 @@ export class MemoryRegistry implements Registry {
     return new Content({ ...expected, size: expected.size ?? bytes.length }, bytesBody(bytes), { what });
   }
 
-  async getBlobRange(repo: RepoName, blob: Expected, range: { start: number; end: number }): Promise<RangeContent> {
+  async getBlobRange(repo: RepoName, blob: Expected, range: ByteRange): Promise<RangeContent> {
     const bytes = this.#blob(repo, blob.digest);
     const { start, end } = range;
     if (!(start >= 0 && start < end && end <= bytes.length)) throw rangeInvalid(blob.digest, start, end, bytes.length);
@@ -119,34 +97,31 @@ export class MemoryRegistry implements Registry {
     repo: RepoName,
     descriptor: Descriptor,
     source: BlobSource,
-    { mountFrom, ...options }: PushBlobOptions = {},
+    { mountFrom, signal }: PushBlobOptions = {},
   ): Promise<Descriptor> {
     const algorithm = algorithmOf(descriptor.digest);
     if (await isMounted(this, repo, descriptor, { mountFrom })) return descriptor;
-    await using content = await source.open(options);
-    const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
+    await using content = await source.open({ signal });
+    const bytes = await content.bytes({ signal, limit: Number.MAX_SAFE_INTEGER });
     requireDigest(digestOf(bytes, algorithm), descriptor.digest, `blob ${descriptor.digest}`);
     this.#open(repo).blobs.set(descriptor.digest, bytes);
     return descriptor;
   }
 
-  async openUpload(
-    repo: RepoName,
-    options: { readonly session?: UploadSession | undefined } = {},
-  ): Promise<BlobUpload> {
-    if (options.session) {
-      const found = this.#uploads.get(options.session.location);
+  async openUpload(repo: RepoName, { session: saved }: OpenUploadOptions = {}): Promise<BlobUpload> {
+    if (saved) {
+      const found = this.#uploads.get(saved.location);
       if (found?.session.repo === repo) return found;
       throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
     }
     const session: UploadSession = { repo, location: randomUUID() };
-    const upload = new MemoryUpload(session, (digest) => {
-      this.#uploads.delete(session.location);
-      if (!digest) return undefined;
-      const bytes = Buffer.concat(upload.chunks);
-      requireDigest(digestOf(bytes, algorithmOf(digest)), digest, `the uploaded blob of ${bytes.length} bytes`);
-      this.#open(repo).blobs.set(digest, bytes);
-      return { mediaType: mediaTypes.octetStream, digest, size: bytes.length };
+    const upload = new MemoryUpload(session, {
+      forget: () => this.#uploads.delete(session.location),
+      publish: (digest, bytes) => {
+        requireDigest(digestOf(bytes, algorithmOf(digest)), digest, `the uploaded blob of ${bytes.length} bytes`);
+        this.#open(repo).blobs.set(digest, bytes);
+        return { mediaType: mediaTypes.octetStream, digest, size: bytes.length };
+      },
     });
     this.#uploads.set(session.location, upload);
     return upload;
@@ -165,17 +140,13 @@ export class MemoryRegistry implements Registry {
     options: PushManifestOptions = {},
   ): Promise<Descriptor> {
     const repository = this.#open(repo);
-    const missing = summarizeManifest(bytes).children.filter(
-      ({ digest, kind, foreign }) =>
-        !foreign && !repository[kind === "blob" ? "blobs" : "manifests"].has(digest as Digest),
-    );
-    if (missing.length > 0) {
-      throw missingChildren(
-        this.name,
-        repo,
-        missing.map((child) => child.digest),
-      );
-    }
+    const missing = summarizeManifest(bytes)
+      .children.filter(({ digest, kind, foreign }) => {
+        const known = kind === "blob" ? repository.blobs : repository.manifests;
+        return !foreign && !known.has(digest as Digest);
+      })
+      .map(({ digest }) => digest);
+    if (missing.length > 0) throw missingChildren(this.name, repo, missing);
     const kept = Buffer.from(bytes);
     const digest = manifestDigest(kept, options);
     repository.manifests.set(digest, { mediaType, bytes: kept });
@@ -209,21 +180,11 @@ export class MemoryRegistry implements Registry {
     yield* [...repository.tags.keys()].sort().filter((tag) => after === undefined || tag > after);
   }
 
-  async *referrers(
-    repo: RepoName,
-    digest: Digest,
-    options: { readonly artifactType?: string | undefined } = {},
-  ): AsyncGenerator<Descriptor> {
+  async *referrers(repo: RepoName, digest: Digest, options: ReferrersOptions = {}): AsyncGenerator<Descriptor> {
     for (const [own, { bytes, mediaType }] of this.#repositories.get(repo)?.manifests ?? []) {
       const { subject, artifactType, annotations } = summarizeManifest(bytes);
       if (subject !== digest || (options.artifactType && options.artifactType !== artifactType)) continue;
-      yield {
-        mediaType,
-        digest: own,
-        size: bytes.length,
-        ...(artifactType && { artifactType }),
-        ...(annotations && { annotations }),
-      };
+      yield withoutUndefined({ mediaType, digest: own, size: bytes.length, artifactType, annotations });
     }
   }
 

@@ -6,9 +6,9 @@ import { errnoOf } from "../../base/error.ts";
 import { defaultLimits, type Limits } from "../../base/limits.ts";
 import { BlobDirectory } from "../../content/blob-directory.ts";
 import { parseRepoName, parseTag, type RepoName, type Tag } from "../../reference/reference.ts";
-import { entryOf, placeOf } from "../../registry/layout/entries.ts";
+import { entryNameOf, entryOf } from "../../registry/layout/entries.ts";
 import { IndexFile } from "../../registry/layout/index-file.ts";
-import { onlyManifest, repositoryName } from "../../registry/layout/layout.ts";
+import { onlyManifest, repositoryName } from "../../registry/layout/names.ts";
 import { isDigest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
@@ -197,7 +197,7 @@ class LayoutNames {
     const tags: { readonly key: string; readonly tag: Tag; readonly entry: Descriptor }[] = [];
     const adopted = new Set<string>();
     for (const entry of manifests) {
-      const place = placeOf(entry);
+      const place = entryNameOf(entry);
       if (!place || !isDigest(entry.digest)) continue;
       const key = place.repo ?? DEFAULT_KEY;
       const { mediaType, digest, size } = entry;
@@ -275,7 +275,7 @@ async function entriesOf(run: rows.Run, old: readonly Descriptor[]): Promise<Des
   const kept = new Map<string, Descriptor>();
   const others: Descriptor[] = [];
   for (const entry of old) {
-    const place = placeOf(entry);
+    const place = entryNameOf(entry);
     if (!place || !isDigest(entry.digest)) others.push(entry);
     else kept.set(keyOf(place.repo ?? DEFAULT_KEY, place.tag, entry.digest), entry);
   }
