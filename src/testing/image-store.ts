@@ -4,7 +4,7 @@ import { digestOf } from "../spec/digest.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { FieldPath, ImageRecord, ImageStore } from "../store/images.ts";
-import { rejects } from "./contract.ts";
+import { rejects } from "./contract-case.ts";
 
 export interface ImageStoreCase {
   readonly name: string;

@@ -1,4 +1,6 @@
-export { type ContractCase, type RegistryCapabilities, registryContract, rejects, withoutLeaks } from "./contract.ts";
+export { registryContract } from "./contract.ts";
+export { type ContractCase, type RegistryCapabilities, rejects } from "./contract-case.ts";
+export { withoutLeaks } from "./contract-leaks.ts";
 export { type ImageStoreCase, imageStoreContract } from "./image-store.ts";
 export {
   pushImage,

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import type { ErrorCode } from "../base/codes.ts";
+import { isGantryError } from "../base/error.ts";
+import { type BlobSource, bytesSource } from "../content/source.ts";
+import { parseRepoName } from "../reference/reference.ts";
+import type { Registry } from "../registry/registry.ts";
+import { parseDigest } from "../spec/digest.ts";
+import type { TestBlob } from "./images.ts";
+
+/** What an implementation can do. For what it cannot, the suite asserts that it throws UNSUPPORTED. Default: everything. */
+export interface RegistryCapabilities {
+  readonly delete?: boolean | undefined;
+  readonly upload?: boolean | undefined;
+  readonly referrers?: boolean | undefined;
+  readonly repositories?: boolean | undefined;
+  /** Blobs of one repository are unknown in another. */
+  readonly isolated?: boolean | undefined;
+  /** Precedes the names of repositories where they are listed: a store adds the host. Default: nothing. */
+  readonly prefix?: string | undefined;
+}
+
+export interface ContractCase {
+  readonly name: string;
+  run(registry: Registry): Promise<void>;
+}
+
+/** Capabilities with their defaults. */
+export type Abilities = { readonly [Name in keyof RegistryCapabilities]-?: NonNullable<RegistryCapabilities[Name]> };
+
+export const repo = parseRepoName("contract/one");
+export const other = parseRepoName("contract/two");
+/** A digest that no blob has. */
+export const absent = parseDigest(`sha256:${"0".repeat(64)}`);
+
+export const source = (blob: TestBlob): BlobSource => bytesSource(blob.descriptor, blob.bytes);
+
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** Asserts that the work fails with one of the codes. */
+export async function rejects(work: Promise<unknown> | (() => Promise<unknown>), ...codes: ErrorCode[]): Promise<void> {
+  try {
+    await (typeof work === "function" ? work() : work);
+  } catch (error) {
+    assert.ok(isGantryError(error, ...codes), `expected ${codes.join(" or ")}, got ${error}`);
+    return;
+  }
+  assert.fail(`expected ${codes.join(" or ")}, but it succeeded`);
+}
