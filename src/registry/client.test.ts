@@ -9,7 +9,7 @@ const app = parseRepoName("app");
 const v1 = parseTag("v1");
 
 describe("client", () => {
-  test("one host and the same options are one client, whatever the Hub is called; others are others", () => {
+  test("one host and the same options are one client, under every name of the Hub; other options are another", () => {
     const credentials = known({ kind: "password", username: "me", password: "x" }).credentials;
     const hub = client("docker.io");
     for (const name of ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"]) {
@@ -32,14 +32,14 @@ describe("client", () => {
     );
   });
 
-  test("a host that is none is an error each time, and nothing is kept of it", async () => {
+  test("an invalid host is an error each time, and nothing is kept of it", async () => {
     for (const host of ["", "no host", "a/b", "http://a"]) {
       expect(() => client(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
       expect(() => remote(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
     }
   });
 
-  test("remembers what it saw, also of small blobs; `fresh` asks again; remote() remembers nothing", async () => {
+  test("caches manifests and small blobs; `fresh` asks again; remote() caches nothing", async () => {
     await using server = await startTestRegistry();
     const image = randomImage();
     await pushImage(server.registry, "app", image, "v1");
@@ -56,7 +56,7 @@ describe("client", () => {
     for (let times = 0; times < 3; times += 1) await bare.getManifest(app, v1);
     expect(asked()).toBe(6);
     await bare.close();
-    // Closed, it forgets, and goes on.
+    // Closing empties the cache, and the client can be used again.
     await shared.close();
     await shared.getManifest(app, v1);
     expect(asked()).toBe(7);

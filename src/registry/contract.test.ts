@@ -16,8 +16,8 @@ import type { Registry } from "./registry.ts";
 import { RemoteRegistry } from "./remote/remote.ts";
 import { RoutedRegistry } from "./routed/routed.ts";
 
-/** A registry for one case, and how to be rid of it. */
-type Make = () => Promise<{ registry: Registry; close?: () => Promise<void> }>;
+/** Makes a registry for one case, with a function that closes what is behind it. */
+type Make = () => Promise<{ registry: Registry; close?: (() => Promise<void>) | undefined }>;
 
 function contract(name: string, make: Make, capabilities?: RegistryCapabilities): void {
   describe(name, () => {
@@ -41,7 +41,7 @@ const remoteTo =
   (options: TestRegistryOptions, behind?: () => Promise<Registry>): Make =>
   async () => {
     const back = await behind?.();
-    const server = await startTestRegistry({ ...options, ...(back && { registry: back }) });
+    const server = await startTestRegistry({ ...options, registry: back ?? options.registry });
     return {
       registry: new RemoteRegistry(server.host, { backoff: 1 }),
       async close() {
@@ -63,7 +63,7 @@ contract(
   async () => {
     const back = registryCache(await layout());
     const { registry, close } = await remoteTo({}, async () => back)();
-    return { registry: registryCache(registry), ...(close && { close }) };
+    return { registry: registryCache(registry), close };
   },
   { isolated: false },
 );

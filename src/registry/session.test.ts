@@ -29,12 +29,12 @@ async function counted(tls?: Parameters<typeof listening>[1]): Promise<Listening
   server.server.on(tls ? "secureConnection" : "connection", () => {
     sockets += 1;
   });
-  // It never hangs up by itself.
+  // The server never closes a connection by itself.
   server.server.keepAliveTimeout = 0;
   return { ...server, sockets: () => sockets };
 }
 
-/** Resolves when something says that it waits for the limiter; what it then does is up to the test. */
+/** Resolves when a request reports that it waits for the limiter. */
 function waiting(): { readonly waits: Promise<void>; readonly progress: (event: ProgressEvent) => void } {
   let tell = (): void => {};
   const waits = new Promise<void>((done) => {
@@ -84,7 +84,7 @@ describe("a session of clients", () => {
     expect(times).toBe(1);
   });
 
-  test("a rate that is given holds for all clients of the registry, also for those that are there already", async () => {
+  test("a given rate holds for all clients of the registry, also for existing ones", async () => {
     const server = await counted();
     await using session = new ClientSession();
     const first = new RemoteRegistry(server.host, { session });
@@ -100,7 +100,7 @@ describe("a session of clients", () => {
     await first.close();
   });
 
-  test("calls one after the other, and clients beside each other, use the connections that are there", async () => {
+  test("calls one after the other, and clients at the same time, use existing connections", async () => {
     const server = await counted();
     for (let times = 0; times < 5; times += 1) await resolve(`${server.host}/app:v1`);
     expect(server.sockets()).toBe(1);
@@ -116,7 +116,7 @@ describe("a session of clients", () => {
     for (const registry of [one, two, other]) await registry.close();
   });
 
-  test("closing one client ends what it does, and nothing of another over the same connections", async () => {
+  test("closing one client ends its requests, and none of another over the same connections", async () => {
     const image = randomImage({ sizes: [3_000_000] });
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
@@ -154,7 +154,7 @@ describe("a session of clients", () => {
 describe("tokens of a session", () => {
   const secret = { kind: "password", username: "me", password: "secret" };
 
-  test("one token serves all that ask as the same one, one after the other and at the same time", async () => {
+  test("one token serves all clients of one identity, one after the other and at the same time", async () => {
     const tokens = await tokenServer();
     const host = await guarded(tokens);
     const { credentials, asked } = known(secret);
@@ -166,14 +166,14 @@ describe("tokens of a session", () => {
     await Promise.all([ask({ credentials }), ask({ credentials, userAgent: "a/1" }), ask({ credentials })]);
     for (let times = 0; times < 3; times += 1) await ask({ credentials, backoff: times + 1 });
     expect([tokens.requests.length, asked()]).toEqual([1, 3]);
-    // Another source is another identity, also where it knows the same, unless both say that they are one.
+    // Another source is another identity, also with the same credentials, unless both have the same `identity`.
     await ask(known(secret));
     expect(tokens.requests.length).toBe(2);
     for (let times = 0; times < 2; times += 1) await ask({ credentials: { ...credentials, identity: "me" } });
     expect(tokens.requests.length).toBe(3);
     await ask({ credentials, session: new ClientSession() });
     expect(tokens.requests.length).toBe(4);
-    // And without any, nothing of the others is used.
+    // Without credentials, no token of the others is used.
     await rejects(tagsOf(new RemoteRegistry(host)), "UNAUTHORIZED");
   });
 
@@ -218,7 +218,7 @@ describe("tokens of a session", () => {
     await two.close();
   });
 
-  test("a token that is answered with 403 is forgotten: the next client asks as whoever it is then", async () => {
+  test("a token that is answered with 403 is forgotten: the next client asks for another", async () => {
     let login = false;
     const server = await listening((request, response) => {
       const url = new URL(request.url!, "http://x");
@@ -312,7 +312,7 @@ describe("a process that closes nothing", () => {
   });
 });
 
-test("a registry that is closed leaves no connection, while its server goes on", async () => {
+test("a closed registry leaves no connection to its server", async () => {
   await using server = await startTestRegistry();
   await pushImage(server.registry, "app", randomImage(), "v1");
   const registry = new RemoteRegistry(server.host);

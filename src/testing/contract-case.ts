@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "../base/codes.ts";
 import { isGantryError } from "../base/error.ts";
 import { type BlobSource, bytesSource } from "../content/source.ts";
-import { parseRepoName } from "../reference/reference.ts";
+import { parseRepoName, type RepoName } from "../reference/reference.ts";
 import type { Registry } from "../registry/registry.ts";
-import { parseDigest } from "../spec/digest.ts";
+import { type Digest, parseDigest } from "../spec/digest.ts";
 import type { TestBlob } from "./images.ts";
 
 /** What an implementation can do. For what it cannot, the suite asserts that it throws UNSUPPORTED. Default: everything. */
@@ -27,10 +27,10 @@ export interface ContractCase {
 /** Capabilities with their defaults. */
 export type Abilities = { readonly [Name in keyof RegistryCapabilities]-?: NonNullable<RegistryCapabilities[Name]> };
 
-export const repo = parseRepoName("contract/one");
-export const other = parseRepoName("contract/two");
+export const repo: RepoName = parseRepoName("contract/one");
+export const other: RepoName = parseRepoName("contract/two");
 /** A digest that no blob has. */
-export const absent = parseDigest(`sha256:${"0".repeat(64)}`);
+export const absent: Digest = parseDigest(`sha256:${"0".repeat(64)}`);
 
 export const source = (blob: TestBlob): BlobSource => bytesSource(blob.descriptor, blob.bytes);
 

@@ -29,7 +29,7 @@ function counted(options?: RegistryCacheOptions) {
   return { below, calls, cache: registryCache(inner, options) };
 }
 
-test("what was read is not asked for again, and callers at the same time share one answer", async () => {
+test("each thing is fetched once, and callers at the same time share one answer", async () => {
   const { below, calls, cache } = counted();
   const image = randomImage();
   const { digest } = await pushImage(below, repo, image, "v1");
@@ -48,7 +48,7 @@ test("what was read is not asked for again, and callers at the same time share o
   expect(calls).toEqual({ getManifest: 2, getBlob: 2 });
 });
 
-test("a repository's things are not another's", async () => {
+test("entries of one repository are unknown in another", async () => {
   const { below, cache } = counted();
   const { digest } = await pushImage(below, repo, randomImage(), "v1");
   await cache.getManifest(repo, digest);
@@ -84,7 +84,7 @@ test.each([
   expect(calls).toEqual({ getBlob: times });
 });
 
-test("callers that ask by digest and by descriptor at the same time share one answer, and each its own expectation", async () => {
+test("callers that ask by digest and by descriptor at the same time share one answer, and each has its own expectation", async () => {
   const { below, calls, cache } = counted();
   const { descriptor, bytes } = testBlob(seededBytes(10_000));
   await below.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
@@ -101,7 +101,7 @@ test("callers that ask by digest and by descriptor at the same time share one an
   for (const got of await Promise.all(readers)) expect(got.equals(large.bytes)).toBe(true);
 });
 
-test("a large blob of which no size is told is read to the bound of the cache, then passed on", async () => {
+test("a large blob without a size is read to the limit of the cache, and then fetched for its caller", async () => {
   const { descriptor, bytes } = testBlob(seededBytes(3_000));
   let opened = 0;
   const inner = completeRegistry({
@@ -123,7 +123,7 @@ test("errors are not kept", async () => {
   await cache.getManifest(repo, v1);
 });
 
-test("what is given out is the caller's own", async () => {
+test("callers may change the answers that they got", async () => {
   const { below, cache } = counted();
   const { digest } = await pushImage(below, repo, randomImage(), "v1");
   for (let round = 0; round < 2; round += 1) {
@@ -140,7 +140,7 @@ test("what is given out is the caller's own", async () => {
   expect((await cache.resolveBlob(repo, descriptor.digest)).size).toBe(bytes.length);
 });
 
-test("a tag is believed for a while, a digest for as long as there is room", async () => {
+test("tags are kept for a while, digests as long as there is room", async () => {
   for (const [tagTtl, believed] of [
     [60_000, true],
     [20, false],
@@ -157,7 +157,7 @@ test("a tag is believed for a while, a digest for as long as there is room", asy
   }
 });
 
-test("no more is kept than there is room for", async () => {
+test("the cache keeps no more than its size", async () => {
   const { below, calls, cache } = counted({ maxBytes: 250_000 });
   const blobs = [1, 2, 3, 4].map((seed) => testBlob(seededBytes(100_000, seed)));
   for (const { descriptor, bytes } of blobs) await below.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
@@ -171,7 +171,7 @@ test("no more is kept than there is room for", async () => {
   expect(calls["getBlob"]).toBe(5);
 });
 
-test("what was only claimed of a tag is no proof for its bytes; a mount that answers little changes nothing", async () => {
+test("a claimed digest of a tag does not stand for its bytes; a mount that answers little changes nothing", async () => {
   const { below, calls, cache } = counted();
   const image = randomImage();
   await pushImage(below, repo, image, "v1");
@@ -189,7 +189,7 @@ test("what was only claimed of a tag is no proof for its bytes; a mount that ans
   expect((await vague.resolveBlob(repo, descriptor.digest)).size).toBe(descriptor.size);
 });
 
-test("what is pushed is known, what is deleted is forgotten, with every tag that led to it", async () => {
+test("a push adds to the cache; a delete removes, with every tag of the manifest", async () => {
   const { calls, cache } = counted();
   const { digest } = await pushImage(cache, repo, randomImage(), "v1");
   const { descriptor } = await cache.getManifest(repo, v1);
@@ -212,7 +212,7 @@ test("what is pushed is known, what is deleted is forgotten, with every tag that
   await rejects(cache.resolveBlob(repo, blob.descriptor.digest), "BLOB_UNKNOWN");
 });
 
-test("who stops waiting does not stop the others", async () => {
+test("a caller that stops waiting does not stop the others", async () => {
   const { below, cache } = counted();
   await pushImage(below, repo, randomImage(), "v1");
   const stop = new AbortController();

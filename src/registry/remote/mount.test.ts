@@ -23,7 +23,7 @@ async function copied(host: string, to = other) {
   }
 }
 
-/** What was asked of uploads, in order. */
+/** The requests for uploads, in order. */
 const uploads = (requests: readonly { readonly method: string; readonly path: string }[]): string[] =>
   requests
     .filter(({ path }) => path.includes("/blobs/uploads/"))
@@ -38,7 +38,7 @@ test("a mount that works is one request for each blob", async () => {
   expect(uploads(server.requests)).toEqual(image.blobs.map(() => "POST mount"));
 });
 
-test("the upload that is opened instead of a mount is the one that the bytes go to", async () => {
+test("the bytes go to the upload that was opened instead of a mount", async () => {
   const registry = Object.assign(new MemoryRegistry(), {
     async mountBlob(): Promise<never> {
       throw unsupported("memory", "mounting");
@@ -56,7 +56,7 @@ test("the upload that is opened instead of a mount is the one that the bytes go 
 });
 
 test.each([400, 401, 403, 404, 405, 409, 416, 429, 500, 501, 503])(
-  "a mount that is answered with %i is done without: the bytes are sent",
+  "after a mount that is answered with %i the bytes are sent",
   async (status) => {
     const faults = [{ on: { kind: "status", status, retryAfter: "0" }, path: /mount=/ }] as const;
     await using server = await startTestRegistry({ faults });
@@ -68,7 +68,7 @@ test.each([400, 401, 403, 404, 405, 409, 416, 429, 500, 501, 503])(
   },
 );
 
-test("where pushing is refused as well, that is the error", async () => {
+test("where the push is refused too, that is the error", async () => {
   await using server = await startTestRegistry({ faults: [{ on: { kind: "status", status: 401 }, method: "POST" }] });
   await pushImage(server.registry, app, randomImage(), "v1");
   await rejects(copied(server.host), "UNAUTHORIZED");
@@ -87,7 +87,7 @@ test("nothing is mounted from a repository to itself", async () => {
   await registry.close();
 });
 
-test("an upload that was opened for nothing is cancelled, where an earlier one is gone on with", async () => {
+test("an unneeded upload is cancelled where an earlier one is resumed", async () => {
   const blob = testBlob(seededBytes((32 << 20) + 10));
   const asked: string[] = [];
   const there = 20 << 20;

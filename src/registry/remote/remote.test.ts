@@ -18,7 +18,7 @@ const repo = parseRepoName("app");
 const v1 = parseTag("v1");
 
 describe("a remote registry", () => {
-  test("no request waits for a place that another holds while it waits: tokens, and a copy within one registry", async () => {
+  test("no request waits for a slot that another holds while it waits: tokens, and a copy within one registry", async () => {
     const memory = new MemoryRegistry();
     const handler = registryHandler(memory);
     const server = await listening((request, response) => {
@@ -49,7 +49,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("callers who need a token at the same time share one, and one who gives up fails nobody else", async () => {
+  test("callers that need a token at the same time share one, and one that gives up does not fail the others", async () => {
     let tokens = 0;
     const server = await listening((request, response) => {
       const url = new URL(request.url!, "http://x");
@@ -84,7 +84,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("a signal ends also what is read whole; closing ends what nobody else can", async () => {
+  test("a signal ends reading a document too; closing ends requests without a signal", async () => {
     const server = await listening((request, response) => {
       if (request.url === "/v2/") return answer(response, 200, {});
       response.writeHead(200, { "content-length": "1000" });
@@ -101,7 +101,7 @@ describe("a remote registry", () => {
     await expect(open).rejects.toMatchObject({ name: "GantryError" });
   });
 
-  test("whatever a registry writes as an error, it is ours, short, and soon there", async () => {
+  test("every error of a registry becomes a typed, short one, and soon", async () => {
     const bodies: unknown[] = [
       { errors: [{ code: { toString: 1 }, message: { toString: 1 } }] },
       { errors: [{ code: 5, message: null }, null, "x", []] },
@@ -125,7 +125,7 @@ describe("a remote registry", () => {
     }
   });
 
-  test("parts that are tiny end in an error, and not in a request for each byte", async () => {
+  test("tiny parts end in an error, and not in a request for each byte", async () => {
     const blob = testBlob(seededBytes(3_000_000, 2));
     let asked = 0;
     const server = await listening((request, response) => {
@@ -150,7 +150,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("the question which protocol is spoken tells nothing of us", async () => {
+  test("the request that finds out the protocol has no secrets", async () => {
     const server = await listening((_request, response) => answer(response, 404));
     const remote = new RemoteRegistry(server.host, { backoff: 1, headers: { "x-secret": "s3cret" } });
     await rejects(remote.getManifest(repo, v1), "MANIFEST_UNKNOWN");
@@ -196,7 +196,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("says that it was refused where a token does not help", async () => {
+  test("reports the refusal where a token does not help", async () => {
     await using server = await startTestRegistry({
       faults: [
         { on: { kind: "status", status: 401 }, path: /manifests/ },
@@ -234,7 +234,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("takes a broken download up where it ended, and from the start where ranges are not known", async () => {
+  test("resumes a broken download where it ended, or from the start where the server knows no ranges", async () => {
     const blob = testBlob(seededBytes(300_000));
     for (const ranges of [true, false]) {
       await using server = await startTestRegistry();
@@ -275,7 +275,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("gives up on a server that stalls, after as many tries as it may", async () => {
+  test("gives up on a server that stalls, after a bounded number of tries", async () => {
     const blob = testBlob(seededBytes(50_000));
     await using server = await startTestRegistry();
     await server.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
@@ -378,7 +378,7 @@ describe("the pieces", () => {
   });
 });
 
-test("scopes are merged: what the registry wants with what we want, and the repository that a mount reads", () => {
+test("scopes are merged: those of the challenge, those of the request, and the repository that a mount reads", () => {
   const rows: [string | undefined, string, string][] = [
     [undefined, "repository:a:pull", "repository:a:pull"],
     ["repository:a:pull", "repository:a:pull,push", "repository:a:pull,push"],

@@ -29,7 +29,7 @@ const mirror = (host: string, more: Partial<Endpoint> = {}) => ({
 });
 
 describe("a registry that is reached by routes", () => {
-  test("reads try the mirrors in their order, and the registry last; who fails is named", async () => {
+  test("reads try the mirrors in their order and the registry last; the message names those that failed", async () => {
     const image = randomImage();
     const memory = new MemoryRegistry();
     await pushImage(memory, "app", image, "v1");
@@ -67,7 +67,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("what is final is not asked again elsewhere", async () => {
+  test("the answer of a final endpoint is not asked for elsewhere", async () => {
     await using proxy = await startTestRegistry();
     await using hub = await startTestRegistry();
     await pushImage(hub.registry, "app", randomImage(), "v1");
@@ -89,7 +89,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("each endpoint hears who we are to it, and nothing of the others", async () => {
+  test("each endpoint gets its own credentials, and none of the others", async () => {
     const asks = async (status: number) =>
       listening((request, response) => {
         if (!request.headers.authorization) {
@@ -123,7 +123,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("tags and digests may have mirrors of their own; what is blocked is not asked", async () => {
+  test("tags and digests may have mirrors of their own; a blocked repository is not asked for", async () => {
     await using tags = await startTestRegistry();
     await using digests = await startTestRegistry();
     const only = (host: string, which: "tags" | "digests") => mirror(host, { only: which, final: true });
@@ -173,7 +173,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("a blob that breaks off at a mirror goes on at the next, from there; wrong bytes are never made right", async () => {
+  test("a blob that breaks off at a mirror is resumed at the next; wrong bytes stay an error", async () => {
     const blob = testBlob(seededBytes(24_000_000, 4));
     const memory = new MemoryRegistry();
     await memory.pushBlob(app, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
@@ -195,7 +195,7 @@ describe("a registry that is reached by routes", () => {
     const [asked] = itself.requests.filter(({ path }) => path.includes("/blobs/"));
     expect(asked!.headers.range).toMatch(/^bytes=\d{7,8}-$/);
     await registry.close();
-    // Who has it not is passed over, too.
+    // An endpoint without the blob is passed over.
     asks = 0;
     await using without = await startTestRegistry();
     const three = new RoutedRegistry("reg.example", {
@@ -218,7 +218,7 @@ describe("a registry that is reached by routes", () => {
     await lied.close();
   });
 
-  test("a mirror that cannot be reached is asked once, and then passed over", async () => {
+  test("a mirror that cannot be reached is asked once and then passed over", async () => {
     await using itself = await startTestRegistry();
     const image = randomImage();
     await pushImage(itself.registry, "app", image, "v1");
@@ -232,7 +232,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("where nobody else answers, the one that could not be reached is asked again", async () => {
+  test("where no other endpoint answers, the one that could not be reached is asked again", async () => {
     let up = false;
     const wakes = await listening((request, response) => {
       if (!up) return void request.socket.destroy();
@@ -249,7 +249,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("a password that was typed for a registry is for it, whatever its mirrors are asked for", async () => {
+  test("a password that was typed for a registry is not sent to its mirrors", async () => {
     const nosy = await listening((request, response) =>
       request.headers.authorization
         ? answer(response, 200, {})

@@ -27,14 +27,14 @@ interface Server extends Listening {
 }
 
 interface Ways {
-  /** Asked of each PATCH: "take" it, or answer with a status, or break it after so many bytes. */
+  /** For each PATCH: "take" it, or answer with a status, or break it after so many bytes. */
   readonly patch?: (at: number, size: number) => "take" | number | { readonly breaksAfter: number };
   readonly status?: (upload: Upload) => number;
   readonly commit?: (at: number) => number | "slow";
   readonly headers?: Record<string, string>;
 }
 
-/** A registry that takes one blob at a time, in ways that can be told. */
+/** A registry that takes one blob at a time, in the ways that a test asks for. */
 async function uploads(ways: Ways = {}): Promise<Server> {
   let patches = 0;
   let commits = 0;
@@ -132,7 +132,7 @@ describe("pushing a long blob", () => {
     expect(server.seen.find(({ method }) => method === "PATCH")!.headers["content-range"]).toBeUndefined();
   });
 
-  test("goes on where the registry says, as often as it brings something", async () => {
+  test("is resumed where the registry says, as long as there is progress", async () => {
     const server = await uploads({ patch: (at) => (at < 8 ? { breaksAfter: 4_000_000 } : "take") });
     await push(server);
     expect(server.posts).toBe(1);
@@ -151,19 +151,19 @@ describe("pushing a long blob", () => {
     await expect(push(never)).rejects.toThrow(/client_max_body_size/);
   });
 
-  test("a registry that tells no status shrinks all the same", async () => {
+  test("requests get smaller also where the registry tells no status", async () => {
     const server = await uploads({ status: () => 404, patch: (_at, size) => (size > 5_000_000 ? 413 : "take") });
     await push(server);
     expect(Math.max(...server.patches)).toBe(4 << 20);
   });
 
-  test("failures count in a row, not in all", async () => {
+  test("only failures in a row count", async () => {
     const server = await uploads({ patch: (at, size) => (size > 2_000_000 ? 413 : at % 3 === 0 ? 500 : "take") });
     await push(server);
     expect(server.patches.length).toBe(Math.ceil(blob.bytes.length / (1 << 20)));
   });
 
-  test("what a registry forgets is sent once more, in pieces, and that is said; not a third time", async () => {
+  test("a blob that the registry forgets is sent once more, in pieces and with a warning; not a third time", async () => {
     const forgets = await uploads({
       status: () => 404,
       patch: (at) => (at === 0 ? { breaksAfter: 9_000_000 } : "take"),
@@ -176,7 +176,7 @@ describe("pushing a long blob", () => {
     expect(hopeless.posts).toBe(2);
   });
 
-  test("a commit that takes long, or whose answer is lost, is looked after and not repeated in vain", async () => {
+  test("after a slow commit, or a lost answer, the registry is asked for the blob before the commit is repeated", async () => {
     const slow = await uploads({ commit: () => "slow" });
     await push(slow, { headerTimeout: 200 });
     expect(slow.posts).toBe(1);
@@ -185,12 +185,12 @@ describe("pushing a long blob", () => {
     expect([troubled.posts, troubled.patches.length]).toEqual([1, 1]);
   });
 
-  test("a registry that goes back again and again is given up", async () => {
+  test("a registry that loses bytes again and again is given up", async () => {
     let turns = 0;
     const backwards = await uploads({
       commit: () => 500,
       status: (upload) => {
-        // It has a little less than it said, each time.
+        // Each time it has a little less than it said.
         upload.chunks.splice(0, upload.chunks.length, Buffer.concat(upload.chunks).subarray(0, -1_000_000));
         return 204;
       },
@@ -212,7 +212,7 @@ describe("pushing a long blob", () => {
     expect(replicas.patches.length).toBeLessThan(12);
   });
 
-  test("registries that take no PATCH get the whole", async () => {
+  test("registries that take no PATCH get the whole blob in one PUT", async () => {
     const server = await uploads({ patch: () => 405 });
     const said = await push(server);
     expect(said.some((text) => text.includes("only whole"))).toBe(true);
@@ -230,8 +230,8 @@ describe("pushing a long blob", () => {
   });
 });
 
-describe("what is remembered of uploads", () => {
-  test("the next process goes on, from files for their owner alone that go when it is done", async () => {
+describe("remembered uploads", () => {
+  test("are resumed by the next process; their files are for the owner alone and are removed at the end", async () => {
     const directory = join(await temporary(), "uploads");
     let breaks = true;
     const server = await uploads({ patch: () => (breaks ? { breaksAfter: 0 } : "take") });
@@ -248,7 +248,7 @@ describe("what is remembered of uploads", () => {
     expect(readdirSync(directory)).toEqual([name]);
   });
 
-  test("one that cannot be asked about any more is forgotten, and the push goes on without it", async () => {
+  test("one that the registry does not know any more is forgotten, and the blob is pushed anew", async () => {
     for (const status of [404, 500]) {
       const directory = join(await temporary(), "uploads");
       const uploadsHere = fileUploads(directory);
@@ -262,7 +262,7 @@ describe("what is remembered of uploads", () => {
     }
   });
 
-  test("is for a day, for the key it was saved under, and not for two at once", async () => {
+  test("last for a day, belong to one key, and are claimed by one push at a time", async () => {
     const directory = join(await temporary(), "uploads");
     const memory = fileUploads(directory);
     await memory.save("a", "http://x/1");
