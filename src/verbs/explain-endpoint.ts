@@ -6,7 +6,7 @@ import type { Credential } from "../config/credentials.ts";
 import type { Endpoint } from "../config/routes.ts";
 import { apiHost } from "../reference/reference.ts";
 import { RemoteRegistry } from "../registry/remote/remote.ts";
-import { remoteOptionsOf } from "../registry/routed/routed.ts";
+import { remoteOptionsOf } from "../registry/routed/options.ts";
 import { isLoopback } from "../transport/addresses.ts";
 import { proxyFor } from "../transport/proxy.ts";
 import type { RegistryOptions, VerbOptions } from "./options.ts";
