@@ -12,7 +12,6 @@ import { parseRepoName, parseTag } from "../reference/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
 import { open, resolve } from "../verbs/index.ts";
 import { ClientSession, client, RemoteRegistry } from "./index.ts";
-import { TokenCache } from "./remote/auth/tokens.ts";
 
 const app = parseRepoName("app");
 const v1 = parseTag("v1");
@@ -268,16 +267,6 @@ describe("tokens of a session", () => {
     }
     expect(asked()).toBe(1);
   });
-
-  test("they are bounded in number and in time, and the oldest go first", () => {
-    const cache = new TokenCache();
-    const header = `Bearer ${"x".repeat(1 << 20)}`;
-    for (let at = 0; at < 6; at += 1) cache.set(`scope ${at}`, header, 60_000);
-    const kept = Array.from({ length: 6 }, (_, at) => cache.get(`scope ${at}`) !== undefined);
-    expect(kept).toEqual([false, false, false, true, true, true]);
-    cache.set("late", "Bearer x", -1);
-    expect(cache.get("late")).toBeUndefined();
-  });
 });
 
 const noTls = missing({ programs: ["openssl"] });
@@ -310,13 +299,4 @@ describe("a process that closes nothing", () => {
     const said = await peer(process.execPath, ["--input-type=module", "-e", script(server.host, options)]);
     expect([said, server.sockets()]).toEqual(["done\n", 1]);
   });
-});
-
-test("a closed registry leaves no connection to its server", async () => {
-  await using server = await startTestRegistry();
-  await pushImage(server.registry, "app", randomImage(), "v1");
-  const registry = new RemoteRegistry(server.host);
-  await registry.getManifest(app, v1);
-  await registry.close();
-  while ((await server.connections()) > 0) await new Promise((next) => setTimeout(next, 5));
 });

@@ -7,11 +7,7 @@ import { bytesSource } from "../../content/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { registryHandler } from "../../server/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
-import { isPrivateAddress, nextHop, redactUrl } from "../../transport/index.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
-import { parseChallenges } from "./auth/challenge.ts";
-import { mergeScopes } from "./auth/scopes.ts";
-import { nextLink } from "./link.ts";
 import { RemoteRegistry } from "./remote.ts";
 
 const repo = parseRepoName("app");
@@ -301,94 +297,11 @@ describe("a remote registry", () => {
   });
 });
 
-describe("the pieces", () => {
-  test("the link to the next page is parsed, not matched", () => {
-    const rows: [string, string | undefined][] = [
-      ['</v2/_catalog?last=a&n=1>; rel="next"', "/v2/_catalog?last=a&n=1"],
-      ["</x>; rel=next", "/x"],
-      ['</x> ;title="a, <b>; rel=next" ; REL = "Prev NEXT"', "/x"],
-      ['</a>; rel="prev", </b,c>; rel="next", </d>; rel="next"', "/b,c"],
-      ['</x>; crossorigin; title="\\"next\\""; rel="next"; rel="prev"', "/x"],
-      ["<>; rel=next", ""],
-      ['</x>; title="rel=next"', undefined],
-      ['</x>; rel="nexte"', undefined],
-      ['</x>; rel="prev"; rel="next"', undefined],
-      ["/x; rel=next", undefined],
-      ["</x; rel=next", undefined],
-      ['</x>; title="; rel=next', undefined],
-      ["", undefined],
-    ];
-    for (const [header, next] of rows) expect([header, nextLink(header)]).toEqual([header, next]);
-  });
-
-  test("challenges are parsed, not matched", () => {
-    expect(parseChallenges('Bearer realm="https://a/t?x=\\"1\\", y",service=s , Basic realm=r, Negotiate')).toEqual([
-      { scheme: "bearer", parameters: { realm: 'https://a/t?x="1", y', service: "s" } },
-      { scheme: "basic", parameters: { realm: "r" } },
-      { scheme: "negotiate", parameters: {} },
-    ]);
-    for (const odd of ["", ",,,", "=", '"', 'Bearer realm="unclosed', "Bearer =x", "\u0000"])
-      expect(Array.isArray(parseChallenges(odd))).toBe(true);
-  });
-
-  test("private addresses are known by value, however they are spelt", () => {
-    for (const host of [
-      "127.0.0.1",
-      "127.9.9.9",
-      "localhost",
-      "[::1]",
-      "10.0.0.1",
-      "172.16.0.1",
-      "192.168.1.1",
-      "169.254.169.254",
-      "[fe80::1]",
-      "[fd00::1]",
-      "[::ffff:10.0.0.1]",
-      "0.0.0.0",
-    ]) {
-      expect([host, isPrivateAddress(host)]).toEqual([host, true]);
-    }
-    for (const host of [
-      "example.com",
-      "evil-localhost.com",
-      "127.0.0.1.evil",
-      "8.8.8.8",
-      "172.32.0.1",
-      "[2001:db8::1]",
-    ]) {
-      expect([host, isPrivateAddress(host)]).toEqual([host, false]);
-    }
-  });
-
-  test("a hop never weakens the protocol, and never leads from a public host to a private one", () => {
-    const from = new URL("https://registry.example/v2/a");
-    const outside = { isPrivate: false, redact: (text: string) => text };
-    expect(nextHop(from, "/b", outside).href).toBe("https://registry.example/b");
-    expect(nextHop(from, "http://registry.example/b", outside).href).toBe("https://registry.example/b");
-    for (const location of [
-      "http://other.example/",
-      "https://169.254.169.254/",
-      "https://localhost/",
-      "ftp://x/",
-      undefined,
-    ]) {
-      expect(() => nextHop(from, location, outside)).toThrow(expect.objectContaining({ name: "GantryError" }));
-    }
-    expect(redactUrl("https://user:pass@h/p?sig=secret&n=1#x")).toBe("https://h/p?sig=***&n=1");
-  });
-});
-
-test("scopes are merged: those of the challenge, those of the request, and the repository that a mount reads", () => {
-  const rows: [string | undefined, string, string][] = [
-    [undefined, "repository:a:pull", "repository:a:pull"],
-    ["repository:a:pull", "repository:a:pull,push", "repository:a:pull,push"],
-    ["repository:a:pull,push repository:b:pull", "repository:a:pull", "repository:a:pull,push repository:b:pull"],
-    ["repository:prefix/a:pull", "repository:a:pull", "repository:prefix/a:pull"],
-    ["repository:a:pull,push", "repository:a:pull,push repository:b:pull", "repository:a:pull,push repository:b:pull"],
-    ["registry:catalog:*", "registry:catalog:*", "registry:catalog:*"],
-    ["", "", ""],
-    ["aws", "repository:docker/library/alpine:pull", "aws"],
-    ["repository:a:pull", "", "repository:a:pull"],
-  ];
-  for (const [challenged, wanted, merged] of rows) expect(mergeScopes(challenged, wanted)).toBe(merged);
+test("a closed registry leaves no connection to its server", async () => {
+  await using server = await startTestRegistry();
+  await pushImage(server.registry, "app", randomImage(), "v1");
+  const registry = new RemoteRegistry(server.host);
+  await registry.getManifest(repo, v1);
+  await registry.close();
+  while ((await server.connections()) > 0) await new Promise((next) => setTimeout(next, 5));
 });
