@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { answer, listening } from "../../test/support/http.ts";
 import { known } from "../../test/support/tokens.ts";
+import { userCredentials } from "../config/index.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
 import { client, remote } from "./client.ts";
@@ -30,6 +31,15 @@ describe("client", () => {
     expect(client("docker.io", { clientCertificate: async () => undefined })).not.toBe(
       client("docker.io", { clientCertificate: async () => undefined }),
     );
+  });
+
+  test("the user's credentials are one identity for each list of files, however often they are asked for", () => {
+    const of = (file: string): unknown => userCredentials({ REGISTRY_AUTH_FILE: file }).identity;
+    expect(of("/a.json")).toBe(of("/a.json"));
+    expect(of("/a.json")).not.toBe(of("/b.json"));
+    const hub = (file: string) => client("docker.io", { credentials: userCredentials({ REGISTRY_AUTH_FILE: file }) });
+    expect(hub("/a.json")).toBe(hub("/a.json"));
+    expect(hub("/a.json")).not.toBe(hub("/b.json"));
   });
 
   test("an invalid host is an error each time, and nothing is kept of it", async () => {
@@ -115,4 +125,13 @@ describe("client", () => {
     vi.unstubAllEnvs();
     expect(client("docker.io", { credentials, backoff: 1 })).not.toBe(hub);
   });
+});
+
+test("a closed registry leaves no connection to its server", async () => {
+  await using server = await startTestRegistry();
+  await pushImage(server.registry, "app", randomImage(), "v1");
+  const registry = remote(server.host);
+  await registry.getManifest(app, v1);
+  await registry.close();
+  while ((await server.connections()) > 0) await new Promise((next) => setTimeout(next, 5));
 });

@@ -7,7 +7,6 @@ import { missing, peer } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { guarded, known, tagsOf, tokenServer } from "../../test/support/tokens.ts";
 import type { ProgressEvent } from "../base/index.ts";
-import { userCredentials } from "../config/index.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
 import { open, resolve } from "../verbs/index.ts";
@@ -174,15 +173,6 @@ describe("tokens of a session", () => {
     expect(tokens.requests.length).toBe(4);
     // Without credentials, no token of the others is used.
     await rejects(tagsOf(new RemoteRegistry(host)), "UNAUTHORIZED");
-  });
-
-  test("the user's credentials are one identity for each list of files, however often they are asked for", () => {
-    const of = (file: string): unknown => userCredentials({ REGISTRY_AUTH_FILE: file }).identity;
-    expect(of("/a.json")).toBe(of("/a.json"));
-    expect(of("/a.json")).not.toBe(of("/b.json"));
-    const hub = (file: string) => client("docker.io", { credentials: userCredentials({ REGISTRY_AUTH_FILE: file }) });
-    expect(hub("/a.json")).toBe(hub("/a.json"));
-    expect(hub("/a.json")).not.toBe(hub("/b.json"));
   });
 
   test("a client that is closed while it gets a token for others too leaves the others with one", async () => {
