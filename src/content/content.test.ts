@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
 import { digestOf } from "../spec/index.ts";
 import { rejects, seededBytes, testBlob, withoutLeaks } from "../testing/index.ts";
-import { BlobDirectory, type Body, bytesContent, Content, GrowingFile, GrowingFileReader } from "./index.ts";
+import { GrowingFile } from "./growing-file.ts";
+import { BlobDirectory, type Body, bytesContent, Content, type GrowingFileHandle, GrowingFileReader } from "./index.ts";
 
 /** A body that counts how often it was closed. */
 function counted(chunks: readonly Uint8Array[]): { body: Body; closed: () => number } {
@@ -94,39 +95,44 @@ describe("Content", () => {
   });
 });
 
+/** What a reader needs: a descriptor of its own, which the test closes. */
+async function handleOf(file: GrowingFile, size?: number): Promise<{ handle: GrowingFileHandle; opened: FileHandle }> {
+  const opened = await open(file.path, "r");
+  return { handle: { fd: opened.fd, shared: file.shared, size }, opened };
+}
+
 describe("GrowingFile", () => {
   test("is read behind its watermark while it grows, also by a worker", async () => {
     const path = join(await temporary(), "growing");
     const bytes = seededBytes(3_500_000);
     const file = await GrowingFile.create(path);
+    const { handle, opened } = await handleOf(file, bytes.length);
     const script = `
       const { parentPort, workerData } = require("node:worker_threads");
-      const fs = require("node:fs");
       import(workerData.module).then(({ GrowingFileReader }) => {
         const reader = new GrowingFileReader(workerData.handle);
         const hash = require("node:crypto").createHash("sha256");
-        const fd = fs.openSync(reader.path);
-        let at = 0, steps = 0;
-        for (;;) {
-          const { end, ended } = reader.waitSync(at);
-          const part = Buffer.alloc(end - at);
-          at += fs.readSync(fd, part, 0, part.length, at);
-          hash.update(part);
+        const part = Buffer.alloc(1 << 20);
+        let steps = 0;
+        for (let at = 0; ; ) {
+          const count = reader.readSync(part, at);
+          if (count === 0) break;
+          at += count;
+          hash.update(part.subarray(0, count));
           steps += 1;
           if (steps === 1) parentPort.postMessage("reading");
-          if (ended) break;
         }
         parentPort.postMessage({ digest: "sha256:" + hash.digest("hex"), steps });
       });`;
     const module = new URL("../../dist/content/index.js", import.meta.url).href;
-    const worker = new Worker(script, { eval: true, workerData: { module, handle: file.handle } });
+    const worker = new Worker(script, { eval: true, workerData: { module, handle } });
     const message = <T>(): Promise<T> =>
       new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
-    const reader = new GrowingFileReader(file.handle);
+    const reader = new GrowingFileReader(handle);
     const fill = async (from: number, to: number): Promise<void> => {
       for (let at = from; at < to; at += 100_000) await file.append(bytes.subarray(at, Math.min(at + 100_000, to)));
     };
-    // The worker reads what is there while most is still to come.
+    // The worker reads the first bytes while most have not been written.
     const reading = message();
     await fill(0, 1_200_000);
     expect(await reading).toBe("reading");
@@ -135,24 +141,67 @@ describe("GrowingFile", () => {
     const first = await reader.wait(0);
     expect(first.end).toBeGreaterThan(0);
     await file.finish();
-    expect((await reader.wait(0)).ended).toBe(false);
+    expect(await reader.wait(0)).toEqual({ end: bytes.length - 1, ended: false, restarts: 0 });
     file.complete();
-    expect(await reader.wait(bytes.length)).toEqual({ end: bytes.length, ended: true });
+    expect(await reader.wait(bytes.length)).toEqual({ end: bytes.length, ended: true, restarts: 0 });
     const { digest, steps } = await result;
     expect(digest).toBe(digestOf(bytes));
     expect(steps).toBeGreaterThan(1);
     await worker.terminate();
+    await opened.close();
   });
 
   test("tells its readers when it fails, and the writer when the disk does", async () => {
     const path = join(await temporary(), "growing");
     const file = await GrowingFile.create(path);
-    const reader = new GrowingFileReader(file.handle);
+    const { handle, opened } = await handleOf(file);
+    const reader = new GrowingFileReader(handle);
     const waiting = rejects(reader.wait(0), "TRANSFER_INTERRUPTED");
     await file.fail();
     await waiting;
     expect(() => reader.waitSync(0)).toThrow(/failed/);
+    await opened.close();
     await expect(GrowingFile.create(path)).rejects.toThrow("EEXIST");
+  });
+
+  test("writes what a slow source has sent, though no block is full, and withholds the last byte", async () => {
+    const path = join(await temporary(), "growing");
+    const file = await GrowingFile.create(path);
+    const { handle, opened } = await handleOf(file);
+    const reader = new GrowingFileReader(handle);
+    file.append(Buffer.from("0123456789"));
+    expect((await reader.wait(0)).end).toBe(9);
+    file.append(Buffer.from("abc"));
+    expect((await reader.wait(9)).end).toBe(12);
+    await file.finish({ sync: false });
+    file.complete();
+    expect(await reader.wait(12)).toEqual({ end: 13, ended: true, restarts: 0 });
+    await opened.close();
+  });
+
+  test("tells readers that are past its beginning when it starts over, and the others nothing", async () => {
+    const path = join(await temporary(), "growing");
+    const file = await GrowingFile.create(path);
+    const { handle, opened } = await handleOf(file);
+    const [early, late] = [new GrowingFileReader(handle), new GrowingFileReader(handle)];
+    file.append(Buffer.from("wrong bytes"));
+    const buffer = Buffer.alloc(100);
+    await early.wait(0);
+    expect(early.readSync(buffer, 0)).toBe(10);
+    const waiting = rejects(early.wait(10), "TRANSFER_RESTARTED");
+    file.append(Buffer.from("never seen"));
+    await file.startOver();
+    await waiting;
+    expect(() => early.readSync(buffer, 10)).toThrow(/started over/);
+    file.append(Buffer.from("right"));
+    expect((await late.wait(0)).end).toBe(4);
+    await file.finish({ sync: false });
+    file.complete();
+    for (const reader of [early, late]) {
+      expect(buffer.toString("latin1", 0, reader.readSync(buffer, 0))).toBe("right");
+      expect(reader.readSync(buffer, 5)).toBe(0);
+    }
+    await opened.close();
   });
 });
 
@@ -191,7 +240,7 @@ describe("BlobDirectory", () => {
     await expect(leader).rejects.toThrow("not me");
     expect(await follower).toBe(true);
     expect(opened).toBe(2);
-    expect(directory.growing(blob.descriptor.digest)).toBeUndefined();
+    expect(await directory.follow(blob.descriptor.digest)).toBeUndefined();
     await directory.close();
   });
 

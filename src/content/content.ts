@@ -1,33 +1,25 @@
 import { GantryError, isGantryError, type Origin } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
-import { algorithmOf, type Digest, Hasher } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
+import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
+import { iterate } from "./iterate.ts";
+import { Verifier } from "./verifier.ts";
 
-/** Takes a chunk that is lent: it may be overwritten as soon as the call has returned or its promise is resolved. */
+/** Takes a chunk that is lent: it may be overwritten once the call has returned or its promise is resolved. */
 export type ChunkWriter = (chunk: Uint8Array) => void | Promise<void>;
 
-/** Bytes on their way that nobody has verified: the raw material of {@link Content}. Single use. */
+/** Unverified bytes that arrive: the raw material of {@link Content}. Single use. */
 export interface Body {
-  /** The path of the file that holds these bytes, where it is a local one. */
+  /** The path of the local file that holds these bytes, if there is one. */
   readonly file?: string | undefined;
-  /** Hands over every chunk in order, waiting for each; resolves at the end of the data. */
+  /** Passes every chunk to `write` in order, and waits for each; resolves at the end of the data. */
   pump(write: ChunkWriter, signal?: AbortSignal): Promise<void>;
   /** Releases socket, file and slot. Safe to call again, and while a pump is under way, which then rejects. */
   close(): void | Promise<void>;
 }
 
-/** What Content is verified against: a descriptor whose size may be unknown before the bytes have been counted. */
+/** What Content is verified against: a descriptor whose size may be unknown. */
 export type Expected = Pick<Descriptor, "digest"> & Partial<Pick<Descriptor, "mediaType" | "size">>;
-
-/**
- * A place within content up to which the bytes are somewhere already, and have been hashed: what comes after it can
- * still be verified as part of the whole.
- */
-export interface Checkpoint {
-  readonly offset: number;
-  /** Has seen the bytes up to `offset`. Copy it before it sees more. */
-  readonly hasher: Hasher;
-}
 
 export interface ContentOptions {
   /** Names the bytes and where they come from, for messages: `blob sha256:... of 127.0.0.1:5000/app`. */
@@ -41,7 +33,7 @@ export interface PipeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a transfer wants to know about content on its way. */
+/** Lets a transfer watch its content. */
 export interface ContentObserver {
   /** The side that errors of the content itself, not of its reader, are marked with. */
   readonly origin?: Origin | undefined;
@@ -51,9 +43,9 @@ export interface ContentObserver {
 
 /**
  * Bytes together with what they are verified against. The final chunk is withheld until size and digest have been
- * proved: who received everything received verified bytes, and who stops early has proved nothing and must not
- * publish. Bytes past the size fail at once. Used once: by `pipe`, by iterating, or by `bytes`. Who opened it and did
- * not use it closes it.
+ * proved: a reader that received everything received verified bytes; one that stops early has proved nothing and must
+ * not publish. Bytes past the size fail at once. Used once: by `pipe`, by iterating, or by `bytes`. Code that opens
+ * content and does not use it closes it.
  *
  * Throws DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED (unknown size), CONTENT_USED, what the body throws, and the
  * signal's own reason.
@@ -76,23 +68,23 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     this.#from = options.from;
   }
 
-  /** How many bytes of the whole are left out at its beginning: those before the checkpoint that it was opened at. */
+  /** The offset in the blob of the first byte: that of the checkpoint that the content was opened at. */
   get start(): number {
     return this.#from?.offset ?? 0;
   }
 
-  /** From now on remembers, every few MiB, where it could be taken up again. */
+  /** Keeps a checkpoint every few MiB from now on, so that another reading can resume there. */
   keepCheckpoints(): this {
     this.#checkpoints ??= new Checkpoints(this.#from);
     return this;
   }
 
-  /** The last place at or before `offset` where it could be taken up again. */
+  /** The last checkpoint at or before `offset`. */
   checkpoint(offset: number): Checkpoint | undefined {
     return this.#checkpoints?.before(offset);
   }
 
-  /** The path of the local file that holds these bytes, if one does. They are as unverified as the rest. */
+  /** The path of the local file that holds these bytes, if there is one. Its bytes are not verified. */
   get file(): string | undefined {
     return this.#body.file;
   }
@@ -106,14 +98,21 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   async pipe(write: ChunkWriter, options: PipeOptions = {}): Promise<void> {
     if (this.#used) throw new GantryError("CONTENT_USED", `${this.what}: the content was already read; open it again`);
     this.#used = true;
-    const check = new Verifier(this.descriptor, this.what, this.#limits, this.#from, this.#checkpoints);
+    const { digest, size } = this.descriptor;
+    const verifier = new Verifier(digest, size, {
+      what: this.what,
+      limits: this.#limits,
+      from: this.#from,
+      checkpoints: this.#checkpoints,
+    });
     const { onBytes, origin } = this.#observer;
     let readerFailed = false;
     const fail = (error: unknown): never => {
       readerFailed = true;
       throw error;
     };
-    const guarded: ChunkWriter = (chunk) => {
+    const handOn = (chunk: Uint8Array | undefined): void | Promise<void> => {
+      if (!chunk) return;
       onBytes?.(chunk.byteLength);
       try {
         return write(chunk)?.catch(fail);
@@ -123,8 +122,8 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     };
     try {
       options.signal?.throwIfAborted();
-      await this.#body.pump((chunk) => check.push(chunk, guarded), options.signal);
-      await check.end(guarded);
+      await this.#body.pump((chunk) => handOn(verifier.push(chunk)), options.signal);
+      await handOn(verifier.end());
     } catch (error) {
       throw origin && !readerFailed && isGantryError(error) ? error.at(origin) : error;
     } finally {
@@ -132,7 +131,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     }
   }
 
-  /** All bytes at once, verified; `limit` bounds them where the descriptor does not. */
+  /** All bytes, verified. `limit` bounds them. Default: `metadataBytes` of the limits. */
   async bytes(options: PipeOptions & { readonly limit?: number | undefined } = {}): Promise<Buffer> {
     const limit = options.limit ?? this.#limits.metadataBytes;
     if ((this.descriptor.size ?? 0) > limit) {
@@ -150,54 +149,12 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   }
 
   /** Yields chunks that the consumer owns. Leaving the loop early releases everything. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    const stop = new AbortController();
-    let ready: { chunk: Uint8Array; taken: () => void } | undefined;
-    let finished: { error?: unknown | undefined } | undefined;
-    let wake: () => void = () => {};
-    let refuse: (reason: unknown) => void = () => {};
-    stop.signal.addEventListener("abort", () => refuse(stop.signal.reason), { once: true });
-    const done = this.pipe(
-      (chunk) =>
-        new Promise<void>((resolve, reject) => {
-          refuse = reject;
-          ready = { chunk: Buffer.from(chunk), taken: resolve };
-          wake();
-        }),
-      { signal: stop.signal },
-    ).then(
-      () => {
-        finished = {};
-        wake();
-      },
-      (error: unknown) => {
-        finished = { error };
-        wake();
-      },
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    return iterate(
+      (write, signal) => this.pipe(write, { signal }),
+      () => new GantryError("TRANSFER_INTERRUPTED", `${this.what}: the reader stopped early`),
+      () => this.#body.close(),
     );
-    try {
-      for (;;) {
-        while (!ready && !finished) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-        if (ready) {
-          const { chunk, taken } = ready;
-          ready = undefined;
-          yield chunk;
-          taken();
-        } else if ("error" in finished!) {
-          throw finished.error;
-        } else return;
-      }
-    } finally {
-      if (!finished) {
-        stop.abort(new GantryError("TRANSFER_INTERRUPTED", `${this.what}: the reader stopped early`));
-        await this.#body.close();
-        await done;
-      }
-    }
   }
 
   /** Releases what the content holds, used or not. */
@@ -209,105 +166,4 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cancel();
   }
-}
-
-/** Counts and hashes; lets the last bytes pass only when they prove the rest. */
-class Verifier {
-  readonly #expected: Expected;
-  readonly #what: string;
-  readonly #limits: Limits;
-  readonly #hasher: Hasher;
-  readonly #checkpoints: Checkpoints | undefined;
-  #received: number;
-  #proved = false;
-  /** Where the size is unknown, the newest chunk waits here. */
-  #held: Buffer | undefined;
-
-  constructor(expected: Expected, what: string, limits: Limits, from?: Checkpoint, checkpoints?: Checkpoints) {
-    this.#expected = expected;
-    this.#what = what;
-    this.#limits = limits;
-    this.#received = from?.offset ?? 0;
-    this.#hasher = from?.hasher.copy() ?? new Hasher(algorithmOf(expected.digest));
-    this.#checkpoints = checkpoints;
-  }
-
-  push(chunk: Uint8Array, write: ChunkWriter): void | Promise<void> {
-    if (chunk.byteLength === 0) return;
-    this.#received += chunk.byteLength;
-    const { size } = this.#expected;
-    if (size === undefined) {
-      checkLimit(this.#limits, "unsizedBlobBytes", this.#received, this.#what);
-      this.#hasher.update(chunk);
-      const ready = this.#held;
-      this.#held = Buffer.from(chunk);
-      return ready && write(ready);
-    }
-    if (this.#received > size) throw sizeMismatch(this.#what, size, `more than ${size}`);
-    this.#hasher.update(chunk);
-    if (this.#received === size) this.#prove();
-    else this.#checkpoints?.pass(this.#received, this.#hasher);
-    return write(chunk);
-  }
-
-  async end(write: ChunkWriter): Promise<void> {
-    const { size } = this.#expected;
-    if (size !== undefined && this.#received < size) throw sizeMismatch(this.#what, size, String(this.#received));
-    if (!this.#proved) this.#prove();
-    if (this.#held) await write(this.#held);
-  }
-
-  #prove(): void {
-    this.#proved = true;
-    requireDigest(this.#hasher.digest(), this.#expected.digest, this.#what);
-  }
-}
-
-/** Bytes between two checkpoints, at first. */
-const CHECKPOINT_STEP = 4 << 20;
-const MAX_CHECKPOINTS = 256;
-
-/** Where a reading could be taken up again. Of a long one every second place is forgotten, so that few are kept. */
-class Checkpoints {
-  #kept: Checkpoint[];
-  #step = CHECKPOINT_STEP;
-
-  constructor(from: Checkpoint | undefined) {
-    this.#kept = from ? [from] : [];
-  }
-
-  pass(offset: number, hasher: Hasher): void {
-    if (offset - (this.#kept.at(-1)?.offset ?? 0) < this.#step) return;
-    this.#kept.push({ offset, hasher: hasher.copy() });
-    if (this.#kept.length < MAX_CHECKPOINTS) return;
-    this.#kept = this.#kept.filter((_, at) => at % 2 === 1);
-    this.#step *= 2;
-  }
-
-  before(offset: number): Checkpoint | undefined {
-    return this.#kept.findLast((kept) => kept.offset <= offset);
-  }
-}
-
-function sizeMismatch(what: string, size: number, received: string): GantryError<"SIZE_MISMATCH"> {
-  return new GantryError(
-    "SIZE_MISMATCH",
-    `${what}: the descriptor says ${size} bytes, but ${received} came; the content was discarded`,
-    { details: { expected: size, received } },
-  );
-}
-
-/** @throws DIGEST_MISMATCH where `computed`, which we hashed ourselves, is not what was asked for */
-export function requireDigest(computed: Digest, expected: Digest, what: string): void {
-  if (computed === expected) return;
-  throw new GantryError(
-    "DIGEST_MISMATCH",
-    `${what}: asked for ${expected}, but the bytes that came have ${computed}; the content was discarded`,
-    { details: { expected, computed } },
-  );
-}
-
-/** @throws SIZE_MISMATCH */
-export function requireSize(received: number, expected: number, what: string): void {
-  if (received !== expected) throw sizeMismatch(what, expected, String(received));
 }

@@ -1,32 +1,25 @@
 import { constants, type FileHandle, open } from "node:fs/promises";
-import { GantryError } from "../base/error.ts";
-
-const GROWING = 0;
-const COMPLETE = 1;
-const FAILED = 2;
-
-/** What a reader in any thread needs; it can be posted to a worker. */
-export interface GrowingFileHandle {
-  readonly path: string;
-  readonly shared: SharedArrayBuffer;
-}
+import { COMPLETE, FAILED, SharedProgress } from "./shared-progress.ts";
 
 /** Bytes buffered before a write. Two buffers alternate: one fills while the other is written. */
 const BUFFER_SIZE = 1 << 20;
+/** Bytes of a slow source are written after this long, though their buffer is not full. */
+const FLUSH_MS = 50;
 
 /**
- * A file that one writer appends to while readers, in this thread or in workers, read behind its watermark from the
- * same path: bytes never travel as messages, the page cache carries them and the disk is the back-pressure. Bytes
- * behind the watermark are what arrived, not what was verified; `complete` says that they were.
+ * The writing side of a file that readers, in this thread or in workers, read behind its watermark: bytes never travel
+ * as messages, the page cache carries them and the disk is the back-pressure. What is behind the watermark has arrived;
+ * only `complete` says that it was verified. See {@link GrowingFileReader}.
  */
 export class GrowingFile {
   readonly path: string;
-  readonly shared: SharedArrayBuffer = new SharedArrayBuffer(16);
-  readonly #view: View;
+  readonly #progress = new SharedProgress();
   readonly #file: FileHandle;
   #free: Buffer[] = [Buffer.allocUnsafe(BUFFER_SIZE), Buffer.allocUnsafe(BUFFER_SIZE)];
   #filling: Buffer | undefined;
   #filled = 0;
+  #fillingSince = 0;
+  #timer: NodeJS.Timeout | undefined;
   #position = 0;
   #writing: Promise<void> = Promise.resolve();
   /** Appends that wait for the disk, in their order. */
@@ -35,38 +28,44 @@ export class GrowingFile {
   private constructor(path: string, file: FileHandle) {
     this.path = path;
     this.#file = file;
-    this.#view = new View(this.shared);
   }
 
-  /** Makes the file, which must not exist. */
+  /** Creates the file, which must not exist. @throws what the file system throws */
   static async create(path: string, mode = 0o600): Promise<GrowingFile> {
     return new GrowingFile(path, await open(path, "wx", mode));
   }
 
-  /** Opens one that was left off: its first `length` bytes are as they should be, and what follows them goes. */
+  /** Opens a file whose first `length` bytes are right, and truncates it there. @throws what the file system throws */
   static async resume(path: string, length: number): Promise<GrowingFile> {
     const handle = await open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
     const file = new GrowingFile(path, handle);
-    await file.#startAt(length).catch(async (error: unknown) => {
+    try {
+      await handle.truncate(length);
+    } catch (error) {
       await handle.close();
       throw error;
-    });
+    }
+    file.#position = length;
+    file.#progress.advance(length);
     return file;
   }
 
-  /** Gives up what is there; to be called before anything is appended. */
+  /** The memory in which readers see how far the file is. */
+  get shared(): SharedArrayBuffer {
+    return this.#progress.shared;
+  }
+
+  /** Discards everything that was appended; readers are told. Not while an append is under way. */
   async startOver(): Promise<void> {
-    await this.#startAt(0);
-  }
-
-  async #startAt(length: number): Promise<void> {
-    await this.#file.truncate(length);
-    this.#position = length;
-    this.#view.advance(length);
-  }
-
-  get handle(): GrowingFileHandle {
-    return { path: this.path, shared: this.shared };
+    await this.#queue?.catch(() => {});
+    this.#stopTimer();
+    if (this.#filling) this.#free.push(this.#filling);
+    this.#filling = undefined;
+    this.#filled = 0;
+    await this.#writing;
+    this.#progress.restart();
+    await this.#file.truncate(0);
+    this.#position = 0;
   }
 
   /** Takes a copy of the chunk. A promise is returned only where the disk has fallen behind. */
@@ -89,18 +88,42 @@ export class GrowingFile {
     for (let rest = this.#fill(chunk); rest; rest = this.#fill(rest)) await this.#writing;
   }
 
-  /** Takes what there are buffers for. @returns what is left */
+  /** Copies as much as the buffers hold. @returns what is left */
   #fill(chunk: Uint8Array): Uint8Array | undefined {
     for (let at = 0; at < chunk.byteLength; ) {
-      this.#filling ??= this.#free.pop();
-      if (!this.#filling) return chunk.subarray(at);
+      const buffer = this.#filling ?? this.#startFilling();
+      if (!buffer) return chunk.subarray(at);
       const count = Math.min(BUFFER_SIZE - this.#filled, chunk.byteLength - at);
-      this.#filling.set(chunk.subarray(at, at + count), this.#filled);
+      buffer.set(chunk.subarray(at, at + count), this.#filled);
       this.#filled += count;
       at += count;
       if (this.#filled === BUFFER_SIZE) this.#flush();
     }
     return undefined;
+  }
+
+  #startFilling(): Buffer | undefined {
+    this.#filling = this.#free.pop();
+    if (this.#filling) {
+      this.#fillingSince = performance.now();
+      this.#timer ??= setTimeout(this.#flushOld, FLUSH_MS).unref();
+    }
+    return this.#filling;
+  }
+
+  /** One timer runs over many buffers, so that a fast source costs none for each and writes full buffers only. */
+  readonly #flushOld = (): void => {
+    this.#timer = undefined;
+    if (!this.#filling) return;
+    const age = performance.now() - this.#fillingSince;
+    // While the disk still writes the other buffer this one may as well fill up.
+    if (age >= FLUSH_MS - 1 && this.#free.length > 0) this.#flush();
+    else this.#timer = setTimeout(this.#flushOld, Math.max(1, FLUSH_MS - age)).unref();
+  };
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #flush(): void {
@@ -116,16 +139,17 @@ export class GrowingFile {
         this.#position += bytesWritten;
       }
       this.#free.push(buffer);
-      this.#view.advance(this.#position);
+      this.#progress.advance(this.#position);
     };
     this.#writing = this.#writing.then(write);
-    // A failed write is thrown by the next append or by finish; until then it must not count as unhandled.
+    // The next append or finish throws a failed write; until then it must not count as unhandled.
     this.#writing.catch(() => {});
   }
 
-  /** Writes out what is buffered and, unless told not to, waits until the disk has it (fdatasync). */
+  /** Writes out what is buffered and, unless told not to, waits until the disk has it (fdatasync). Closes the file. */
   async finish(options: { readonly sync?: boolean | undefined } = {}): Promise<void> {
     while (this.#queue) await this.#queue;
+    this.#stopTimer();
     this.#flush();
     await this.#writing;
     if (options.sync !== false) await this.#file.datasync();
@@ -134,113 +158,16 @@ export class GrowingFile {
 
   /** Tells readers that all bytes are there and have been verified. */
   complete(): void {
-    this.#view.end(COMPLETE);
+    this.#progress.end(COMPLETE);
   }
 
-  /** Tells readers that no more will come, and closes the file. Removing it, or keeping it, is the writer's business. */
+  /** Tells readers that no more bytes will come, writes out what is buffered, and closes the file, which stays. */
   async fail(): Promise<void> {
-    this.#view.end(FAILED);
+    this.#progress.end(FAILED);
     await this.#queue?.catch(() => {});
+    this.#stopTimer();
     this.#flush();
     await this.#writing.catch(() => {});
     await this.#file.close().catch(() => {});
-  }
-}
-
-class View {
-  readonly #cells: Int32Array;
-  readonly #watermark: BigInt64Array;
-
-  constructor(shared: SharedArrayBuffer) {
-    this.#cells = new Int32Array(shared, 0, 2);
-    this.#watermark = new BigInt64Array(shared, 8, 1);
-  }
-
-  get watermark(): number {
-    return Number(Atomics.load(this.#watermark, 0));
-  }
-
-  get state(): number {
-    return Atomics.load(this.#cells, 1);
-  }
-
-  advance(to: number): void {
-    Atomics.store(this.#watermark, 0, BigInt(to));
-    this.#wake();
-  }
-
-  end(state: number): void {
-    Atomics.store(this.#cells, 1, state);
-    this.#wake();
-  }
-
-  get sequence(): number {
-    return Atomics.load(this.#cells, 0);
-  }
-
-  #wake(): void {
-    Atomics.add(this.#cells, 0, 1);
-    Atomics.notify(this.#cells, 0);
-  }
-
-  waitSync(sequence: number, ms: number): void {
-    Atomics.wait(this.#cells, 0, sequence, ms);
-  }
-
-  async wait(sequence: number): Promise<void> {
-    const result = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync(this.#cells, 0, sequence, 1_000);
-    await result.value;
-  }
-}
-
-type WaitAsync = (cells: Int32Array, at: number, value: number, ms: number) => { value: Promise<string> | string };
-
-/** How far a reader may go: `end` bytes are there; `ended` says that no more will come. */
-export interface Readable {
-  readonly end: number;
-  readonly ended: boolean;
-}
-
-/** The reading side of a {@link GrowingFile}. */
-export class GrowingFileReader {
-  readonly path: string;
-  readonly #view: View;
-
-  constructor(handle: GrowingFileHandle) {
-    this.path = handle.path;
-    this.#view = new View(handle.shared);
-  }
-
-  /** @throws TRANSFER_INTERRUPTED where the writer failed */
-  #look(offset: number): Readable | undefined {
-    const state = this.#view.state;
-    const end = this.#view.watermark;
-    if (state === FAILED) {
-      throw new GantryError("TRANSFER_INTERRUPTED", `${this.path}: the download that fills this file failed`);
-    }
-    if (state === COMPLETE) return { end, ended: true };
-    return state === GROWING && end > offset ? { end, ended: false } : undefined;
-  }
-
-  /** Resolves when there are bytes past `offset`, or none will come. */
-  async wait(offset: number, signal?: AbortSignal): Promise<Readable> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const sequence = this.#view.sequence;
-      const readable = this.#look(offset);
-      if (readable) return readable;
-      await this.#view.wait(sequence);
-    }
-  }
-
-  /** As {@link wait}, blocking the thread: for workers only. `stop` is asked a few times a second. */
-  waitSync(offset: number, stop: () => boolean = () => false): Readable {
-    for (;;) {
-      const sequence = this.#view.sequence;
-      const readable = this.#look(offset);
-      if (readable) return readable;
-      if (stop()) throw new GantryError("TRANSFER_INTERRUPTED", `${this.path}: the reader was stopped`);
-      this.#view.waitSync(sequence, 250);
-    }
   }
 }

@@ -1,4 +1,5 @@
-export { BlobDirectory, type BlobDirectoryOptions, type BlobUploadFile, type WriteOptions } from "./blob-directory.ts";
+export { BlobDirectory, type BlobDirectoryOptions } from "./blob-directory.ts";
+export type { Checkpoint } from "./checkpoints.ts";
 export {
   type Body,
   type ChunkWriter,
@@ -7,10 +8,10 @@ export {
   type ContentOptions,
   type Expected,
   type PipeOptions,
-  requireDigest,
-  requireSize,
 } from "./content.ts";
-export { GrowingFile, type GrowingFileHandle, GrowingFileReader, type Readable } from "./growing-file.ts";
+export type { Follower } from "./follower.ts";
+export { type GrowingFileHandle, GrowingFileReader, type Readable } from "./growing-file-reader.ts";
+export type { OpenSource, WriteOptions } from "./ingest.ts";
 export {
   type BlobSource,
   bytesBody,
@@ -19,5 +20,8 @@ export {
   fileBody,
   fileContent,
   iterableBody,
+  type OpenContentOptions,
   type Provider,
 } from "./source.ts";
+export type { BlobUploadFile } from "./upload-file.ts";
+export { requireDigest, requireSize } from "./verifier.ts";

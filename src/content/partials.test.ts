@@ -7,7 +7,7 @@ import { GantryError } from "../base/index.ts";
 import { type Digest, digestOf } from "../spec/index.ts";
 import { rejects, seededBytes, testBlob } from "../testing/index.ts";
 import { BlobDirectory } from "./blob-directory.ts";
-import { type Checkpoint, Content } from "./content.ts";
+import { Content } from "./content.ts";
 import { GrowingFile } from "./growing-file.ts";
 import { bytesBody, type OpenContentOptions } from "./source.ts";
 
@@ -30,7 +30,7 @@ function source(options: { breaksAfter?: number; bytes?: Buffer; ignores?: boole
         if (options.breaksAfter !== undefined) throw new GantryError("TRANSFER_INTERRUPTED", "broken");
       },
     };
-    return new Content(blob.descriptor, broken, { what: "a blob", ...(start && { from: start as Checkpoint }) });
+    return new Content(blob.descriptor, broken, { what: "a blob", from: start });
   };
   return { asked, open: openIt };
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { STALE_MS } from "../sys/lock.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
-import type { Checkpoint } from "./content.ts";
+import type { Checkpoint } from "./checkpoints.ts";
 import { CHUNK_SIZE } from "./source.ts";
 
 /** How the directories of processes below `tmp/` are called: others that lie there are none of ours. */

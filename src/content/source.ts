@@ -1,7 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../base/limits.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
-import { type Body, type Checkpoint, type ChunkWriter, Content, type Expected } from "./content.ts";
+import type { Checkpoint } from "./checkpoints.ts";
+import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
 
 export interface OpenContentOptions {
   readonly signal?: AbortSignal | undefined;

@@ -1,7 +1,7 @@
 import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
-import { requireDigest, requireSize } from "../content/content.ts";
 import type { Provider } from "../content/source.ts";
+import { requireDigest, requireSize } from "../content/verifier.ts";
 import { embeddedData } from "../spec/data.ts";
 import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
 import { algorithmOf, digestOf } from "../spec/digest.ts";

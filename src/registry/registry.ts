@@ -1,4 +1,5 @@
-import type { Body, Checkpoint, Content, Expected } from "../content/content.ts";
+import type { Checkpoint } from "../content/checkpoints.ts";
+import type { Body, Content, Expected } from "../content/content.ts";
 import type { BlobSource } from "../content/source.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";

@@ -3,6 +3,7 @@ import { withoutUndefined } from "../../base/defined.ts";
 import { GantryError } from "../../base/error.ts";
 import { Content, type Expected, requireDigest } from "../../content/content.ts";
 import { type BlobSource, bytesBody } from "../../content/source.ts";
+import { requireDigest } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";

@@ -1,6 +1,6 @@
 import { GantryError, isGantryError } from "../../base/error.ts";
 import { checkLimit } from "../../base/limits.ts";
-import { requireDigest } from "../../content/content.ts";
+import { requireDigest } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";

@@ -1,0 +1,105 @@
+import { readSync } from "node:fs";
+import { GantryError } from "../base/error.ts";
+import { COMPLETE, FAILED, SharedProgress } from "./shared-progress.ts";
+
+/** What a reader of a growing file needs in any thread; it can be posted to a worker. */
+export interface GrowingFileHandle {
+  /** A descriptor that is open for reading. Its owner closes it only when all readers in other threads have ended. */
+  readonly fd: number;
+  readonly shared: SharedArrayBuffer;
+  /** How many bytes the file will have, where that is known. */
+  readonly size?: number | undefined;
+}
+
+/** How far a reader may go: up to `end`; `ended` says that these are all bytes, and verified. */
+export interface Readable {
+  readonly end: number;
+  readonly ended: boolean;
+  /** How often the writer had started over. */
+  readonly restarts: number;
+}
+
+/**
+ * The reading side of a file that a {@link GrowingFile} writes, in any thread. Until the bytes have been verified the
+ * last of them is withheld, so a reader that has `size` bytes has verified bytes.
+ *
+ * Throws TRANSFER_RESTARTED where the writer has started over since this reader began: bytes that it was given may have
+ * been wrong. Reading at offset 0 begins anew. Throws TRANSFER_INTERRUPTED where the writer failed.
+ */
+export class GrowingFileReader {
+  readonly #fd: number;
+  readonly #size: number | undefined;
+  readonly #progress: SharedProgress;
+  #restarts: number | undefined;
+
+  constructor({ fd, size, shared }: GrowingFileHandle) {
+    this.#fd = fd;
+    this.#size = size;
+    this.#progress = new SharedProgress(shared);
+  }
+
+  /** Undefined where nothing past `offset` may be read yet. */
+  #look(offset: number): Readable | undefined {
+    const { restarts } = this.#progress;
+    if (offset === 0) this.#restarts = restarts;
+    this.#restarts ??= restarts;
+    if (restarts !== this.#restarts) {
+      throw new GantryError(
+        "TRANSFER_RESTARTED",
+        "the transfer that fills this file started over, and bytes that were read before may be wrong; read again from offset 0",
+      );
+    }
+    const { state, watermark } = this.#progress;
+    if (state === FAILED) {
+      throw new GantryError("TRANSFER_INTERRUPTED", "the transfer that fills this file failed");
+    }
+    if (state === COMPLETE) return { end: watermark, ended: true, restarts };
+    const end = Math.min(watermark, (this.#size ?? watermark) - 1);
+    return end > offset ? { end, ended: false, restarts } : undefined;
+  }
+
+  /** Resolves when bytes past `offset` may be read, or all have been verified. */
+  async wait(offset: number, signal?: AbortSignal): Promise<Readable> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { sequence } = this.#progress;
+      const readable = this.#look(offset);
+      if (readable) return readable;
+      await this.#progress.wait(sequence, signal);
+    }
+  }
+
+  /** As {@link wait}, blocking the thread: for workers only. `stop` is asked a few times a second. */
+  waitSync(offset: number, stop: () => boolean = () => false): Readable {
+    for (;;) {
+      const { sequence } = this.#progress;
+      const readable = this.#look(offset);
+      if (readable) return readable;
+      if (stop()) throw new GantryError("TRANSFER_INTERRUPTED", "the reader was stopped");
+      this.#progress.waitSync(sequence, 250);
+    }
+  }
+
+  /**
+   * Reads bytes at `offset` as soon as there are any, blocking the thread: for workers only.
+   * @returns how many; 0 at the end
+   */
+  readSync(buffer: Uint8Array, offset: number, stop?: () => boolean): number {
+    for (;;) {
+      const readable = this.waitSync(offset, stop);
+      if (readable.end <= offset) return 0;
+      const count = readSync(this.#fd, buffer, 0, Math.min(buffer.byteLength, readable.end - offset), offset);
+      if (this.confirm(readable, count)) return count;
+    }
+  }
+
+  /**
+   * To be called after `count` bytes were read: false where the writer has started over since it said what is readable,
+   * so that they may be of either beginning.
+   */
+  confirm(readable: Readable, count: number): boolean {
+    if (this.#progress.restarts !== readable.restarts) return false;
+    if (count > 0) return true;
+    throw new GantryError("TRANSFER_INTERRUPTED", "the file was truncated while it was read");
+  }
+}
