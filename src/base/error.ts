@@ -47,12 +47,7 @@ export class GantryError<Code extends ErrorCode = ErrorCode> extends Error {
   }
 
   toRecord(): ErrorRecord {
-    return {
-      code: this.code,
-      message: this.message,
-      details: this.details,
-      ...(this.origin && { origin: this.origin }),
-    };
+    return { code: this.code, message: this.message, details: this.details, origin: this.origin };
   }
 
   static fromRecord(record: ErrorRecord): GantryError {

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { rejects, seededBytes } from "../testing/index.ts";
-import { type Decompress, decompressor, gunzipByStream } from "./index.ts";
+import { type Decompress, decompressor, gunzipByStream } from "./decompress.ts";
 import { handleWorks } from "./zlib-handle.ts";
 
 /** What comes out, in a sink of small buffers. */

@@ -102,11 +102,7 @@ export class HandleInflater {
 export const dataBehindPadding = (): GantryError => invalidGzip("data follows the padding after the last member");
 
 export function invalidGzip(why: string, cause?: unknown): GantryError<"INVALID_COMPRESSION"> {
-  return new GantryError(
-    "INVALID_COMPRESSION",
-    `the gzip data is broken: ${why}`,
-    cause === undefined ? {} : { cause },
-  );
+  return new GantryError("INVALID_COMPRESSION", `the gzip data is broken: ${why}`, { cause });
 }
 
 let works: boolean | undefined;

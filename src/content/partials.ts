@@ -6,38 +6,44 @@ import { openRegularFile } from "../sys/regular-file.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import { CHUNK_SIZE } from "./source.ts";
 
-/** How the directories of processes below `tmp/` are called: others that lie there are none of ours. */
+/** What the names of session directories below `tmp/` begin with; other entries are not touched. */
 export const SESSION_PREFIX = "gantry-";
-const FILE_NAME = /^sha(?:256|512)-[0-9a-f]+$/;
-/** Less is sooner fetched again than looked for. */
+/** Fetching fewer bytes again is cheaper than keeping them. */
 const WORTH_KEEPING = 1 << 20;
 const KEEP_MS = 24 * 60 * 60 * 1000;
 
+/** The blob of a partial download's file name; undefined for other names. */
+function digestFromName(name: string): Digest | undefined {
+  const digest = name.replace("-", ":");
+  return isDigest(digest) ? digest : undefined;
+}
+
 /**
- * What has arrived of blobs whose transfer broke off, for the next one to go on from: in `tmp/partial/` for a day, or,
- * where a process was killed, in what it left below `tmp/`. Nothing here has been verified.
+ * Partial downloads, for the next transfer of the same blob to resume: in `tmp/partial/` for a day, or in the session of
+ * a process that was killed. Nothing in them is verified.
  */
 export class Partials {
   readonly #tmp: string;
   readonly #directory: string;
   readonly #isWhole: (digest: Digest) => Promise<boolean>;
 
-  /** @param isWhole whether a blob is there by now, so that nothing of it needs to be kept */
+  /** @param isWhole whether a blob exists by now, so that its partial download is useless */
   constructor(tmp: string, isWhole: (digest: Digest) => Promise<boolean>) {
     this.#tmp = tmp;
     this.#isWhole = isWhole;
     this.#directory = join(tmp, "partial");
   }
 
-  /** The name of a blob's file while it is under way. */
+  /** The file name of a partial download. */
   name(digest: Digest): string {
     return `${algorithmOf(digest)}-${hexOf(digest)}`;
   }
 
   /**
-   * Moves what there is of a blob to `path`, and hashes it: bytes of a file change between processes, a hash that we
-   * computed from them does not.
-   * @returns undefined where there is nothing of use; then there is no file at `path` either
+   * Moves the partial download of a blob to `path`, and hashes it: its bytes may have changed since the process that
+   * wrote them hashed them.
+   * @returns where to resume; undefined where there is nothing to resume, and no file at `path` then
+   * @throws the signal's reason; the partial download is kept
    */
   async take(
     digest: Digest,
@@ -61,14 +67,14 @@ export class Partials {
     const kept = join(this.#directory, this.name(digest));
     const found = (await isDirectory(this.#directory)) ? await ownFile(kept) : undefined;
     if (!found || Date.now() - found.mtimeMs > KEEP_MS) return false;
-    // One process gets it, whoever else tries.
+    // Where several processes try, the rename gives it to one.
     return rename(kept, path).then(
       () => true,
       () => false,
     );
   }
 
-  /** The file of another process may still grow: its bytes are copied. */
+  /** Copies the largest one: the process that is writing it may still be alive. */
   async #takeFromSession(digest: Digest, path: string): Promise<boolean> {
     let best: { readonly path: string; readonly size: number } | undefined;
     for (const session of await this.#sessions()) {
@@ -88,7 +94,7 @@ export class Partials {
     );
   }
 
-  /** Keeps a file whose transfer broke off, if it is worth it; else removes it. */
+  /** Keeps a partial download if it is large enough and no larger one is kept; else removes it. */
   async keep(digest: Digest, path: string): Promise<boolean> {
     const found = await ownFile(path);
     const older = await ownFile(join(this.#directory, this.name(digest)));
@@ -99,21 +105,21 @@ export class Partials {
         await rename(path, join(this.#directory, this.name(digest)));
         return true;
       } catch {
-        // It was only for later.
+        // Keeping it only saves time later.
       }
     }
     await rm(path, { force: true });
     return false;
   }
 
-  /** Forgets what is kept of a blob that is whole by now. */
+  /** Removes the partial download of a blob. */
   async forget(digest: Digest): Promise<void> {
     if (!(await isDirectory(this.#directory))) return;
     await rm(join(this.#directory, this.name(digest)), { force: true }).catch(() => {});
     await rmdir(this.#directory).catch(() => {});
   }
 
-  /** The directories of processes, ours among them. */
+  /** The names of all session directories, that of this process among them. */
   async #sessions(): Promise<readonly string[]> {
     const entries = await readdir(this.#tmp, { withFileTypes: true }).catch(() => []);
     return entries
@@ -121,7 +127,7 @@ export class Partials {
       .map(({ name }) => name);
   }
 
-  /** Clears away what killed processes left, but for what can be gone on from, and what nobody came back for. */
+  /** Removes stale sessions, but keeps their partial downloads; removes partial downloads that are older than a day. */
   async clean(own: string): Promise<void> {
     for (const name of await this.#sessions()) {
       const path = join(this.#tmp, name);
@@ -134,25 +140,25 @@ export class Partials {
     for (const name of await readdir(this.#directory).catch(() => [])) {
       const path = join(this.#directory, name);
       const found = await lstat(path).catch(() => undefined);
-      if (found && FILE_NAME.test(name) && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { force: true });
+      if (found && digestFromName(name) && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { force: true });
     }
   }
 
   /**
-   * Keeps copies of what a session had under way. Its process may only have slept: what it has open must never become
-   * a file of somebody else.
+   * Keeps copies of a stale session's partial downloads. Copies, since its process may only have slept and still have
+   * the files open: it must not write to a file that another process resumes.
    */
   async #salvage(session: string): Promise<void> {
     for (const name of await readdir(session).catch(() => [])) {
-      const found = FILE_NAME.test(name) ? await ownFile(join(session, name)) : undefined;
-      const digest = name.replace("-", ":");
-      if (!found || found.size < WORTH_KEEPING || !isDigest(digest) || (await this.#isWhole(digest))) continue;
+      const digest = digestFromName(name);
+      const found = digest && (await ownFile(join(session, name)));
+      if (!found || found.size < WORTH_KEEPING || (await this.#isWhole(digest))) continue;
       const copy = join(session, `${name}.copy`);
       try {
         await copyFile(join(session, name), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
         await this.keep(digest, copy);
       } catch {
-        // It was only for later.
+        // Keeping it only saves time later.
       }
     }
   }
@@ -163,13 +169,13 @@ async function isDirectory(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-/** A regular file that nobody else has another name for. */
+/** A regular file that has no other name. */
 async function ownFile(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
   const found = await lstat(path).catch(() => undefined);
   return found?.isFile() && found.nlink === 1 ? found : undefined;
 }
 
-/** Undefined for a file as long as the whole, or longer: it would have been published if it were right. */
+/** Undefined for a file that is not shorter than the blob: it would have been published if it were right. */
 async function hashOf(
   path: string,
   digest: Digest,

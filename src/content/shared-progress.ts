@@ -1,6 +1,6 @@
 import { abortable } from "../base/async.ts";
 
-export const GROWING = 0;
+/** The state while the file grows is 0. */
 export const COMPLETE = 1;
 export const FAILED = 2;
 

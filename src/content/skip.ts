@@ -1,6 +1,6 @@
 import type { ChunkWriter } from "./content.ts";
 
-/** A writer that leaves out the first `count` bytes: what a source sends again, though its reader has them. */
+/** A writer that drops the first `count` bytes: for a source that cannot resume and sends again what its reader has. */
 export function skipping(count: number, write: ChunkWriter): ChunkWriter {
   let left = count;
   return (chunk) => {

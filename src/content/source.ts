@@ -1,21 +1,20 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Limits } from "../base/limits.ts";
+import { Once } from "../base/once.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
 
 export interface OpenContentOptions {
   readonly signal?: AbortSignal | undefined;
-  /**
-   * Leave out what comes before. Who cannot do so starts at the first byte: `Content.start` says where it begins.
-   */
+  /** Resume here. A source that cannot resume starts at the first byte: `Content.start` says where it starts. */
   readonly from?: Checkpoint | undefined;
 }
 
-/** Content that is opened when it is needed: a mount, or a blob that is already there, opens nothing. */
+/** Content that is opened when it is needed: where the destination mounts the blob or has it, it is never opened. */
 export interface BlobSource {
   open(options?: OpenContentOptions): Promise<Content>;
-  /** Whether `open` can be called again: what cannot be replayed is never sent twice. */
+  /** Whether `open` can be called again, to retry a transfer. */
   readonly replayable: boolean;
 }
 
@@ -46,7 +45,7 @@ export function bytesSource(expected: Expected, bytes: Uint8Array, what = `blob 
   return { replayable: true, open: async () => bytesContent(expected, bytes, what) };
 }
 
-/** Any iterable of chunks as content; it is not replayable. */
+/** The chunks of an iterable. Most iterables can be read once only. */
 export function iterableBody(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Body {
   return {
     async pump(write: ChunkWriter, signal) {
@@ -59,13 +58,13 @@ export function iterableBody(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8A
   };
 }
 
-/** The bytes of an open file; the handle is closed with the body. */
+/** The bytes of an open file from `start` up to, and without, `end`. Closing the body closes the handle. */
 export function fileBody(
   handle: FileHandle,
   path: string,
   range: { start: number; end?: number | undefined } = { start: 0 },
 ): Body {
-  let closing: Promise<void> | undefined;
+  const closed = new Once(() => handle.close());
   const end = range.end ?? Number.POSITIVE_INFINITY;
   return {
     file: path,
@@ -79,14 +78,11 @@ export function fileBody(
         await write(buffer.subarray(0, bytesRead));
       }
     },
-    close() {
-      closing ??= handle.close();
-      return closing;
-    },
+    close: () => closed.get(),
   };
 }
 
-/** Content of a file, opened with {@link openRegularFile}; undefined where there is none. */
+/** Content of a file; undefined where there is none. @throws NOT_REGULAR_FILE, FILE_SYSTEM */
 export async function fileContent(
   expected: Expected,
   path: string,

@@ -56,8 +56,9 @@ export function childrenHandler(provider: Provider, options: ChildrenOptions = {
       children.splice(0, children.length, ...chosen, ...about);
     }
     if (options.referrers) {
-      for await (const referrer of options.referrers(descriptor.digest, signal ? { signal } : {}))
+      for await (const referrer of options.referrers(descriptor.digest, { signal })) {
         children.push(referrer);
+      }
     }
     return children;
   };

@@ -55,7 +55,7 @@ export async function size(provider: Provider, target: Descriptor, options: Imag
   const count = ({ digest, size: bytes }: Descriptor): void => void counted.set(digest, bytes);
   const { platform, ...call } = options;
   const children = childrenHandler(provider, {
-    ...(platform && { platforms: [platform] }),
+    platforms: platform && [platform],
     limits: call.limits,
   });
   await walk(handlers(count, children), target, call);
@@ -75,7 +75,7 @@ export class Image {
   }
 
   #options(call: GraphOptions): ImageOptions {
-    return { ...call, ...(this.platform && { platform: this.platform }) };
+    return { ...call, platform: this.platform };
   }
 
   /** As {@link config}, for this image's platform. */

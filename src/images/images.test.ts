@@ -485,7 +485,7 @@ describe("choosing and copying", () => {
     options: Parameters<typeof copyImage>[2] = {},
     to?: Digest,
   ) => {
-    const destination = { registry: new MemoryRegistry(), repo, name: "destination", ...(to && { reference: to }) };
+    const destination = { registry: new MemoryRegistry(), repo, name: "destination", reference: to };
     return copyImage({ registry: source, repo, reference: root.digest, name: "source" }, destination, options);
   };
 

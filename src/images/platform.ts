@@ -1,4 +1,5 @@
 import os from "node:os";
+import { withoutUndefined } from "../base/defined.ts";
 import { GantryError } from "../base/error.ts";
 import type { Platform } from "../spec/types.ts";
 
@@ -41,13 +42,13 @@ export function normalizePlatform(platform: Platform): Platform {
   const table = Object.hasOwn(variants, architecture) ? variants[architecture]! : {};
   const variant = Object.hasOwn(table, written) ? table[written]! : written;
   const sorted = [...new Set(features)].filter(Boolean).sort();
-  return {
+  return withoutUndefined({
     ...rest,
     os: os === "macos" ? "darwin" : os,
     architecture,
-    ...(variant && { variant }),
-    ...(sorted.length > 0 && { "os.features": sorted }),
-  };
+    variant: variant || undefined,
+    "os.features": sorted.length > 0 ? sorted : undefined,
+  });
 }
 
 /**
@@ -75,12 +76,12 @@ export function parsePlatform(text: string): Platform {
     }
   };
   const options = {
-    ...(version && { "os.version": decode(version) }),
-    ...(features && { "os.features": features.slice(1).split("+").map(decode) }),
+    "os.version": version ? decode(version) : undefined,
+    "os.features": features ? features.slice(1).split("+").map(decode) : undefined,
   };
   const [architecture, variant] = others;
   if (architecture !== undefined) {
-    return normalizePlatform({ os: name, architecture, ...(variant && { variant }), ...options });
+    return normalizePlatform({ os: name, architecture, variant, ...options });
   }
   const { "os.version": _build, ...host } = hostPlatform();
   const asSystem = normalizePlatform({ ...host, os: name, ...options });
@@ -126,8 +127,8 @@ export function hostPlatform(): Platform {
   return normalizePlatform({
     os: windows ? "windows" : "linux",
     architecture,
-    ...(windows && { "os.version": os.release() }),
-    ...(architecture === "arm" && arm && { variant: `v${arm}` }),
+    "os.version": windows ? os.release() : undefined,
+    variant: architecture === "arm" && arm ? `v${arm}` : undefined,
   });
 }
 

@@ -122,7 +122,7 @@ describe("a reference", () => {
         const reference = new Reference({
           host: at,
           repository: words.join("/") as RepoName,
-          ...(tagged && { tag: "v1" as Tag }),
+          tag: tagged ? ("v1" as Tag) : undefined,
         }).normalize();
         expect(parseRef(reference.toString())).toEqual(reference);
         expect(parseRef(reference.toFullString())).toEqual(reference);

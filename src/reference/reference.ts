@@ -69,8 +69,8 @@ export class Reference implements ReferenceParts {
   constructor({ host, repository, tag, digest }: ReferenceParts) {
     this.host = host;
     this.repository = repository;
-    if (tag !== undefined) this.tag = tag;
-    if (digest !== undefined) this.digest = digest;
+    this.tag = tag;
+    this.digest = digest;
   }
 
   /** Docker Hub under its one name, and its one-word repositories in `library/`. A tag is never added. */
@@ -143,12 +143,7 @@ export function parseRef(text: string): Reference {
   if (rest === "") throw fault(text, "the repository name is missing");
   const { host, path } = splitHost(rest);
   if (!hostGrammar.test(host)) throw fault(text, `bad host ${JSON.stringify(host)}`);
-  return new Reference({
-    host,
-    repository: parseRepoName(path),
-    tag,
-    digest,
-  }).normalize();
+  return new Reference({ host, repository: parseRepoName(path), tag, digest }).normalize();
 }
 
 /** The host of a registry that stands alone; the names of Docker Hub are one. @throws INVALID_REFERENCE */

@@ -1,7 +1,8 @@
 import { GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
-import { descriptor, image, index, layout, manifest } from "./documents.ts";
+import { descriptor, index, layout, manifest } from "./documents.ts";
 import { rememberStyle } from "./encode.ts";
+import { image } from "./image-document.ts";
 import { type JsonObject, parseJsonObject } from "./json.ts";
 import { isIndexType, isManifestType, isSchema1Type, mediaTypes } from "./media-types.ts";
 import { foldCase, Report, type Schema } from "./schema.ts";

@@ -11,11 +11,11 @@ export type Digest = string & { readonly __digest: unique symbol };
 
 export type DigestAlgorithm = "sha256" | "sha512";
 
-/** Length of the hexadecimal part by registered algorithm. */
+/** Hexadecimal digits by algorithm. */
 const hexLengths: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
 
 /** Those that can be verified here; each has a directory of its own below `blobs/` of a layout. */
-export const digestAlgorithms: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+export const digestAlgorithms = Object.keys(hexLengths) as readonly DigestAlgorithm[];
 
 /** True for the algorithms that can be verified here. */
 export const isDigestAlgorithm = (text: string): text is DigestAlgorithm => Object.hasOwn(hexLengths, text);
@@ -64,7 +64,7 @@ export function algorithmOf(digest: Digest): DigestAlgorithm {
 function unsupportedAlgorithm(digest: string, where = ""): GantryError<"UNSUPPORTED_ALGORITHM"> {
   const algorithm = digest.slice(0, digest.indexOf(":"));
   const shown = JSON.stringify(digest.slice(0, 160));
-  const message = `${where}unsupported algorithm ${algorithm} in ${shown}; supported are sha256 and sha512`;
+  const message = `${where}unsupported algorithm ${algorithm} in ${shown}; supported are ${digestAlgorithms.join(" and ")}`;
   return new GantryError("UNSUPPORTED_ALGORITHM", message, { details: { algorithm } });
 }
 

@@ -1,8 +1,9 @@
 import { GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { decodeDocument, decodeImage, decodeLayoutIndex } from "./decode.ts";
-import { image, index, manifest } from "./documents.ts";
+import { index, manifest } from "./documents.ts";
 import { compareBytes, quote, type Style, styleOf, write } from "./encode.ts";
+import { image } from "./image-document.ts";
 import { isObject, type Schema } from "./schema.ts";
 import { type JsonNode, type JsonPart, parseTree } from "./tree.ts";
 import type { Image, Index, Manifest } from "./types.ts";

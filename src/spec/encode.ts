@@ -1,4 +1,5 @@
-import { descriptor, image, index, layout, manifest } from "./documents.ts";
+import { descriptor, index, layout, manifest } from "./documents.ts";
+import { image } from "./image-document.ts";
 import { isObject, type Schema, shapeOf } from "./schema.ts";
 import type { Descriptor, Image, ImageLayout, Index, Manifest } from "./types.ts";
 

@@ -81,6 +81,10 @@ export function strictly(schema: Schema, fault: (value: never) => string | undef
   };
 }
 
+/** The schema of a text; validation asks for the pattern too. */
+export const matches = (schema: Schema, pattern: RegExp, fault: string): Schema =>
+  strictly(schema, (value: string) => (pattern.test(value) ? undefined : fault));
+
 export const string: Schema = scalar((value, path, report) => {
   if (typeof value !== "string") report.fail(path, "must be a string");
 });

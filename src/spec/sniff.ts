@@ -50,10 +50,10 @@ export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
       ...descriptors(value["config"]).map(child("blob")),
       ...descriptors(value["layers"]).map(child("blob")),
     ],
-    ...(mediaType && { mediaType }),
-    ...(artifactType && { artifactType }),
-    ...(typeof subject === "string" && isDigest(subject) && { subject }),
-    ...(annotations && { annotations }),
+    mediaType,
+    artifactType,
+    subject: typeof subject === "string" && isDigest(subject) ? subject : undefined,
+    annotations,
   };
 }
 

@@ -1,5 +1,6 @@
 import { messageOf } from "../base/error.ts";
-import { descriptor, image, index, layout, manifest } from "./documents.ts";
+import { descriptor, index, layout, manifest } from "./documents.ts";
+import { image } from "./image-document.ts";
 import { parseJson } from "./json.ts";
 import { Report, type Schema } from "./schema.ts";
 import { imageLayout } from "./types.ts";
