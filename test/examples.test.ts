@@ -45,6 +45,7 @@ test("every example does what it says", async () => {
     "login.mjs": await run("login.mjs", server.host, "me", "secret", join(work, "auth.json")),
     "client.mjs": await run("client.mjs", name),
     "media-types.mjs": `${digest} ${await run("media-types.mjs", name)}`,
+    "follow.mjs": await run("follow.mjs", name, join(work, "blobs")),
   };
   const mirror = start("mirror.mjs", [server.host]);
   const host = String(await new Promise((resolve) => mirror.stdout!.once("data", resolve))).trim();
@@ -56,6 +57,7 @@ test("every example does what it says", async () => {
       .filter((entry) => entry.endsWith(".mjs"))
       .sort(),
   ).toEqual(Object.keys(ran).sort());
+  expect(ran["follow.mjs"]).toContain("3 readers, 1 download");
   expect(ran["client.mjs"]).toContain(`registry http://${server.host}/v2/`);
   expect(ran["validate.mjs"]).toContain("0 violations, byte for byte: true");
   expect(ran["store.mjs"]).toContain(
@@ -87,7 +89,7 @@ test("the README names every command and every import", () => {
   const readme = readFileSync(join(examples, "../README.md"), "utf8");
   const { exports } = JSON.parse(readFileSync(join(examples, "../package.json"), "utf8"));
   for (const path of Object.keys(exports)) {
-    if (path !== "./package.json" && path !== "./base") expect(readme).toContain(`\`gantry${path.slice(1)}\``);
+    if (path !== "./package.json") expect(readme).toContain(`\`gantry${path.slice(1)}\``);
   }
   for (const name of Object.keys(commands))
     if (name !== "version") expect(readme).toMatch(new RegExp(`^gantry .*\\b${name}\\b`, "m"));

@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
 import { unpackLayers } from "../../test/support/unpack.ts";
+import { defaultLimits } from "../base/limits.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { LayoutRegistry, RemoteRegistry } from "../registry/index.ts";
 import { digestOf, hexOf } from "../spec/index.ts";
@@ -56,7 +57,7 @@ describe("hostile content", () => {
     expect(received).toEqual([400, 400]);
     const unsized = new Content({ digest: blob.descriptor.digest }, iterableBody(endless()), {
       what: "blob",
-      limits: { ...(await import("../base/index.ts")).defaultLimits, unsizedBlobBytes: 10_000 },
+      limits: { ...defaultLimits, unsizedBlobBytes: 10_000 },
     });
     await rejects(
       unsized.pipe(() => {}),

@@ -3,7 +3,7 @@ import { mkdir, open, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
-import { GantryError } from "../base/index.ts";
+import { GantryError } from "../base/error.ts";
 import { type Digest, digestOf } from "../spec/index.ts";
 import { rejects, seededBytes, testBlob } from "../testing/index.ts";
 import { BlobDirectory } from "./blob-directory.ts";

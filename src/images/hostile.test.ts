@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { defaultLimits } from "../base/index.ts";
+import { defaultLimits } from "../base/limits.ts";
 import type { Provider } from "../content/index.ts";
 import { parseRepoName } from "../reference/index.ts";
 import { MemoryRegistry, providerOf } from "../registry/index.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
-import { GantryError } from "../base/index.ts";
+import { GantryError } from "../base/error.ts";
 import { bytesSource } from "../content/index.ts";
 import { parseRepoName } from "../reference/index.ts";
 import { LayoutRegistry, MemoryRegistry, providerOf } from "../registry/index.ts";

@@ -19,7 +19,7 @@ import { gantry, main, missing } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { readTree } from "../../test/support/tree.ts";
 import { unpackLayers } from "../../test/support/unpack.ts";
-import { defaultLimits } from "../base/index.ts";
+import { defaultLimits } from "../base/limits.ts";
 import { LayoutRegistry } from "../registry/index.ts";
 import { native } from "../sys/native.ts";
 import { temporaryName } from "../sys/owner.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { GantryError } from "../base/index.ts";
+import { GantryError } from "../base/error.ts";
 import { bytesSource } from "../content/index.ts";
 import { parseRepoName } from "../reference/index.ts";
 import { LayoutRegistry, RemoteRegistry } from "../registry/index.ts";

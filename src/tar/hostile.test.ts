@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { missing, peer } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
-import { GantryError } from "../base/index.ts";
+import { GantryError } from "../base/error.ts";
 import { encodeEntry, encodeHeader, encodeTar, paxRecord, type TarHeader, TarReader } from "./index.ts";
 
 const end = Buffer.alloc(1024);

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { freePort } from "../../test/support/peers.ts";
-import type { ProgressEvent } from "../base/index.ts";
+import type { ProgressEvent } from "../base/progress.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { ClientSession, MemoryRegistry, type RemoteOptions, RemoteRegistry } from "../registry/index.ts";
 import { pushImage, randomImage, rejects } from "../testing/index.ts";

@@ -1,4 +1,14 @@
-export { exitCodeOf, GantryError, isGantryError } from "../base/error.ts";
+export { type ErrorCode, type ExitCode, exitCodes } from "../base/codes.ts";
+export {
+  type ErrorDetails,
+  type ErrorRecord,
+  exitCodeOf,
+  GantryError,
+  type GantryErrorOptions,
+  isGantryError,
+  type Origin,
+} from "../base/error.ts";
+export { defaultLimits, type LimitName, type Limits, parseLimits } from "../base/limits.ts";
 export type { OperationOptions, Progress, ProgressEvent } from "../base/progress.ts";
 export { version } from "../base/version.ts";
 export type { PullPolicy } from "../puller/policy.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
-import type { ErrorCode } from "../../src/base/index.ts";
+import type { ErrorCode } from "../../src/base/codes.ts";
 import { printer } from "../../src/cli/progress.ts";
 import { bytesSource } from "../../src/content/index.ts";
 import { parseRepoName, parseTag, type RepoName } from "../../src/reference/index.ts";

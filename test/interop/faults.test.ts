@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
-import { isGantryError } from "../../src/base/index.ts";
+import { isGantryError } from "../../src/base/error.ts";
 import { parseRepoName, parseTag } from "../../src/reference/index.ts";
 import { MemoryRegistry, RemoteRegistry } from "../../src/registry/index.ts";
 import { digestOf } from "../../src/spec/index.ts";

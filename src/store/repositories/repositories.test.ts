@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { skopeo } from "../../../test/support/peers.ts";
 import { temporary } from "../../../test/support/temporary.ts";
-import type { GantryError } from "../../base/index.ts";
+import type { GantryError } from "../../base/error.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { LayoutRegistry, providerOf, type Registry } from "../../registry/index.ts";
 import { mediaTypes } from "../../spec/index.ts";
