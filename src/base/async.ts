@@ -9,7 +9,7 @@ export class Semaphore {
     this.#free = count;
   }
 
-  /** Resolves with the function that gives the permit back; calling it twice does nothing more. */
+  /** Resolves with the function that releases the permit; a second call does nothing. */
   async acquire(signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
@@ -42,8 +42,8 @@ export class Semaphore {
 }
 
 /**
- * Runs `work` over `items`, at most `limit` at once. The first failure aborts the signal that the others were
- * given, waits for them to stop, and is thrown.
+ * Runs `work` over `items`, at most `limit` at once. The first failure aborts the signal of the others and is thrown
+ * when they have stopped.
  */
 export async function forEachParallel<T>(
   items: Iterable<T>,
@@ -71,10 +71,10 @@ export async function forEachParallel<T>(
   if (failure) throw failure.error;
 }
 
-/** @throws USAGE unless it is a number of things that can be done at once */
+/** @throws USAGE unless `limit` is a whole number from 1 */
 export function requireParallel(limit: number): void {
   if (Number.isInteger(limit) && limit >= 1) return;
-  throw new GantryError("USAGE", `${limit} is no number of things to do at once; expected a whole number from 1`);
+  throw new GantryError("USAGE", `${limit} is not a number of things to do at once; expected a whole number from 1`);
 }
 
 /** Shares one run of `work` between callers that ask for the same key while it is under way. */
@@ -109,7 +109,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /** Settles as `promise` does, or rejects with the signal's reason if that comes first. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
-  // Nobody waits for it any more where the signal was first; that it fails is then nobody's business.
+  // Where the signal comes first no caller waits for the promise, so its failure must not count as unhandled.
   promise.catch(() => {});
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@
  * This is the one table; nothing else decides an exit code.
  */
 
-/** What the command's exit code says: 1 failed, 2 usage, 3 not found, 4 not authorised, 5 verification failed, 6 limit exceeded. */
+/** The exit codes of the command: 1 failed, 2 usage, 3 not found, 4 not authorised, 5 verification failed, 6 limit exceeded. */
 export type ExitCode = 1 | 2 | 3 | 4 | 5 | 6;
 
 export type BaseErrorCode = "LIMIT_EXCEEDED" | "USAGE" | "UNSUPPORTED" | "INTERNAL";

@@ -3,7 +3,7 @@ import { type ErrorCode, type ExitCode, exitCodes } from "./codes.ts";
 /** Which side of a transfer an error belongs to. */
 export type Origin = "source" | "destination" | "local";
 
-/** Typed facts beside the message: what was asked, what came back. Values are safe to print: no secrets. */
+/** Facts beside the message, such as the digests that differ. Values are safe to print: they hold no secrets. */
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface GantryErrorOptions {
@@ -14,7 +14,7 @@ export interface GantryErrorOptions {
 
 const brand: unique symbol = Symbol.for("gantry.error");
 
-/** What crosses a thread or process boundary for an error. */
+/** An error as plain data, for another thread or process. */
 export interface ErrorRecord {
   readonly code: ErrorCode;
   readonly message: string;
@@ -23,8 +23,8 @@ export interface ErrorRecord {
 }
 
 /**
- * The one error class. `code` is stable and is what programs act on; the message says what was asked of whom,
- * what came back, and what to do next.
+ * The one error class. `code` is stable, for programs to act on; the message says what was asked, what happened, and
+ * what to do next.
  */
 export class GantryError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = "GantryError";
@@ -40,7 +40,7 @@ export class GantryError<Code extends ErrorCode = ErrorCode> extends Error {
     Object.defineProperty(this, brand, { value: true });
   }
 
-  /** The same error with the side it came from; an origin that is already known is kept. */
+  /** The same error with this origin, unless it has one. */
   at(origin: Origin): GantryError<Code> {
     if (this.origin !== undefined) return this;
     return new GantryError(this.code, this.message, { cause: this.cause ?? this, details: this.details, origin });
@@ -64,12 +64,12 @@ export function isGantryError<Code extends ErrorCode = ErrorCode>(
   return codes.length === 0 || codes.includes((error as unknown as GantryError<Code>).code);
 }
 
-/** The exit code of the command for an error: from its code, 1 for what is not ours. */
+/** The exit code of the command for an error: by its code; 1 for errors of other classes. */
 export function exitCodeOf(error: unknown): ExitCode {
   return isGantryError(error) ? (exitCodes[error.code] ?? 1) : 1;
 }
 
-/** Runs `work` and marks errors with the side they came from. */
+/** Runs `work` and marks its errors with the side of a transfer that they belong to. */
 export async function withOrigin<T>(origin: Origin, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -4,7 +4,7 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 
-/** Bounds on what an image, a registry, an archive or a client may make us do. All are on by default. Sizes are in bytes. */
+/** Bounds on what an image, a registry, an archive or a client may make this process do. Sizes are in bytes. */
 export interface Limits {
   /** A manifest, an index, a config, a page of tags or referrers. */
   readonly metadataBytes: number;
@@ -21,32 +21,32 @@ export interface Limits {
   readonly redirects: number;
   /** A token response. */
   readonly tokenBytes: number;
-  /** What is kept of an error response. */
+  /** Bytes of an error response that are read. */
   readonly errorBytes: number;
-  /** A blob whose size nobody declared. */
+  /** A blob whose size is not known. */
   readonly unsizedBlobBytes: number;
   /** All layers of one image, inflated. */
   readonly unpackedBytes: number;
-  /** Archive entries of one image, and directories that are made though no entry describes them. */
+  /** Archive entries of one image, and directories that are created without an entry of their own. */
   readonly entries: number;
-  /** Directories that the tree of one image has at any moment: each is kept in memory. */
+  /** Directories in the tree of one image, each of which is kept in memory. */
   readonly directories: number;
-  /** Inflated bytes per compressed byte of one layer, counted once it is past `ratioFloorBytes`. */
+  /** Inflated bytes per compressed byte of one layer, checked once `ratioFloorBytes` are inflated. */
   readonly ratio: number;
   readonly ratioFloorBytes: number;
   /** Components of one path. */
   readonly pathDepth: number;
   /** One extended header of an archive (pax record block, GNU long name). */
   readonly tarHeaderBytes: number;
-  /** Records of global pax headers that are in force at once: each acts on every entry. */
+  /** Records of global pax headers in force at once, each of which costs every entry. */
   readonly tarGlobalRecords: number;
   /** Symbolic links followed while one path is resolved. */
   readonly symlinks: number;
-  /** Uploads that clients of a server have open. */
+  /** Open uploads of all clients of a server. */
   readonly uploads: number;
-  /** Uploads that one client of a server, told by its address, has open. */
+  /** Open uploads of one client address. */
   readonly uploadsPerClient: number;
-  /** Bytes of all uploads that clients of a server have open. */
+  /** Bytes of all open uploads of a server. */
   readonly uploadBytes: number;
 }
 

@@ -1,4 +1,4 @@
-/** A value that is made at the first call and kept. Where making it fails, the next call makes it anew. */
+/** A value that is made at the first call and kept. After a failure the next call makes it anew. */
 export class Once<T> {
   readonly #make: () => Promise<T>;
   #value: Promise<T> | undefined;
@@ -7,7 +7,7 @@ export class Once<T> {
     this.#make = make;
   }
 
-  /** What was made, or is being made; undefined before the first call, after a failure and after `reset`. */
+  /** The value, also while it is being made; undefined before the first call, after a failure and after `reset`. */
   get value(): Promise<T> | undefined {
     return this.#value;
   }

@@ -1,12 +1,12 @@
-/** One event of a long operation. Bars, plain lines and NDJSON are three printers of this one stream. */
+/** One event of a long operation. Bars, plain lines and NDJSON print the same events. */
 export type ProgressEvent =
-  /** A piece of work is known; `total` is bytes, absent where nobody declared it. */
+  /** A piece of work is known; `total` is in bytes, absent where it is not known. */
   | { readonly type: "start"; readonly id: string; readonly label: string; readonly total?: number | undefined }
   /** Bytes done so far, out of `total`. */
   | { readonly type: "advance"; readonly id: string; readonly done: number }
-  /** The piece is finished. `result` says how: moved, already there, mounted. */
+  /** The piece of work is finished: moved, skipped since it exists, mounted, failed. */
   | { readonly type: "end"; readonly id: string; readonly result: "done" | "exists" | "mounted" | "failed" }
-  /** Something a person wants to know while waiting: a retry, a wait asked for by the registry. */
+  /** A message for the user: a retry, a wait that the registry asked for. */
   | { readonly type: "message"; readonly level: "info" | "warning"; readonly text: string };
 
 export type Progress = (event: ProgressEvent) => void;

@@ -1,11 +1,11 @@
-/** A map that keeps what was used last, as much as there is room for. */
+/** A map of bounded size: when it is full, the entry that was used longest ago is dropped. */
 export class RecentMap<V> {
   readonly #entries = new Map<string, { readonly value: V; readonly weight: number }>();
   readonly #room: number;
   readonly #weigh: (value: V, key: string) => number;
   #weight = 0;
 
-  /** @param room the sum of what `weigh` says of the entries; of their number, where it is left out */
+  /** @param room the largest sum of the weights of all entries. Default weight: 1 */
   constructor(room: number, weigh: (value: V, key: string) => number = () => 1) {
     this.#room = room;
     this.#weigh = weigh;

@@ -1,6 +1,6 @@
 /**
- * Control characters, C1 controls, line separators and marks that turn the direction of text: no name from outside may
- * steer a terminal, or look like another.
+ * Control characters, C1 controls, line separators and marks of text direction. A name from outside could use them to
+ * control the terminal, or to look like another name.
  */
 const steering = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
@@ -8,7 +8,7 @@ const code = (char: string, digits: number): string => char.charCodeAt(0).toStri
 
 const visible = (char: string): string => (char < "\u0100" ? `\\x${code(char, 2)}` : `\\u${code(char, 4)}`);
 
-/** A line with what might steer a terminal made visible. */
+/** The text with characters that control a terminal made visible, for one line of output. */
 export function printable(text: string): string {
   return text.replace(steering, visible);
 }
@@ -18,7 +18,7 @@ export function printableText(text: string): string {
   return text.replace(steering, (char) => (char === "\n" || char === "\t" ? char : visible(char)));
 }
 
-/** A value as JSON for people and programs, with what might steer a terminal escaped. @param indent 0: on one line */
+/** A value as JSON, with characters that control a terminal escaped. @param indent 0: on one line */
 export function printableJson(value: unknown, indent = 2): string {
   // JSON escapes the other control characters in strings; the line breaks between them are its own.
   return JSON.stringify(value, null, indent).replace(steering, (char) =>

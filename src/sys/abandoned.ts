@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { isAbandoned, isTemporaryName } from "./owner.ts";
 
 /**
- * Removes what killed processes left in a directory under temporary names. What cannot be removed stays for the next
- * process: it is in the way of nothing.
- * @param names what the temporary names may be for. Default: anything
+ * Removes the temporary files of killed processes from a directory. A file that cannot be removed does no harm and stays.
+ * @param names the names that the files were temporary for. Default: any
  */
 export async function removeAbandoned(directory: string, names?: readonly string[]): Promise<void> {
   for (const entry of await readdir(directory).catch(() => [])) {

@@ -6,8 +6,8 @@ import { formatBytes } from "../base/text.ts";
 const noSpace: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 
 /**
- * Turns what the file system threw into a typed error: NO_SPACE with the path, the bytes needed and the bytes free,
- * FILE_SYSTEM otherwise. Errors of ours pass through.
+ * Turns an error of the file system into a typed one: NO_SPACE with the path, the bytes needed and the bytes free,
+ * FILE_SYSTEM otherwise. Other errors are returned as they are.
  */
 export async function fileSystemError(error: unknown, action: string, path: string, need?: number): Promise<unknown> {
   const errno = errnoOf(error);
@@ -33,7 +33,7 @@ interface Room {
 
 const readOnly: Room = { why: "the file system is read-only; choose another directory" };
 
-/** What is short on the file system of a path, or of the nearest directory above it that is there. */
+/** Why a write failed on the file system of a path, or of the nearest existing directory above it. */
 async function room(errno: string, path: string, need?: number): Promise<Room> {
   const found = await statfs(path).catch(() => undefined);
   if (!found && dirname(path) !== path) return room(errno, dirname(path), need);

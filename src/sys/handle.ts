@@ -7,19 +7,18 @@ const O_PATH = 0o10000000;
 
 let proc: boolean | undefined;
 
-/** Whether paths can begin at an open directory: Node has no openat, but Linux shows open files below /proc. */
+/** Whether paths can start at an open directory: Node has no openat, but Linux shows open files below /proc. */
 export function canHoldDirectories(): boolean {
   proc ??= process.platform === "linux" && existsSync("/proc/self/fd");
   return proc;
 }
 
 /**
- * A directory that stays the same whatever becomes of its name: paths below `path` begin at the open directory, so no
- * rename and no link that is put in its place leads elsewhere. Where the system cannot do that, or need not, `path` is
- * the plain one.
+ * An open directory. Paths below `path` start at the open directory, so they lead to it even when it is renamed or a link
+ * takes its place. Where the system cannot do that, or it is not needed, `path` is the plain path.
  */
 export class DirectoryHandle {
-  /** For system calls: what is below it is below the open directory. */
+  /** The path of the open directory, for system calls on what is below it. */
   readonly path: string;
   readonly #handle: FileHandle;
 
@@ -30,7 +29,7 @@ export class DirectoryHandle {
 
   /**
    * @param options.follow follow a link in the last component
-   * @param options.plain do not go through the handle, since no other user can change what leads to the directory
+   * @param options.plain use the plain path, because no other user can rename a directory on it
    */
   static async open(
     path: string,
@@ -47,7 +46,7 @@ export class DirectoryHandle {
     return this.#handle.stat();
   }
 
-  /** The directory itself, for calls that do not follow a link at the end of a path. */
+  /** The path of the directory itself, for calls that do not follow a link in the last component. */
   get self(): string {
     return `${this.path}/.`;
   }

@@ -2,17 +2,17 @@ import { lstatSync, type Stats } from "node:fs";
 import { GantryError } from "../base/error.ts";
 
 /**
- * The parts of a store or layout stand in its directory themselves. A symbolic link in place of one would lead what is
- * written or deleted out of the directory, so it is refused before anything is done through it.
+ * A symbolic link in place of a part of a store or layout would lead writes and deletes out of its directory. So each part
+ * must be a real directory or file, and is checked before it is used.
  */
 
-/** @throws NOT_REGULAR_FILE where something other than a directory is at the path; nothing at all is fine */
+/** @throws NOT_REGULAR_FILE where the path exists and is not a directory */
 export function requireDirectory(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) throw misplaced(path, found, "a directory");
 }
 
-/** @throws NOT_REGULAR_FILE where something other than a regular file is at the path; nothing at all is fine */
+/** @throws NOT_REGULAR_FILE where the path exists and is not a regular file */
 export function requireFile(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isFile()) throw misplaced(path, found, "a regular file");

@@ -7,7 +7,7 @@ import { fileSystemError } from "./fs-error.ts";
 import { isAbandoned, temporaryName } from "./owner.ts";
 import { readSmallFile } from "./regular-file.ts";
 
-/** A holder that has not shown a sign of life for this long is taken for dead. */
+/** A lock that its holder has not touched for this long is stale. */
 export const STALE_MS = 30_000;
 const HEARTBEAT_MS = 5_000;
 const WAIT_MS = 60_000;
@@ -19,16 +19,16 @@ export interface LockOptions {
   readonly waitMs?: number | undefined;
 }
 
-/** Given to the work under a lock. Call `check` right before what must not happen without it. */
+/** Given to the work under a lock. Call `check` right before a step that must not happen without the lock. */
 export interface Lock {
   /** @throws LOCK_LOST where another process took the lock over, because this one slept too long. */
   check(): Promise<void>;
 }
 
 /**
- * Runs `work` while this process, alone among all that lock the same path, holds it. Node has no flock: the lock is a
- * file made with O_EXCL, whose owner touches it; a file left untouched for `staleMs` is taken over, and that of a process
- * which is known to be dead at once.
+ * Runs `work` while this process holds the lock of a path; one process holds it at a time. Node has no flock: the lock is
+ * a file created with O_EXCL, which its holder touches. A file that was not touched for `staleMs` is taken over; the file
+ * of a process that is known to be dead, at once.
  * @throws LOCK_TIMEOUT, LOCK_LOST, NOT_REGULAR_FILE where something else is in its place, the signal's reason
  */
 export async function withLock<T>(
@@ -56,7 +56,7 @@ export async function withLock<T>(
   }
 }
 
-/** Undefined where there is no lock, or something that no process here wrote. */
+/** Undefined where there is no lock file, or one that gantry did not write. */
 async function readOwner(path: string): Promise<string | undefined> {
   try {
     return (await readSmallFile(path, { limit: MAX_OWNER }))?.toString("utf8");
@@ -72,7 +72,7 @@ async function create(path: string, owner: string): Promise<boolean> {
     try {
       await file.writeFile(owner);
     } catch (error) {
-      // Without its owner's name it would keep everybody out until it is stale.
+      // A lock without its owner's name would block every process until it is stale.
       await rm(path, { force: true });
       throw error;
     } finally {
@@ -94,13 +94,13 @@ async function acquire(path: string, owner: string, options: LockOptions): Promi
     else if (Date.now() > deadline) {
       throw new GantryError(
         "LOCK_TIMEOUT",
-        `waited ${Math.round((options.waitMs ?? WAIT_MS) / 1000)} s for the lock ${path}, which another process keeps; try again when it is done`,
+        `waited ${Math.round((options.waitMs ?? WAIT_MS) / 1000)} s for the lock ${path}, which another process holds; try again when it is done`,
       );
     } else await sleep(pause * (0.5 + Math.random()), options.signal);
   }
 }
 
-/** @throws NOT_REGULAR_FILE for what is no lock: waiting does not help, and it is not ours to remove */
+/** @throws NOT_REGULAR_FILE for what is not a lock file: waiting does not help, and gantry must not remove it */
 async function isStale(path: string, staleMs: number): Promise<boolean> {
   let found: Stats;
   try {
@@ -121,7 +121,7 @@ async function isStale(path: string, staleMs: number): Promise<boolean> {
   );
 }
 
-/** Removes a lock that a killed process left, where no process may ever come to lock the same path again. */
+/** Removes the lock file of a killed process, for paths that may never be locked again. */
 export async function removeDeadLock(path: string): Promise<void> {
   if (await isStale(path, STALE_MS)) await removeStale(path, temporaryName("lock"), STALE_MS);
   const takeover = `${path}.takeover`;
@@ -129,8 +129,8 @@ export async function removeDeadLock(path: string): Promise<void> {
 }
 
 /**
- * Only the holder of `path.takeover` may remove somebody else's lock, and it looks again first: without that a slow
- * second process could remove the fresh lock of the first one.
+ * Only the holder of `path.takeover` may remove the lock of another process, and it checks again first. Otherwise a slow
+ * second process could remove the new lock of the first one.
  */
 async function removeStale(path: string, owner: string, staleMs: number): Promise<void> {
   const takeover = `${path}.takeover`;

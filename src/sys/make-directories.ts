@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { errnoOf } from "../base/error.ts";
 
 /**
- * Makes a directory and those above it that are missing. Unlike Node's `recursive`, it throws what the file system said:
- * on a read-only one that is EROFS, where Node says that the parent does not exist.
+ * Creates a directory and the missing ones above it. Unlike Node's `recursive`, it throws the error of the file system:
+ * EROFS on a read-only one, where Node says that the parent does not exist.
  */
 export async function makeDirectories(path: string, mode?: number): Promise<void> {
   try {

@@ -3,15 +3,15 @@ import { lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
 /**
- * Names of temporary files and directories say which process made them, so that the next process can remove what a
- * killed one left, and only that. A process is known by the host, its boot, the namespace of its pid, the pid and the
- * time it started: a pid alone means nothing across containers, and is given out again.
+ * Names of temporary files and directories say which process made them, so that another process can remove those of a
+ * killed process, and only those. A process is identified by host, boot, pid namespace, pid and start time: a pid alone
+ * means nothing in another container, and is used again.
  */
 
-/** What stands between the name that a temporary thing is for and its owner. */
+/** Stands between the name that a file is temporary for and its owner. */
 const MARK = ".gantry-";
 const TOKEN = /^([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-([0-9a-z]+)-[0-9a-f]{12}$/;
-/** Where nothing tells whether the owner lives (another host, another container), it is taken for dead after this. */
+/** A file of another host or container, whose owner cannot be looked up, is abandoned after this time. */
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 
 interface Process {
@@ -32,12 +32,12 @@ const read = (path: string): string => {
   }
 };
 
-/** When a process started, in ticks since the boot; empty where there is no such process, undefined without /proc. */
+/** The start time of a process in ticks since the boot; empty where it does not run, undefined without /proc. */
 function startOf(pid: string): string | undefined {
   if (process.platform !== "linux") return alive(Number(pid)) ? "0" : "";
   const stat = read(`/proc/${pid}/stat`);
   if (stat === "") return read("/proc/self/stat") === "" ? undefined : "";
-  // Field 22, counted behind the name, which may hold spaces and parentheses; Z and X are processes that have ended.
+  // Field 22, counted after the name, which may hold spaces and parentheses. Z and X are processes that have ended.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? "" : Number(fields[19]).toString(36);
 }
@@ -71,7 +71,7 @@ function link(path: string): string {
   }
 }
 
-/** Bytes of a name that are kept, so that the owner always fits behind them: names have at most 255 bytes. */
+/** Bytes of a name that are kept, so that the owner fits after them: names have at most 255 bytes. */
 const STEM = 140;
 
 interface NameOptions {
@@ -81,31 +81,31 @@ interface NameOptions {
 
 function stem(name: string, { hidden }: NameOptions): string {
   const bytes = Buffer.from(name);
-  // Cut between characters: half of one is no name.
+  // Half a character at the cut is dropped.
   const base = bytes.length <= STEM ? name : bytes.toString("utf8", 0, STEM).replace(/\ufffd+$/, "");
   return `${hidden ? "." : ""}${base}${MARK}`;
 }
 
-/** A name that is not used yet, for something temporary that is to become `name`. */
+/** A new name for a temporary file that will be renamed to `name`. */
 export function temporaryName(name: string, options: NameOptions = {}): string {
   const { host, boot, namespace, pid, start } = own();
   return stem(name, options) + [host, boot, namespace, pid, start, randomBytes(6).toString("hex")].join("-");
 }
 
-/** Whether an entry of a directory has a name that {@link temporaryName} gives for `name`. */
+/** Whether an entry of a directory has a name that {@link temporaryName} made for `name`. */
 export function isTemporaryName(entry: string, name: string, options: NameOptions = {}): boolean {
   const prefix = stem(name, options);
   return entry.startsWith(prefix) && TOKEN.test(entry.slice(prefix.length));
 }
 
-/** Whether an entry of a directory has a temporary name, whatever it is for. */
+/** Whether an entry of a directory has a name that {@link temporaryName} made. */
 export function isTemporary(entry: string): boolean {
   return TOKEN.test(entry.slice(entry.lastIndexOf(MARK) + MARK.length)) && entry.includes(MARK);
 }
 
 /**
- * Whether the process that made something of this temporary name is gone. False where it may live.
- * @param path where the thing is: its time decides where nothing else can
+ * Whether the process that made a temporary file has ended. False where it may still run.
+ * @param path the file, whose time decides where the process cannot be looked up
  */
 export function isAbandoned(path: string): boolean {
   const match = TOKEN.exec(path.slice(path.lastIndexOf(MARK) + MARK.length));
@@ -116,7 +116,7 @@ export function isAbandoned(path: string): boolean {
     const found = startOf(pid!);
     if (found !== undefined) return found !== start && !(found !== "" && start === "0");
   }
-  // This host was started again since: nothing of then lives.
+  // This host was started again since, so the process has ended.
   if (host === me.host && boot !== me.boot && me.boot !== short("")) return true;
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat !== undefined && Date.now() - stat.mtimeMs > FORGOTTEN_MS;

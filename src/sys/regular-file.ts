@@ -5,12 +5,11 @@ import { formatBytes } from "../base/text.ts";
 import { fileSystemError } from "./fs-error.ts";
 
 /**
- * The one way to open a file whose place something else may have taken: a fifo or device does not block, and only a
- * regular file is accepted.
+ * Opens files in places where something else may be: a fifo or device does not block, and only a regular file is accepted.
  */
 
 export interface RegularFileOptions {
-  /** Follow a symbolic link in the last component: for files that their user keeps, never for files of ours. */
+  /** Follow a symbolic link in the last component: for files of the user, never for files of gantry. */
   readonly follow?: boolean | undefined;
 }
 
@@ -22,7 +21,7 @@ export interface SmallFileOptions extends RegularFileOptions {
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 const flags = ({ follow }: RegularFileOptions): number => READ | (follow ? 0 : (constants.O_NOFOLLOW ?? 0));
 
-/** Both mean that there is no file of this name. */
+/** Both mean that there is no file at the path. */
 const isAbsent = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "");
 
 /**
@@ -53,7 +52,7 @@ export async function openRegularFile(
 }
 
 /**
- * All bytes of a small file; its size is looked at before a byte is read, and again while it is read.
+ * All bytes of a small file. Its size is checked before a byte is read, and again while it is read.
  * @returns undefined where there is no file
  * @throws NOT_REGULAR_FILE, LIMIT_EXCEEDED, FILE_SYSTEM
  */
@@ -77,7 +76,7 @@ export async function readSmallFile(path: string, options: SmallFileOptions): Pr
   }
 }
 
-/** As {@link readSmallFile}, blocking. What the file system throws is thrown as it is. */
+/** As {@link readSmallFile}, blocking. Errors of the file system are thrown as they are. */
 export function readSmallFileSync(path: string, options: SmallFileOptions): Buffer | undefined {
   let fd: number;
   try {
@@ -104,7 +103,7 @@ export function readSmallFileSync(path: string, options: SmallFileOptions): Buff
   }
 }
 
-/** What an error of `open` says: no file, no regular file (thrown), or something else. */
+/** Undefined where the error means that there is no file. @throws NOT_REGULAR_FILE where it means that */
 function openFault(error: unknown, path: string): undefined | "other" {
   if (isAbsent(error)) return undefined;
   if (errnoOf(error) === "ELOOP") throw notRegular(path, "a symbolic link");
@@ -121,7 +120,7 @@ function requireSmall(path: string, size: number, limit: number): void {
   );
 }
 
-/** Room for a file that grows while it is read, as one that is only added to may. */
+/** A larger buffer, for a file that grows while it is read. */
 function larger(path: string, buffer: Buffer, limit: number): Buffer {
   requireSmall(path, buffer.length, limit);
   const more = Buffer.allocUnsafe(Math.min(2 * buffer.length + 4096, limit + 1));

@@ -15,8 +15,8 @@ export interface ReplaceFileOptions {
 const temporaryFor = (path: string): string => join(dirname(path), temporaryName(basename(path)));
 
 /**
- * Creates a small file, replacing whatever exists: readers see the old bytes or the new ones, never a part. What a
- * killed process leaves has a temporary name that tells its owner ({@link temporaryName}).
+ * Creates a small file, replacing an existing one: readers see the old bytes or the new ones, never a part. A killed
+ * process may leave a file with a {@link temporaryName}.
  * @throws what the file system throws; the temporary file is removed then
  */
 export async function replaceFile(

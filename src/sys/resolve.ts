@@ -2,18 +2,18 @@ import { lstatSync, readlinkSync } from "node:fs";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { defaultLimits } from "../base/limits.ts";
 
-/** What stands at a path inside a root. */
+/** What is at a path inside a root. */
 export type PathNode =
   | { readonly kind: "directory" | "missing" | "other" }
   | { readonly kind: "symlink"; readonly target: string };
 
-/** What stands at a name in a directory. */
+/** What is at a name in a directory. */
 export type Found<D> =
   | { readonly kind: "directory"; readonly directory: D }
   | { readonly kind: "missing" | "other" }
   | { readonly kind: "symlink"; readonly target: string };
 
-/** A tree of directories that paths are resolved in; `D` is how it knows a directory. */
+/** A tree of directories in which paths are resolved; `D` stands for a directory. */
 export interface Tree<D> {
   readonly root: D;
   /** The directory above; of the root, the root. */
@@ -22,13 +22,13 @@ export interface Tree<D> {
   look(directory: D, name: string): Found<D>;
 }
 
-/** A resolved path: the last directory on the way that is there, and the names below it that are not. */
+/** A resolved path: the last existing directory on the way, and the names below it. */
 export interface Resolved<D> {
   readonly directory: D;
   readonly rest: readonly string[];
 }
 
-/** Names that are looked up for one path at most, those of link targets included. */
+/** The most names that are looked up for one path, link targets included. */
 const MAX_STEPS = 1024;
 
 /** Splits a path from an archive or an image into components; `.`, empty ones and `..` past the root vanish. */
@@ -42,9 +42,8 @@ export function pathComponents(path: string): string[] {
 }
 
 /**
- * Resolves names inside a root that they cannot leave: absolute links start at the root, `..` stops there. What is
- * missing, or is no directory, ends the lookups: the names from there on are the rest. All links are followed, also a
- * last one.
+ * Resolves names inside a root that they cannot leave: absolute links start at the root, `..` stops there. All links are
+ * followed, also a last one. From the first name that is missing, or is not a directory, the names are the rest.
  * @throws LINK_LOOP past `hops` links, or where links make the path too long
  */
 export function resolveIn<D>(
@@ -82,8 +81,8 @@ export function resolveIn<D>(
 }
 
 /**
- * Resolves `path` inside a root as {@link resolveIn} does, where every path is looked up by `look`, which must not
- * follow links. The result is relative, without links in all but (unless `followLast`) its last component.
+ * Resolves `path` inside a root as {@link resolveIn} does; `look` says what is at each path, and must not follow links.
+ * The result is relative and leads through no link. Unless `followLast` is set, its last component may be one.
  * @throws LINK_LOOP
  */
 export function resolveInRoot(
