@@ -1,7 +1,7 @@
 import { GantryError } from "../base/error.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
 
-/** The name of a repository, as it stands in the paths of the distribution API: `library/alpine`. */
+/** The name of a repository, as in the paths of the distribution API: `library/alpine`. */
 export type RepoName = string & { readonly __repoName: unique symbol };
 /** A tag. */
 export type Tag = string & { readonly __tag: unique symbol };
@@ -13,7 +13,7 @@ const label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
 const hostGrammar = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`);
 
 const dockerHub = "docker.io";
-/** The names by which Docker Hub is known. */
+/** The host names of Docker Hub. */
 const dockerHubNames: ReadonlySet<string> = new Set([
   dockerHub,
   "index.docker.io",
@@ -42,7 +42,7 @@ export function parseTag(text: string): Tag {
 
 export const isTag = (text: string): text is Tag => tagGrammar.test(text);
 
-/** A tag or a digest, told apart by the colon that only digests have. */
+/** A tag, or a digest, which has a colon. @throws INVALID_REFERENCE, INVALID_DIGEST, UNSUPPORTED_ALGORITHM */
 export function parseTagOrDigest(text: string): Tag | Digest {
   return text.includes(":") ? parseDigest(text, "reference") : parseTag(text);
 }
@@ -56,8 +56,8 @@ export interface ReferenceParts {
 }
 
 /**
- * Where an image lives and which one it is: `host/repository[:tag][@digest]`. Where both are present the digest
- * decides and the tag is only shown. {@link parseRef} makes one of what people write.
+ * Names an image in a registry: `host/repository[:tag][@digest]`. With both, the digest decides and the tag is only shown.
+ * {@link parseRef} parses short names too.
  * @see distribution-spec, "Pulling manifests"; the grammar is that of distribution/reference
  */
 export class Reference implements ReferenceParts {
@@ -73,14 +73,14 @@ export class Reference implements ReferenceParts {
     this.digest = digest;
   }
 
-  /** Docker Hub under its one name, and its one-word repositories in `library/`. A tag is never added. */
+  /** The same with `docker.io` for every name of Docker Hub, and its one-word repositories in `library/`. */
   normalize(): Reference {
     if (!dockerHubNames.has(this.host)) return this;
     const repository = (this.repository.includes("/") ? this.repository : `library/${this.repository}`) as RepoName;
     return new Reference({ ...this, host: dockerHub, repository });
   }
 
-  /** What to ask a registry for: the digest where there is one, else the tag, else `latest`. */
+  /** The digest to ask a registry for, else the tag, else `latest`. */
   get wanted(): Tag | Digest {
     return this.digest ?? this.tag ?? ("latest" as Tag);
   }
@@ -92,7 +92,7 @@ export class Reference implements ReferenceParts {
     return `${this.host}/${this.repository}${tag}${digest}`;
   }
 
-  /** As people write it: without Docker Hub's host and `library/`, where what is left still means the same. */
+  /** The short form, without the host of Docker Hub and `library/`, where it still means the same. */
   toString(): string {
     const full = this.toFullString();
     const shorter = [`${dockerHub}/library/`, `${dockerHub}/`].flatMap((prefix) =>
@@ -101,7 +101,7 @@ export class Reference implements ReferenceParts {
     return shorter.find((text) => meansTheSame(text, full)) ?? full;
   }
 
-  /** As {@link toString}, without a digest that the reader knows already. */
+  /** As {@link toString}, without the digest if it is `known`. */
   stringWithKnownDigest(known: Digest): string {
     if (this.digest !== known) return this.toString();
     const { digest: _digest, ...rest } = this;
@@ -122,8 +122,8 @@ function meansTheSame(text: string, full: string): boolean {
 }
 
 /**
- * Parses what people write: `alpine`, `ghcr.io/o/r:tag`, `localhost:5000/app@sha256:...`. Names without a host are
- * those of Docker Hub, and its one-word names live in `library/`. A tag is never added.
+ * Parses `alpine`, `ghcr.io/o/r:tag`, `localhost:5000/app@sha256:...`. Names without a host are those of Docker Hub, whose
+ * one-word repositories are in `library/`. A tag is never added.
  * @throws INVALID_REFERENCE, and the errors of a digest
  */
 export function parseRef(text: string): Reference {
@@ -146,10 +146,13 @@ export function parseRef(text: string): Reference {
   return new Reference({ host, repository: parseRepoName(path), tag, digest }).normalize();
 }
 
-/** The host of a registry that stands alone; the names of Docker Hub are one. @throws INVALID_REFERENCE */
+/** The host of a registry, with optional port; `docker.io` for every name of Docker Hub. @throws INVALID_REFERENCE */
 export function parseHost(text: string): string {
   if (text.length > 255 || !hostGrammar.test(text)) {
-    throw new GantryError("INVALID_REFERENCE", `${JSON.stringify(text.slice(0, 300))} is no host of a registry`);
+    throw new GantryError(
+      "INVALID_REFERENCE",
+      `${JSON.stringify(text.slice(0, 300))} is no host of a registry; expected HOST or HOST:PORT`,
+    );
   }
   return dockerHubNames.has(text) ? dockerHub : text;
 }
@@ -163,7 +166,7 @@ function splitHost(name: string): { host: string; path: string } {
   return isHost ? { host: first, path: name.slice(slash + 1) } : { host: dockerHub, path: name };
 }
 
-/** The host that answers for a reference's host: Docker Hub's API is on another name than its images. */
+/** The host of the API for the host of a reference: that of Docker Hub has another name. */
 export function apiHost(host: string): string {
   return host === dockerHub ? "registry-1.docker.io" : host;
 }

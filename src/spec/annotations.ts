@@ -2,7 +2,7 @@
 export const annotationKeys = {
   /** When the image was built, RFC 3339. */
   created: "org.opencontainers.image.created",
-  /** Whom to ask about the image, free text. */
+  /** The people or organisation responsible for the image, free text. */
   authors: "org.opencontainers.image.authors",
   /** Where to read more about the image. */
   url: "org.opencontainers.image.url",

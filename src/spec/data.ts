@@ -4,7 +4,7 @@ import { algorithmOf, type Digest, digestOf, isDigest } from "./digest.ts";
 import { mediaTypes } from "./media-types.ts";
 import type { Descriptor } from "./types.ts";
 
-/** Stands for "nothing" where a descriptor is asked for (image-spec manifest.md, "Guidance for an Empty Descriptor"). */
+/** The descriptor of "nothing", for places where one is required (image-spec manifest.md, "Guidance for an Empty Descriptor"). */
 export const emptyJsonDescriptor: Descriptor = {
   mediaType: mediaTypes.emptyJson,
   digest: "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" as Digest,
@@ -12,7 +12,7 @@ export const emptyJsonDescriptor: Descriptor = {
   data: "e30=",
 };
 
-/** Without groups, which run out of stack on a long text. */
+/** Has no groups: those run out of stack on a long text. */
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const padding = (data: string): number => (data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0);
 
@@ -21,7 +21,7 @@ interface DataFault {
   readonly message: string;
 }
 
-/** What is wrong with the data of a descriptor; undefined where it has none or all is right. */
+/** What is wrong with the `data` of a descriptor; undefined where it is right or absent. */
 export function embeddedFault({ data, size, digest }: Descriptor): DataFault | undefined {
   if (data === undefined) return undefined;
   if (data.length % 4 !== 0 || !base64.test(data)) return { code: "INVALID_DOCUMENT", message: "is not base64" };
@@ -42,10 +42,10 @@ export function embeddedFault({ data, size, digest }: Descriptor): DataFault | u
 export function embeddedData(descriptor: Descriptor, limits: Limits = defaultLimits): Buffer | undefined {
   const { data, digest, size } = descriptor;
   if (data === undefined) return undefined;
-  // What cannot be verified is not handed out.
+  // Refuses an algorithm that cannot be verified.
   algorithmOf(digest);
   const what = `the data that is embedded in the descriptor of ${digest}`;
-  // Four characters are three bytes; both are looked at before anything is decoded.
+  // Four characters are three bytes: the limit is checked before anything is decoded.
   checkLimit(limits, "metadataBytes", Math.max(size, (data.length / 4) * 3 - padding(data)), what);
   const fault = embeddedFault(descriptor);
   if (fault) throw new GantryError(fault.code, `${what} ${fault.message}`, { details: { digest } });

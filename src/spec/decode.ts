@@ -19,19 +19,19 @@ function check(schema: Schema, value: unknown, what: string): void {
 function refuseSchema1(what: string): never {
   throw new GantryError(
     "UNSUPPORTED_MEDIA_TYPE",
-    `${what} is a Docker schema 1 manifest, which no longer can be verified; push the image again with a current builder`,
+    `${what} is a Docker schema 1 manifest, which can no longer be verified; push the image again with a current builder`,
   );
 }
 
-/** A manifest or an index, told apart. `mediaType` is the one that was decided on. */
+/** A manifest or an index. `mediaType` is the one that was decided on. */
 export type Document =
   | { readonly kind: "manifest"; readonly mediaType: string; readonly manifest: Manifest }
   | { readonly kind: "index"; readonly mediaType: string; readonly index: Index };
 
 /**
- * Decides what a document is and checks it. The embedded mediaType decides; it must agree with `mediaType`, which is
- * what the descriptor or the registry said. A document that has both `manifests` and `layers` or `config` is refused,
- * whatever it calls itself. Unknown fields are kept.
+ * Decides whether a document is a manifest or an index, and checks it. Its own mediaType decides, and must agree with
+ * `mediaType`, which the descriptor or the registry gave. A document with both `manifests` and `layers` or `config` is
+ * refused, whatever its mediaType. Unknown fields are kept.
  * @param what names the document in messages
  * @throws INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT, UNSUPPORTED_MEDIA_TYPE, INVALID_DIGEST, LIMIT_EXCEEDED
  */
@@ -102,7 +102,7 @@ export function decodeImage(bytes: Uint8Array, what = "image config", limits: Li
   return value as unknown as Image;
 }
 
-/** Decodes one descriptor that stands on its own; what was given stays as it is. Throws as {@link decodeDocument}. */
+/** Decodes one descriptor; `value` is not changed. Throws as {@link decodeDocument}. */
 export function decodeDescriptor(value: unknown, what = "descriptor"): Descriptor {
   const copy: unknown = structuredClone(value);
   check(descriptor, copy, what);

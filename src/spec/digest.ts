@@ -2,9 +2,8 @@ import { createHash, type Hash } from "node:crypto";
 import { GantryError } from "../base/error.ts";
 
 /**
- * A parsed content identifier, `algorithm:hex`. Only parsers and {@link Hasher} make one. A document may list one whose
- * algorithm is not known here: it is passed on, and {@link algorithmOf}, without which there is no path, no request and
- * no verifying, refuses it.
+ * A parsed content identifier, `algorithm:hex`. Only parsers and {@link Hasher} make one. A document may list digests of
+ * other algorithms: they are passed on, but {@link algorithmOf}, which every path, request and check needs, refuses them.
  * @see image-spec descriptor.md, "Digests"
  */
 export type Digest = string & { readonly __digest: unique symbol };
@@ -14,17 +13,17 @@ export type DigestAlgorithm = "sha256" | "sha512";
 /** Hexadecimal digits by algorithm. */
 const hexLengths: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
 
-/** Those that can be verified here; each has a directory of its own below `blobs/` of a layout. */
+/** The algorithms that gantry can verify. Each has its own directory below `blobs/` of a layout. */
 export const digestAlgorithms = Object.keys(hexLengths) as readonly DigestAlgorithm[];
 
-/** True for the algorithms that can be verified here. */
+/** True for the algorithms that gantry can verify. */
 export const isDigestAlgorithm = (text: string): text is DigestAlgorithm => Object.hasOwn(hexLengths, text);
 
 const grammar = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
 
 /**
  * @param where what held the text, for the message
- * @throws INVALID_DIGEST where the text is no digest, UNSUPPORTED_ALGORITHM where it is one that cannot be verified here
+ * @throws INVALID_DIGEST where the text is no digest, UNSUPPORTED_ALGORITHM where it has another algorithm
  */
 export function parseDigest(text: unknown, where = "digest"): Digest {
   const shown = typeof text === "string" ? JSON.stringify(text.slice(0, 160)) : `a ${typeof text}`;
@@ -54,7 +53,7 @@ export function isDigest(text: string): text is Digest {
   }
 }
 
-/** @throws UNSUPPORTED_ALGORITHM for a digest that a document lists and that cannot be verified here */
+/** @throws UNSUPPORTED_ALGORITHM for a digest that gantry cannot verify */
 export function algorithmOf(digest: Digest): DigestAlgorithm {
   const algorithm = digest.slice(0, digest.indexOf(":"));
   if (!isDigestAlgorithm(algorithm)) throw unsupportedAlgorithm(digest);
@@ -72,7 +71,7 @@ export function hexOf(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1);
 }
 
-/** `sha256:0123456789ab`, for people. */
+/** The first 12 digits, for display: `sha256:0123456789ab`. */
 export function shortDigest(digest: Digest): string {
   return digest.slice(0, digest.indexOf(":") + 13);
 }
@@ -87,7 +86,7 @@ export class Hasher {
     this.#hash = state;
   }
 
-  /** Another one that has seen the same bytes. */
+  /** A second hasher that has hashed the same bytes. */
   copy(): Hasher {
     return new Hasher(this.algorithm, this.#hash.copy());
   }

@@ -66,7 +66,7 @@ export const descriptor: Schema = strictly(
   },
 );
 
-/** Entries that are descriptors, each under the rules of the page that descriptors have. */
+/** A list of descriptors. */
 const descriptors = (rule: string, required: boolean): Field => ({
   schema: list(descriptor),
   required,

@@ -9,11 +9,10 @@ import { type JsonNode, type JsonPart, parseTree } from "./tree.ts";
 import type { Image, Index, Manifest } from "./types.ts";
 
 /**
- * The bytes of a manifest after a change. What is the same before and after keeps every byte: the order, the nulls, the
- * space between tokens, escapes and the way numbers are written. What is new is written as the rest is, and stands
- * where Go would have put it.
- * @param change is given the decoded manifest and returns what it shall say; it need not copy what stays
- * @throws what decoding throws, also where the result would be no manifest
+ * The bytes of a manifest after a change. Unchanged parts keep every byte: order, nulls, white space, escapes and the
+ * notation of numbers. New parts are written in the style of the document, in the place where Go would write them.
+ * @param change takes the decoded manifest and returns the new one; it need not copy unchanged parts
+ * @throws what decoding throws, also where the result is not a manifest
  */
 export function editManifest(
   bytes: Uint8Array,
@@ -61,7 +60,7 @@ function edit<T>(
   decode: (bytes: Uint8Array) => T,
   change: (document: T) => T,
 ): Buffer {
-  // Twice: what is changed in place would be the same before and after.
+  // Decoded twice, so that `change` may change its argument in place.
   const before = decode(bytes);
   const after = change(decode(bytes));
   const text = Buffer.from(bytes).toString();
@@ -72,14 +71,14 @@ function edit<T>(
   return result;
 }
 
-/** A value as it was decoded, and as it shall be. */
+/** A decoded value before and after the change. */
 interface Change {
   readonly before: unknown;
   readonly after: unknown;
   readonly schema: Schema | undefined;
 }
 
-/** What stands between brackets in the end: text that is new or changed, and the part that it was, if it was one. */
+/** One part of the new text, and the index of the old part that it replaces, if there is one. */
 interface Written {
   readonly text: string;
   readonly part?: number | undefined;
@@ -94,7 +93,7 @@ class Rewriter {
     this.#style = styleOf(text);
   }
 
-  /** @param indent what the line that the value begins on is indented by */
+  /** @param indent the indentation of the line that the value begins on */
   rewrite(node: JsonNode, { before, after, schema }: Change, indent: string): string {
     const old = this.#text.slice(node.start, node.end);
     if (isSame(before, after) || (after === null && old === "null")) return old;
@@ -119,7 +118,7 @@ class Rewriter {
     const written: (Written & { readonly key: string })[] = [];
     for (const [at, { start, key = "", value }] of parts.entries()) {
       const change = { before: own(before, key), after: own(after, key), schema: schema?.child?.(key) };
-      // A null that was decoded as nothing stays where there still is nothing.
+      // A null was decoded as an absent field. It stays where the field is still absent.
       if (change.after === undefined && change.before !== undefined) continue;
       const text = this.#text.slice(start, value.start) + this.rewrite(value, change, indent);
       written.push({ key, text, part: at });
@@ -127,7 +126,7 @@ class Rewriter {
     const had = new Set(parts.map(({ key }) => key));
     const isOrdered = isSorted(written.map(({ key }) => key));
     for (const [key, value] of Object.entries(after)) {
-      // What was filled in for a field that the text leaves out is left out again.
+      // A default that decoding filled in for an absent field is not written.
       if (had.has(key) || value === undefined || isSame(own(before, key), value)) continue;
       const text = `${quote(key, style)}${style.colon}${write(value, schema?.child?.(key), style, indent)}`;
       written.splice(
@@ -144,7 +143,7 @@ class Rewriter {
     return written;
   }
 
-  /** Elements that are there as before keep their text, wherever they are now; of the rest, each is one that was changed. */
+  /** Unchanged elements keep their text, also in another place. The others replace the old elements that are left. */
   #elements(
     parts: readonly JsonPart[],
     { before, after, schema }: { before: readonly unknown[]; after: readonly unknown[]; schema: Schema | undefined },
@@ -177,7 +176,7 @@ class Rewriter {
     return this.#text.slice(start, end);
   }
 
-  /** The brackets and what stands between, each part behind the comma and the space that it had. */
+  /** The brackets and the parts, each after its own comma and white space. */
   #join(node: JsonNode, written: readonly Written[]): string {
     const { parts = [] } = node;
     const [open, close] = node.kind === "object" ? "{}" : "[]";
@@ -189,7 +188,7 @@ class Rewriter {
     return `${open}${body.join("")}${this.#text.slice(parts.at(-1)!.value.end, node.end - 1)}${close}`;
   }
 
-  /** What stands between an opening bracket and the first part. */
+  /** The white space between an opening bracket and the first part. */
   #lead({ start, parts = [] }: JsonNode): string {
     return this.#text.slice(start + 1, parts[0]?.start ?? start + 1);
   }
@@ -199,7 +198,7 @@ class Rewriter {
     return lead.includes("\n") ? lead.slice(lead.lastIndexOf("\n") + 1) : indent;
   }
 
-  /** What is new in brackets that stand on one line is on that line too. */
+  /** New parts of a list or object on one line are written on that line. */
   #styleWithin(node: JsonNode): Style {
     return this.#lead(node).includes("\n") ? this.#style : { ...this.#style, indent: "" };
   }
@@ -208,7 +207,7 @@ class Rewriter {
 const own = (value: object, key: string): unknown =>
   Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
 
-/** Whether two values are the same in JSON: what is undefined is absent. */
+/** Whether two values are the same in JSON, where undefined fields are absent. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, at) => isSame(item, b[at]));
@@ -219,7 +218,7 @@ function isSame(a: unknown, b: unknown): boolean {
 const isSorted = (keys: readonly string[]): boolean =>
   keys.every((key, at) => at === 0 || compareBytes(keys[at - 1]!, key) < 0);
 
-/** Where a new key goes: before the first one that the specification, or the order of a map, has after it. */
+/** The index of a new key: before the first key that comes later in the specification, or in a sorted map. */
 function placeFor(key: string, keys: readonly string[], schema: Schema | undefined, isOrdered: boolean): number {
   const known = schema?.keys ?? [];
   const rank = known.indexOf(key);

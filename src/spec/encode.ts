@@ -3,27 +3,27 @@ import { image } from "./image-document.ts";
 import { isObject, type Schema, shapeOf } from "./schema.ts";
 import type { Descriptor, Image, ImageLayout, Index, Manifest } from "./types.ts";
 
-/** How a document was written, apart from its content. */
+/** How a document is written, apart from its content. */
 export interface Style {
-  /** What one level is indented by; the empty string is all on one line. */
+  /** The indentation of one level; the empty string puts all on one line. */
   readonly indent: string;
   /** Between a key and its value. */
   readonly colon: string;
   /** Between members on one line. */
   readonly comma: string;
   readonly end: string;
-  /** Whether `<`, `>` and `&` are escaped, as Go does unless it is told not to. */
+  /** Whether `<`, `>` and `&` are escaped, which is the default of Go. */
   readonly html: boolean;
   /** Whether backspace and form feed are written by number, as Go did before 1.22. */
   readonly numbered: boolean;
-  /** Whether the replacement character is written by number: Go does that where it replaced something itself. */
+  /** Whether the replacement character is written by number: Go does that for invalid bytes that it replaced. */
   readonly replaced: boolean;
 }
 
 const goStyle: Style = { indent: "", colon: ":", comma: ",", end: "", html: true, numbered: false, replaced: false };
 const styles = new WeakMap<object, Style>();
 
-/** Keeps the style of a document that is being decoded, so that encoding it again gives the same bytes. */
+/** Keeps the style of a decoded document, so that encoding it gives the same bytes. */
 export function rememberStyle(text: string, document: object): void {
   styles.set(document, styleOf(text));
 }
@@ -49,10 +49,9 @@ function isEscaped(text: string, digits: string): boolean {
 }
 
 /**
- * Writes a document as Go marshals it: fields in the order of the specification, map keys in the order of their
- * bytes, `<`, `>`, `&` and U+2028/9 escaped, nothing between tokens, optional lists, maps and texts left out where they
- * are empty. A document that came out of a decoder, and each
- * part of it, keeps its own order, its nulls and its layout: what Go wrote comes back byte for byte.
+ * Writes a document as Go marshals it: fields in the order of the specification, map keys sorted by their bytes, `<`,
+ * `>`, `&` and U+2028/9 escaped, no white space, empty optional lists, maps and texts left out. A decoded document, and
+ * each part of it, keeps its order, nulls and white space: a document that Go wrote comes back byte for byte.
  */
 export function encodeManifest(document: Manifest): Buffer {
   return encode(document, manifest);
@@ -78,7 +77,7 @@ export function encodeImageLayout(document: ImageLayout): Buffer {
   return encode(document, layout);
 }
 
-/** Any value as Go marshals what it unmarshalled without knowing its type: every object is a map, by its keys' bytes. */
+/** Any value as Go marshals values without a type: the keys of every object are sorted by their bytes. */
 export function encodeJson(value: unknown): Buffer {
   return encode(value, anything);
 }
@@ -90,7 +89,7 @@ function encode(document: unknown, schema: Schema | undefined): Buffer {
   return Buffer.from(write(document, schema, style, "") + style.end);
 }
 
-/** @param indent what the line that the value begins on is indented by */
+/** @param indent the indentation of the line that the value begins on */
 export function write(value: unknown, schema: Schema | undefined, style: Style, indent: string): string {
   if (typeof value === "string") return quote(value, style);
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
@@ -109,10 +108,10 @@ export function write(value: unknown, schema: Schema | undefined, style: Style, 
 function entriesOf(value: Record<string, unknown>, schema: Schema | undefined): [string, unknown][] {
   const present = Object.keys(value).filter((key) => value[key] !== undefined);
   const shape = shapeOf(value);
-  // Only maps have keys like 10, which JavaScript puts first, whatever their order was.
+  // JavaScript puts keys like 10 first, and so loses their order. Only maps have such keys.
   if (schema?.kind === "map" || (!schema && present.some(isInteger))) {
     const named = present.filter((key) => !isInteger(key));
-    // What was decoded and is in another order was not written by Go.
+    // A decoded map in another order was not written by Go, and keeps its order.
     const other = shape && named.some((key, at) => at > 0 && compareBytes(named[at - 1]!, key) > 0);
     return (other ? present : present.sort(compareBytes)).map((key) => [key, value[key]]);
   }
@@ -130,7 +129,7 @@ function entriesOf(value: Record<string, unknown>, schema: Schema | undefined): 
   }
   for (const key of present) {
     if (had.has(key) || (shape.filled.has(key) && isEmpty(value[key]))) continue;
-    // A field that is new goes where Go would have written it.
+    // A new field goes where Go would write it.
     const rank = known.indexOf(key);
     const before = rank < 0 ? -1 : entries.findIndex(([other]) => known.indexOf(other) > rank);
     entries.splice(before < 0 ? entries.length : before, 0, [key, value[key]]);
@@ -140,7 +139,7 @@ function entriesOf(value: Record<string, unknown>, schema: Schema | undefined): 
 
 const isInteger = (key: string): boolean => /^\d+$/.test(key);
 
-/** What Go leaves out where a field may be left out. */
+/** Whether Go leaves out an optional field with this value. */
 function isZero(value: unknown, schema: Schema | undefined): boolean {
   if (Array.isArray(value)) return value.length === 0;
   return (
@@ -148,12 +147,12 @@ function isZero(value: unknown, schema: Schema | undefined): boolean {
   );
 }
 
-/** Fields that are known first, in their order; then the others as they are. */
+/** Known fields in their order, then the others in theirs. */
 function inOrder(keys: readonly string[], known: readonly string[]): string[] {
   return [...known.filter((key) => keys.includes(key)), ...keys.filter((key) => !known.includes(key))];
 }
 
-/** The order of the UTF-8 bytes, as Go sorts: not that of JavaScript beyond U+FFFF. */
+/** Compares by UTF-8 bytes, as Go sorts. JavaScript sorts characters beyond U+FFFF in another place. */
 export function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
@@ -164,7 +163,7 @@ const loneSurrogates = /\\ud[89a-f][0-9a-f]{2}/g;
 export function quote(text: string, style: Style): string {
   let quoted = JSON.stringify(text)
     .replace(lineSeparators, escapeCode)
-    // What is no character comes out of Go as the replacement character.
+    // Go writes half a surrogate pair as the replacement character.
     .replace(loneSurrogates, (found, at: number, all: string) => (isEscape(all, at) ? "\\ufffd" : found));
   if (style.replaced) quoted = quoted.replaceAll("\ufffd", "\\ufffd");
   if (style.html) quoted = quoted.replace(/[<>&]/g, escapeCode);
@@ -176,14 +175,14 @@ export function quote(text: string, style: Style): string {
 
 const escapeCode = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
-/** Whether the backslash at `at` begins an escape, and is not the second half of an escaped backslash. */
+/** Whether the backslash at `at` begins an escape, and is not itself escaped. */
 function isEscape(text: string, at: number): boolean {
   let backslashes = 0;
   while (text[at - 1 - backslashes] === "\\") backslashes += 1;
   return backslashes % 2 === 0;
 }
 
-/** A time as Go marshals it (RFC3339Nano): UTC, fractions without the zeros at their end. */
+/** A time as Go marshals it (RFC3339Nano): UTC, without trailing zeros of the fraction. */
 export function formatTime(time: Date): string {
   return time.toISOString().replace(/\.?0*Z$/, "Z");
 }

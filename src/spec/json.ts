@@ -8,14 +8,14 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export type JsonObject = Record<string, unknown>;
 
-/** Something in well-formed JSON that two readers could read differently. */
+/** A place in well-formed JSON that two readers could read differently. */
 export interface Ambiguity {
   readonly path: string;
   readonly message: string;
   readonly code: "AMBIGUOUS_DOCUMENT" | "INVALID_DOCUMENT";
 }
 
-/** A document's text, parsed, with the first of its ambiguities. */
+/** The parsed text of a document, with the first of its ambiguities. */
 export interface ParsedJson {
   readonly text: string;
   readonly value: unknown;
@@ -23,9 +23,9 @@ export interface ParsedJson {
 }
 
 /**
- * Parses JSON from bytes that nobody vouches for.
+ * Parses JSON from untrusted bytes.
  * @param most how many ambiguities to look for
- * @throws SyntaxError or TypeError for what is not JSON in UTF-8 or nests past 64 levels
+ * @throws SyntaxError or TypeError for bytes that are not JSON in UTF-8, or nest past 64 levels
  */
 export function parseJson(bytes: Uint8Array, most: number): ParsedJson {
   const text = decoder.decode(bytes);
@@ -39,11 +39,11 @@ export function parseJson(bytes: Uint8Array, most: number): ParsedJson {
 }
 
 /**
- * Parses one JSON object from bytes that nobody vouches for. Beyond JSON.parse it refuses bytes that are not UTF-8,
+ * Parses one JSON object from untrusted bytes. Beyond JSON.parse it refuses bytes that are not UTF-8,
  * duplicate keys (two readers could see two documents), whole numbers that do not fit, and nesting past 64 levels.
- * @param bytes the document as it was read; a string is refused, because it says nothing of its bytes
- * @param onText is given the text of a good document
- * @throws USAGE for what are no bytes, LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
+ * @param bytes the document as it was read; a string is refused, because its bytes are not known
+ * @param onText called with the text and the object, where they are good
+ * @throws USAGE where `bytes` is not a Uint8Array, LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
  */
 export function parseJsonObject(
   bytes: Uint8Array,
@@ -77,13 +77,13 @@ export function parseJsonObject(
   return value as JsonObject;
 }
 
-/** Longer keys are shortened in paths. */
+/** The most characters of a key that a path shows. */
 const SHOWN_KEY = 100;
-/** Go reads these as integers: 2.0 and 2e0 are none to it. */
+/** Go reads these as integers and refuses 2.0 and 2e0. */
 const integers: ReadonlySet<string> = new Set(["size", "schemaVersion"]);
 const number = /-?\d[\d.eE+-]*/y;
 
-/** Walks JSON that is already known to be well formed, keeping the keys of the objects that are open. */
+/** Walks well-formed JSON and keeps the keys of the objects that are open. */
 function* ambiguities(text: string): Generator<Ambiguity> {
   const open: { readonly keys: Set<string> | undefined; key: string; index: number }[] = [];
   const path = (): string =>

@@ -1,6 +1,6 @@
 /**
  * Media types of image-spec media-types.md, of Docker's image manifest v2 and its legacy schema 1, and of the
- * checkpoints that containerd keeps as images. The three `foreign` types are deprecated: no new ones should be made.
+ * checkpoints that containerd keeps as images. The `foreign` types are deprecated: new images should not use them.
  */
 export const mediaTypes = {
   descriptor: "application/vnd.oci.descriptor.v1+json",
@@ -56,7 +56,7 @@ export const isCheckpointType = (type: string): boolean => checkpointTypes.has(t
 /** Docker's legacy schema 1 manifests, which can no longer be verified. */
 export const isSchema1Type = (type: string): boolean => schema1Types.has(type);
 
-/** What a client asks for when it asks for a manifest, preferred first. */
+/** The media types in the Accept header of a request for a manifest, preferred first. */
 export const manifestAccept: readonly string[] = [
   mediaTypes.index,
   mediaTypes.manifest,

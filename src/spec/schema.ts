@@ -3,7 +3,7 @@ import { isGantryError } from "../base/error.ts";
 import { parseDigest } from "./digest.ts";
 import type { JsonObject } from "./json.ts";
 
-/** A fault in a document. `rule` is the sentence of the specification that it breaks, after the page it stands on. */
+/** A fault in a document. `rule` is the sentence of the specification that it breaks, after the name of its page. */
 export interface Fault {
   readonly path: string;
   readonly message: string;
@@ -12,8 +12,8 @@ export interface Fault {
 }
 
 /**
- * Where checks tell of faults. Decoding stops at the first one and accepts what the world's builders get away with;
- * validating is `strict` and goes on to find them all.
+ * Collects the faults that checks find. Decoding stops at the first one, and accepts what common builders write although
+ * the specification does not allow it. Validating is `strict` and finds all faults.
  */
 export class Report {
   readonly strict: boolean;
@@ -46,8 +46,8 @@ export class Report {
 }
 
 /**
- * What a value in a document must be. One table of these decodes, validates and writes a document: `keys` is the
- * order in which Go writes an object, `child` what stands below a key or in a list.
+ * Describes a value in a document. The same schemas decode, validate and write a document: `keys` is the order in which
+ * Go writes an object, `child` the schema of a field or of an element.
  */
 export interface Schema {
   readonly kind: "scalar" | "list" | "map" | "object";
@@ -64,7 +64,7 @@ function scalar(check: Schema["check"]): Schema {
   return { kind: "scalar", check };
 }
 
-/** The schema, with something more that only validation asks for; it is asked where the rest is right. */
+/** The schema with one more check, which only validation makes, and only where the value is right otherwise. */
 export function strictly(schema: Schema, fault: (value: never) => string | undefined): Schema {
   return {
     ...schema,
@@ -155,39 +155,36 @@ export function map(item: Schema): Schema {
 
 export interface Field {
   readonly schema: Schema;
-  /** The sentence of the specification that a wrong value breaks, after the page it stands on. */
+  /** The sentence of the specification that a wrong value breaks, after the name of its page. */
   readonly rule: string;
   readonly required?: boolean | undefined;
-  /** What stands for a missing or null value; validation still asks for the value where the field is required. */
+  /** The default for a missing or null value; validation still requires the value where the field is required. */
   readonly empty?: (() => unknown) | undefined;
 }
 
-/** How an object looked in the document that it was read from. */
+/** How an object was written in the document that it was read from. */
 export interface Shape {
   readonly keys: readonly string[];
   readonly nulls: ReadonlySet<string>;
-  /** Keys that the document did not have at all and that were filled in. */
+  /** Keys that the document did not have, and that were filled in. */
   readonly filled: ReadonlySet<string>;
 }
 
 const shapes = new WeakMap<object, Shape>();
 
-/** Of a map: what matters is that it was decoded. */
+/** The shape of every map: it only says that the map was decoded. */
 const noShape: Shape = { keys: [], nulls: new Set(), filled: new Set() };
 
-/**
- * A key as readers see it that fold case, Go's among them: to those the long s is an s, and the Kelvin sign a k.
- */
+/** A key as case-insensitive readers see it, such as Go: there a long s is an s, and the Kelvin sign a k. */
 export const foldCase = (key: string): string => key.toUpperCase().toLowerCase();
 
-/** The shape of an object that came out of a decoder; undefined for any other, copies included. */
+/** The shape of a decoded object; undefined for other objects, copies included. */
 export const shapeOf = (value: object): Shape | undefined => shapes.get(value);
 
 /**
- * An object whose listed fields are checked and whose other fields are kept. A key that equals a listed one but for
- * its case is refused: readers that fold case would see another document (CVE-2021-41190 and its relatives). Nulls,
- * which Go writes for what is absent, are taken out; the shape remembers them. Validation accepts them in `nullable`
- * objects only.
+ * An object whose listed fields are checked and whose other fields are kept. A key that differs from a listed one only in
+ * case is refused: case-insensitive readers would see another document (as in CVE-2021-41190). Nulls, which Go writes for
+ * absent values, are removed; the shape keeps them. Validation accepts them in `nullable` objects only.
  */
 export function fields(
   spec: Readonly<Record<string, Field>>,

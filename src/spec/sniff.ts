@@ -3,8 +3,8 @@ import { mediaTypes } from "./media-types.ts";
 import type { Descriptor } from "./types.ts";
 
 /**
- * What a stored manifest says of itself, read without judging it: its media type, its subject and what a referrers
- * list shows of it. For storage only; whoever acts on a document decodes it.
+ * The media type, subject and children of a stored manifest, and the fields that a list of referrers shows, read without
+ * checking the document. For storage only; code that acts on a document decodes it.
  */
 export interface ManifestSummary {
   readonly mediaType?: string | undefined;
@@ -57,7 +57,7 @@ export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
   };
 }
 
-/** A map of strings, or what there is of one. */
+/** The fields of an object that are strings. */
 function stringsOf(value: unknown): Readonly<Record<string, string>> | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   return Object.fromEntries(

@@ -1,14 +1,14 @@
-/** Where a value stands in a JSON text, and what stands in it. */
+/** The place of a value in a JSON text, and the places of its parts. */
 export interface JsonNode {
   readonly start: number;
   /** One past its last character. */
   readonly end: number;
-  /** What is between the brackets, in its order; undefined for a value without brackets. */
+  /** Elements or members in their order; undefined for a scalar. */
   readonly parts?: readonly JsonPart[] | undefined;
   readonly kind: "object" | "list" | "scalar";
 }
 
-/** An element of a list, or a member of an object: that begins with its key. */
+/** An element of a list, or a member of an object, which begins with its key. */
 export interface JsonPart {
   readonly start: number;
   readonly key?: string | undefined;
@@ -18,7 +18,7 @@ export interface JsonPart {
 const scalar = /[^\s,\]}]+/y;
 const space = /\s*/y;
 
-/** The places of everything in a JSON text that is known to be well formed and not too deep. */
+/** Parses a JSON text that is well formed and not too deep. */
 export function parseTree(text: string): JsonNode {
   let at = 0;
   const skip = (): void => {

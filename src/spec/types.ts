@@ -11,7 +11,7 @@ export const imageLayout = {
   blobsDirectory: "blobs",
 } as const;
 
-/** What every manifest and index begins with: `schemaVersion` is 2, for the sake of old versions of Docker. */
+/** The first field of every manifest and index: `schemaVersion` is 2, for old versions of Docker. */
 export interface Versioned {
   readonly schemaVersion: 2;
 }
@@ -27,18 +27,18 @@ export interface Platform {
   readonly variant?: string | undefined;
 }
 
-/** image-spec descriptor.md: what is needed to fetch content and to know it when it comes. `size` is in bytes. */
+/** image-spec descriptor.md: identifies content, so that it can be fetched and verified. `size` is in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
-  /** Of any algorithm where a document lists it; reading its content is UNSUPPORTED_ALGORITHM for most. */
+  /** A document may list any algorithm; reading the content of others than sha256 and sha512 is UNSUPPORTED_ALGORITHM. */
   readonly digest: Digest;
   readonly size: number;
   /** Other places to download the content from. */
   readonly urls?: readonly string[] | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
-  /** The content itself, base64. Nobody has verified it yet: `embeddedData` does. */
+  /** The content itself, base64, not verified: `embeddedData` verifies it. */
   readonly data?: string | undefined;
-  /** What the image that this points to needs; for manifests only. */
+  /** The platform that the image needs; for manifests only. */
   readonly platform?: Platform | undefined;
   /** What kind of artifact this points to. */
   readonly artifactType?: string | undefined;
@@ -51,7 +51,7 @@ export interface Manifest extends Versioned {
   readonly config: Descriptor;
   /** From the base upwards. */
   readonly layers: readonly Descriptor[];
-  /** The manifest that this one says something about, as a signature does. */
+  /** The manifest that this one is about, as a signature is. */
   readonly subject?: Descriptor | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
@@ -65,7 +65,7 @@ export interface Index extends Versioned {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-/** image-spec config.md, "config": what a container of the image runs, unless its caller says otherwise. */
+/** image-spec config.md, "config": the defaults for running a container of the image. */
 export interface ImageConfig {
   /** `user`, `uid`, `user:group`, `uid:gid`, or mixed. */
   readonly User?: string | undefined;
@@ -91,7 +91,7 @@ export interface RootFS {
   readonly diff_ids: readonly Digest[];
 }
 
-/** image-spec config.md, "history": how one layer came to be. Times are RFC 3339. */
+/** image-spec config.md, "history": how one layer was made. Times are RFC 3339. */
 export interface History {
   readonly created?: string | undefined;
   readonly created_by?: string | undefined;

@@ -7,18 +7,18 @@ import { imageLayout } from "./types.ts";
 
 /** One place where a document breaks the specification. */
 export interface Violation {
-  /** Where: `layers[3].size`; the empty string is the document itself. */
+  /** The place in the document: `layers[3].size`; the empty string is the document itself. */
   readonly path: string;
-  /** What is wrong there. */
+  /** What is wrong. */
   readonly message: string;
-  /** The sentence of the specification that is broken, after the page it stands on. Absent for what is no JSON. */
+  /** The sentence of the specification that is broken, after the name of its page. Absent where the bytes are no JSON. */
   readonly rule?: string | undefined;
 }
 
 /**
  * Every violation of the specification in an image manifest, in the order of the specification: none where it is valid.
- * Stricter than decoding, which accepts what the world's builders get away with. Takes the document's bytes, in which
- * it also finds keys that appear twice, or what they parse to.
+ * Stricter than decoding, which accepts what common builders write. Takes the bytes of the document, in which it also
+ * finds duplicate keys, or the parsed value.
  */
 export function validateManifest(document: unknown): readonly Violation[] {
   return validate(manifest, document);
@@ -54,7 +54,7 @@ export function validateImageLayout(document: unknown): readonly Violation[] {
   ];
 }
 
-/** Of what two readers could read differently, as many are listed. */
+/** The most ambiguities that are listed. */
 const MOST_AMBIGUITIES = 100;
 const INTEGER_RULE =
   "RFC 7493: an I-JSON sender cannot expect a receiver to treat an integer beyond 2^53-1 as an exact value.";

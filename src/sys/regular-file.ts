@@ -103,7 +103,7 @@ export function readSmallFileSync(path: string, options: SmallFileOptions): Buff
   }
 }
 
-/** Undefined where the error means that there is no file. @throws NOT_REGULAR_FILE where it means that */
+/** Undefined where an error of `open` means that there is no file. @throws NOT_REGULAR_FILE where it means that */
 function openFault(error: unknown, path: string): undefined | "other" {
   if (isAbsent(error)) return undefined;
   if (errnoOf(error) === "ELOOP") throw notRegular(path, "a symbolic link");
