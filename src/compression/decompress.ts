@@ -3,15 +3,15 @@ import { GantryError, messageOf } from "../base/error.ts";
 import type { Compression } from "../spec/media-types.ts";
 import { dataBehindPadding, HandleInflater, handleWorks, type InflateSink, invalidGzip } from "./zlib-handle.ts";
 
-/** Hands over every compressed chunk, which is lent until `write` has returned: `content.pipe`. */
+/** Passes every compressed chunk to `write`, lent until it has returned: `content.pipe`. */
 export type ChunkSource = (write: (chunk: Uint8Array) => void | Promise<void>) => Promise<void>;
 
-/** Feeds a sink with what the chunks hold when they are not compressed any more. */
+/** Decompresses the chunks of a source into a sink. */
 export type Decompress = (source: ChunkSource, sink: InflateSink) => Promise<void>;
 
 /**
- * How to undo a compression. gzip takes any number of members, and zeros after them; a stream that ends early is an
- * error.
+ * The decompressor for a compression. gzip may have any number of members, and zeros after them; a stream that ends early
+ * is an error.
  * @throws UNSUPPORTED_COMPRESSION; the function INVALID_COMPRESSION
  */
 export function decompressor(compression: Compression): Decompress {
@@ -50,11 +50,11 @@ const gunzipByHandle: Decompress = async (source, sink) => {
   }
 };
 
-/** The public way, for a Node whose private one has changed. */
+/** Uses the public stream, for versions of Node whose private handle has changed. */
 export const gunzipByStream: Decompress = async (source, sink) => {
   const gunzip = createGunzip({ chunkSize: 1 << 20 });
   let taken = 0;
-  /** One past the last byte of the input that is no zero. */
+  /** One past the last byte of the input that is not zero. */
   let filled = 0;
   let sourceError: { readonly error: unknown } | undefined;
   const feeding = source((chunk) => {
@@ -64,9 +64,9 @@ export const gunzipByStream: Decompress = async (source, sink) => {
       break;
     }
     taken += chunk.byteLength;
-    // Of what follows the last member the stream takes no more; it is looked at below.
+    // The stream has ended at its last member. What follows it is checked below.
     if (gunzip.readableEnded || gunzip.destroyed) return;
-    // The chunk is only lent; the stream keeps it until it gets to it.
+    // The chunk is lent, but the stream keeps it until it is inflated.
     if (gunzip.write(Buffer.from(chunk))) return;
     return new Promise((resolve) => gunzip.once("drain", resolve).once("close", resolve));
   }).then(

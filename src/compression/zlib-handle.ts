@@ -2,8 +2,8 @@ import { createGunzip, gzipSync } from "node:zlib";
 import { GantryError } from "../base/error.ts";
 
 /**
- * Node's own inflate, driven without its streams: three times as fast on layers. The handle is private to Node, so
- * this file is the only one that knows it, and `handleWorks` tries it out before it is trusted.
+ * Node's own inflate without its streams, which is three times as fast on layers. The handle is private to Node: only
+ * this file uses it, and `handleWorks` tests it first.
  */
 
 const Z_NO_FLUSH = 0;
@@ -23,19 +23,19 @@ interface ZlibHandle {
   onerror: (message: string, errno: number, code: string) => void;
 }
 
-/** Where inflated bytes go: the caller's own buffers, so that nothing is copied. */
+/** Takes inflated bytes into buffers of the caller, so that nothing is copied. */
 export interface InflateSink {
-  /** A buffer to fill, not empty. */
+  /** The next buffer to fill, not empty. */
   next(): Buffer;
-  /** The first `length` bytes of the newest buffer are filled. A promise asks to wait before the next one. */
+  /** The first `length` bytes of that buffer are filled. Where a promise is returned, the inflater waits for it. */
   commit(length: number): void | Promise<void>;
 }
 
 export type Waits = Generator<Promise<void>, void>;
 
 /**
- * Inflates a gzip stream of any number of members. `write` and `finish` run as far as they are iterated, and yield what
- * the sink wants to be waited for.
+ * Inflates a gzip stream of any number of members. `write` and `finish` are generators: they yield the promises of the
+ * sink, and continue when the caller has waited for each.
  */
 export class HandleInflater {
   readonly #handle: ZlibHandle;
@@ -107,7 +107,7 @@ export function invalidGzip(why: string, cause?: unknown): GantryError<"INVALID_
 
 let works: boolean | undefined;
 
-/** Whether the private handle does what the public stream does, tried once on a few small inputs. */
+/** Whether the private handle works as the public stream does, tested once on a few small inputs. */
 export function handleWorks(): boolean {
   works ??= process.env["GANTRY_ZLIB"] !== "stream" && selfTest();
   return works;
@@ -134,7 +134,7 @@ function selfTest(): boolean {
   }
 }
 
-/** The inflated bytes; undefined where the input was refused as it should be. */
+/** The inflated bytes; undefined where the input was refused. */
 function tryOut(inputs: readonly Uint8Array[]): Buffer | undefined {
   const buffer = Buffer.alloc(64);
   const parts: Buffer[] = [];

@@ -10,24 +10,24 @@ import { attestationsOf, type PlatformChoice, PlatformSelection } from "./select
 export interface ChildrenOptions {
   /** Which entries of an index are children. Default: all. */
   readonly platforms?: PlatformChoice | undefined;
-  /** Where `platforms` leaves entries out: whether the attestations about the chosen ones are children too. */
+  /** With `platforms`: whether the attestations about the chosen entries are children too. */
   readonly attestations?: boolean | undefined;
-  /** Where given, what it finds about a manifest or an index (its signatures, its SBOM) comes after the children. */
+  /** Finds the referrers of a manifest or an index (signatures, SBOMs), which come after its children. */
   readonly referrers?:
     | ((
         subject: Digest,
         options: { readonly signal?: AbortSignal | undefined },
       ) => AsyncIterable<Descriptor> | Iterable<Descriptor>)
     | undefined;
-  /** Told of media types and of digest algorithms that are not known; such content is taken for childless. */
+  /** Called for unknown media types and digest algorithms: such content is treated as having no children. */
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly limits?: Limits | undefined;
 }
 
 /**
- * A handler that returns what a descriptor leads to: of an index its manifests; of a manifest its config, then its
- * layers. Documents are read whole and verified. Layers, configs, checkpoints, and whatever else has `urls`, have no
- * children, and neither has what cannot be verified.
+ * A handler that returns the children of a descriptor: the manifests of an index; the config of a manifest, then its
+ * layers. Documents are read whole and verified. Layers, configs, checkpoints, content with `urls`, and content that
+ * cannot be verified have no children.
  * @throws what the provider and the decoders throw; PLATFORM_NOT_FOUND
  */
 export function childrenHandler(provider: Provider, options: ChildrenOptions = {}): Handler {
@@ -36,14 +36,14 @@ export function childrenHandler(provider: Provider, options: ChildrenOptions = {
     if (!isDocument(descriptor)) {
       if (!isKnownLeaf(descriptor)) {
         options.onWarning?.(
-          `${descriptor.digest} is a ${descriptor.mediaType}, which is not known; what it may lead to is left out`,
+          `${descriptor.digest} is a ${descriptor.mediaType}, which is not known; its children are left out`,
         );
       }
       return [];
     }
     if (!isDigest(descriptor.digest)) {
       options.onWarning?.(
-        `${descriptor.digest} has an algorithm that is not known, so it cannot be verified; what it may lead to is left out`,
+        `${descriptor.digest} has an algorithm that is not known, so it cannot be verified; its children are left out`,
       );
       return [];
     }

@@ -13,7 +13,7 @@ export interface GraphOptions {
   readonly limits?: Limits | undefined;
 }
 
-/** A document of an image graph: what it says, what it is, and its bytes, which are what is passed on. */
+/** A document of an image graph: its descriptor, its bytes, which are passed on as they are, and their meaning. */
 export interface ReadDocument {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
@@ -26,12 +26,12 @@ export function isDocument(descriptor: Pick<Descriptor, "mediaType">): boolean {
   return isIndexType(mediaType) || isManifestType(mediaType) || isSchema1Type(mediaType);
 }
 
-/** The children of a document in the order of the specification: manifests; or config, then layers. */
+/** The children of a document in their order: manifests; or config, then layers. */
 export function childrenOf(document: Document): readonly Descriptor[] {
   return document.kind === "index" ? document.index.manifests : [document.manifest.config, ...document.manifest.layers];
 }
 
-/** Reads and decodes a manifest or an index. Its bytes must be those of the descriptor. */
+/** Reads, verifies and decodes a manifest or an index. */
 export async function readDocument(
   provider: Provider,
   descriptor: Descriptor,
@@ -43,8 +43,7 @@ export async function readDocument(
 }
 
 /**
- * A small blob or document, whole and verified whatever the provider did about it; from the descriptor itself where
- * that embeds it.
+ * A small blob or document, verified whether or not the provider verified it; from the descriptor where that embeds it.
  * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, what the provider throws
  */
 export async function readBlob(provider: Provider, descriptor: Descriptor, options: GraphOptions): Promise<Buffer> {
@@ -65,7 +64,7 @@ export async function readBlob(provider: Provider, descriptor: Descriptor, optio
 }
 
 /**
- * The image configuration of a manifest, checked against it: as many diffIDs as layers.
+ * The image configuration of a manifest, which must have as many diffIDs as the manifest has layers.
  * @throws NOT_AN_IMAGE for artifacts, INVALID_DOCUMENT
  */
 export async function readConfig(provider: Provider, manifest: Manifest, options: GraphOptions = {}): Promise<Image> {

@@ -4,33 +4,33 @@ import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { type GraphOptions, isDocument } from "./graph.ts";
 
-/** What a handler is told beside the descriptor. */
+/** Given to a handler with the descriptor. */
 export interface HandlerContext {
-  /** Aborted when the walk ends early, by its caller or by another handler's error. */
+  /** Aborted when the caller ends the walk, or another handler fails. */
   readonly signal?: AbortSignal | undefined;
-  /** 1 for the descriptors that the walk began with. */
+  /** 1 for the descriptors that the walk starts with. */
   readonly depth: number;
 }
 
 /**
- * Looks at one node of an image graph. What it returns is walked next; nothing is the same as an empty list. It may
- * throw {@link StopHandler}, {@link SkipDesc} or {@link SkipSiblings}; any other error ends the walk.
+ * Handles one node of an image graph, and returns its children, which are walked next. It may throw {@link StopHandler},
+ * {@link SkipDesc} or {@link SkipSiblings}; any other error ends the walk.
  */
 export type Handler = (
   descriptor: Descriptor,
   context: HandlerContext,
 ) => Promise<readonly Descriptor[] | undefined> | Promise<void> | readonly Descriptor[] | undefined | void;
 
-/** Thrown by a handler to steer a walk; it works as it is and as the cause of another error. */
+/** Thrown by a handler to control a walk, as it is or as the cause of another error. */
 class Steering extends Error {
   override readonly name = "Steering";
 }
 
-/** Ends the chain made by {@link handlers}: what earlier handlers returned stays. Elsewhere it is an ordinary error. */
+/** Ends a chain of {@link handlers}; the children from earlier handlers stay. Elsewhere it is an ordinary error. */
 export const StopHandler: Error = new Steering("StopHandler: no further handler of this chain");
-/** Leaves out all that is below this descriptor. */
+/** Skips the children of this descriptor. */
 export const SkipDesc: Error = new Steering("SkipDesc: nothing below this descriptor");
-/** Leaves out what is below this descriptor, and the rest of the list that it stands in; in a dispatch, only the first. */
+/** Skips the children of this descriptor and, in a walk, its later siblings. */
 export const SkipSiblings: Error = new Steering("SkipSiblings: nothing below this descriptor, nor its later siblings");
 
 /** Whether an error is one of the above, or has it as a cause. */
@@ -59,7 +59,7 @@ export function handlers(...chain: readonly Handler[]): Handler {
   };
 }
 
-/** What one walk has seen, and what it may still see. */
+/** The nodes that one walk has visited, and their limits. */
 class Visits {
   readonly #seen = new Set<string>();
   readonly #sizes = new Map<string, number>();
@@ -70,7 +70,7 @@ class Visits {
     this.#limits = limits;
   }
 
-  /** False where the same content was seen as the same type before. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, SIZE_MISMATCH */
+  /** False where the same content was visited as the same type. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, SIZE_MISMATCH */
   enter(descriptor: Descriptor): boolean {
     const { digest, mediaType, size } = descriptor;
     const other = this.#sizes.get(digest);
@@ -93,7 +93,7 @@ class Visits {
     return true;
   }
 
-  /** @throws LIMIT_EXCEEDED where the children of a node would be too deep down */
+  /** @throws LIMIT_EXCEEDED where the children of a node are too many or too deep */
   descend({ digest }: Descriptor, depth: number, children: readonly Descriptor[]): readonly Descriptor[] {
     if (children.length > 0) {
       checkLimit(this.#limits, "graphNodes", children.length, `the image graph: the number of children of ${digest}`);
@@ -106,8 +106,8 @@ class Visits {
 export interface WalkOptions extends GraphOptions {}
 
 /**
- * Calls `handler` for each descriptor and, before it goes on to the next, for all that is below it. The same content
- * is visited once, however often it is listed; the graph's size and depth are bounded by Limits.
+ * Calls `handler` for each descriptor, and for all its descendants before the next descriptor. The same content is visited
+ * once, however often it is listed. Limits bound the size and depth of the graph.
  * @throws what the handler throws, LIMIT_EXCEEDED, the signal's reason
  */
 export async function walk(
@@ -134,13 +134,13 @@ export async function walk(
 }
 
 export interface DispatchOptions extends GraphOptions {
-  /** Handlers at work at once. Default: 8. */
+  /** Handlers that run at once. Default: 8. */
   readonly parallel?: number | undefined;
 }
 
 /**
- * As {@link walk}, but siblings are handled at the same time, in no order. A handler's place is free again before its
- * children need one. The first error aborts the signal of the others and is thrown when they have ended.
+ * As {@link walk}, but descriptors are handled at the same time, in no order. The first error aborts the signal of the
+ * other handlers and is thrown when they have ended.
  */
 export async function dispatch(
   handler: Handler,

@@ -2,7 +2,7 @@ import { type Digest, digestOf } from "../spec/digest.ts";
 import type { Image } from "../spec/types.ts";
 
 /**
- * The digests of an image's layers as uncompressed archives, from the base upwards: what its configuration says.
+ * The digests of the layers as uncompressed archives, from the base upwards.
  * @see image-spec config.md, "Layer DiffID"
  */
 export function diffIDs(image: Pick<Image, "rootfs">): readonly Digest[] {
@@ -10,10 +10,10 @@ export function diffIDs(image: Pick<Image, "rootfs">): readonly Digest[] {
 }
 
 /**
- * What each layer is once it stands on those below it: the first is its diffID, every other one names the whole stack
- * up to itself. Two images whose stacks agree up to a layer have the same chainID there.
+ * Identifies each layer together with the layers below it. That of the first layer is its diffID. Two images whose layers
+ * agree up to one of them have the same chainID there.
  * @param diffIDs from the base upwards
- * @returns as many as there are layers; always sha256 above the base, as the specification's own code has it
+ * @returns one for each layer; always sha256 above the base, as in the code of the specification
  * @see image-spec config.md, "Layer ChainID"
  */
 export function chainIDs(diffIDs: readonly Digest[]): readonly Digest[] {

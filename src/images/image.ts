@@ -35,7 +35,7 @@ export async function config(provider: Provider, target: Descriptor, options: Im
   return manifest.config;
 }
 
-/** The diffIDs that a configuration lists, from the base upwards. @throws what reading and decoding throw */
+/** The diffIDs of a configuration, from the base upwards. @throws what reading and decoding throw */
 export async function rootFS(
   provider: Provider,
   config: Descriptor,
@@ -46,9 +46,9 @@ export async function rootFS(
 }
 
 /**
- * The bytes of everything that a target leads to, itself included: every platform's manifest, configuration and
- * layers, the same content counted once. With a platform: of that image alone.
- * @throws what reading throws; an image of which only some platforms are here has no size until one is chosen
+ * The bytes of a target and all its descendants: the manifests, configurations and layers of all platforms, the same
+ * content counted once. With a platform: of that image alone.
+ * @throws what reading throws, so without a platform also where the content of some platforms is missing
  */
 export async function size(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<number> {
   const counted = new Map<Digest, number>();
@@ -62,7 +62,7 @@ export async function size(provider: Provider, target: Descriptor, options: Imag
   return [...counted.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** An image: what a name stands for, and where to read it. Nothing is read before it is asked for. */
+/** An image: its descriptor, and where to read it. Nothing is read before a method needs it. */
 export class Image {
   readonly provider: Provider;
   readonly target: Descriptor;

@@ -3,7 +3,7 @@ import { withoutUndefined } from "../base/defined.ts";
 import { GantryError } from "../base/error.ts";
 import type { Platform } from "../spec/types.ts";
 
-/** Operating systems and architectures that a name alone may stand for: Go's GOOS and GOARCH. */
+/** Operating systems and architectures that may be given alone: Go's GOOS and GOARCH. */
 const knownSystems: ReadonlySet<string> = new Set(
   "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos".split(
     " ",
@@ -25,14 +25,14 @@ const architectures: ReadonlyMap<string, readonly [architecture: string, variant
   ["armel", ["arm", "v6"]],
 ] as const);
 
-/** Variants by the way they are written, for each architecture; the default variant is not written at all. */
+/** For each architecture, variants by their spelling; the default variant is the empty string. */
 const variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   amd64: { v1: "" },
   arm64: { "8": "", v8: "", "v8.0": "", "9": "v9", "9.0": "v9", "v9.0": "v9" },
   arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
 };
 
-/** One way to write a platform: aliases resolved, the default variant left out, features sorted. What is missing stays missing. */
+/** A platform in one spelling: aliases resolved, the default variant and empty fields absent, features sorted. */
 export function normalizePlatform(platform: Platform): Platform {
   const { variant: _variant, "os.features": features, ...rest } = platform;
   const os = platform.os.toLowerCase();
@@ -52,7 +52,7 @@ export function normalizePlatform(platform: Platform): Platform {
 }
 
 /**
- * Reads `OS/ARCH[/VARIANT]`, `OS` or `ARCH` alone (the host says the rest), and options of the system as in
+ * Parses `OS/ARCH[/VARIANT]`, `OS` or `ARCH` alone (the rest is that of this host), and options of the system as in
  * `windows(10.0.17763+win32k)/amd64`.
  * @throws INVALID_PLATFORM
  */
@@ -65,7 +65,8 @@ export function parsePlatform(text: string): Platform {
   };
   const [system = "", ...others] = text.split("/");
   const match = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$/.exec(system);
-  if (!match || others.length > 2) return fail(others.length > 2 ? "it has too many parts" : "its first part is odd");
+  if (!match || others.length > 2)
+    return fail(others.length > 2 ? "it has too many parts" : "its first part is not an operating system");
   if (others.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part))) return fail("a part has characters that no platform has");
   const [, name = "", version = "", features = ""] = match;
   const decode = (option: string): string => {
@@ -91,7 +92,7 @@ export function parsePlatform(text: string): Platform {
   return fail("no operating system or architecture has this name");
 }
 
-/** `linux/arm/v7`; `unknown` where no system is named. */
+/** `linux/arm/v7`; `unknown` where `os` is empty. */
 export function formatPlatform({ os, architecture, variant }: Platform): string {
   return os === "" ? "unknown" : [os, architecture, variant].filter(Boolean).join("/");
 }
@@ -109,7 +110,7 @@ export function formatFullPlatform(platform: Platform): string {
 
 const hexEscape = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
 
-/** Node's names of architectures where Go has others. */
+/** Node's names of architectures that have other names in Go. */
 const nodeArchitectures: ReadonlyMap<string, string> = new Map([
   ["x64", "amd64"],
   ["ia32", "386"],
@@ -117,8 +118,8 @@ const nodeArchitectures: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * What images for this machine say. Containers run on Linux, also where a virtual machine runs it; Windows, whose
- * images run on some builds only, says which build it is.
+ * The platform of images for this machine. Except on Windows it is Linux, which on macOS runs in a virtual machine. On
+ * Windows it has the build, since images run on some builds only.
  */
 export function hostPlatform(): Platform {
   const windows = process.platform === "win32";
@@ -132,7 +133,7 @@ export function hostPlatform(): Platform {
   });
 }
 
-/** The architectures and variants that a machine runs, the best first: an older variant, and the 32-bit kind at last. */
+/** The architectures and variants that a machine runs, the best first: older variants, then 32-bit ones. */
 function runnable({ architecture, variant = "" }: Platform): readonly string[] {
   const below = (name: string, from: number, to: number): string[] =>
     Array.from({ length: Math.max(0, from - to) }, (_, at) => `${name}/v${from - 1 - at}`);
@@ -157,8 +158,7 @@ function runnable({ architecture, variant = "" }: Platform): readonly string[] {
 
 /**
  * How well a machine of platform `wanted` runs an image for `offered`, as containerd ranks them: lower is better, 0 is
- * exact, undefined is not at all. Of two that are equal but for features of the system, the one that uses more of them
- * is up to 1 better.
+ * exact, undefined where it does not run. An image that uses more of the features of the system is up to 1 better.
  */
 export function platformRank(wanted: Platform, offered: Platform): number | undefined {
   const [want, have] = [normalizePlatform(wanted), normalizePlatform(offered)];
@@ -169,12 +169,12 @@ export function platformRank(wanted: Platform, offered: Platform): number | unde
   return rank < 0 ? undefined : rank - features.length / (features.length + 1);
 }
 
-/** Releases of Windows Server from which on newer ones run images of older ones; ascending builds. */
+/** Builds of Windows Server since which newer releases run images of older ones, ascending. */
 const stableBuilds = [20348, 26100];
 
 /**
- * Windows runs images of its own build, and from Server 2022 on those since the release before. Elsewhere, and where
- * either says no build, the version of the system says nothing.
+ * Windows runs images of its own build, and from Server 2022 on those since the release before. On other systems, and
+ * where a build is not known, the version does not matter.
  */
 function sameVersion(want: Platform, have: Platform): boolean {
   const [host, image] = [windowsVersion(want), windowsVersion(have)];
@@ -186,7 +186,7 @@ function sameVersion(want: Platform, have: Platform): boolean {
   return oldest <= image.build && image.build <= host.build;
 }
 
-/** Which of two platforms has the older build of Windows: negative where `a` has. One that says no build is the oldest. */
+/** Compares the Windows builds of two platforms: negative where `a` is older. A platform without a build is the oldest. */
 export function compareBuilds(a: Platform, b: Platform): number {
   const [first, second] = [a, b].map((platform) =>
     platform.os.toLowerCase() === "windows" ? (platform["os.version"] ?? "").split(".").map(Number) : [],

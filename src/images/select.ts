@@ -6,12 +6,12 @@ import type { Descriptor, Image, Index, Manifest, Platform } from "../spec/types
 import { type GraphOptions, isDocument, type ReadDocument, readConfig, readDocument } from "./graph.ts";
 import { compareBuilds, formatFullPlatform, formatPlatform, hostPlatform, platformRank } from "./platform.ts";
 
-/** Which platforms of an image are meant: all of them, or those listed. */
+/** Platforms of an image: all of them, or those listed. */
 export type PlatformChoice = "all" | readonly Platform[];
 
 /**
- * The best entry of an index for a platform: the closest variant; of those for Windows, the newest build; the first
- * among equals. Attestations are never chosen, and what cannot be verified only where nothing else fits.
+ * The best entry of an index for a platform: the closest variant; on Windows, the newest build; the first among equals.
+ * Attestations are never chosen, entries with an unknown digest algorithm only where no other fits.
  */
 export function selectManifest(index: Index, wanted: Platform): Descriptor | undefined {
   const fitting = index.manifests.flatMap((entry) => {
@@ -27,14 +27,14 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor | und
 }
 
 /**
- * Which entries of indexes are meant by a choice of platforms, along one walk: an index below an entry that was chosen
- * for some platforms is asked for those alone. An entry that names no platform is looked into where no other fits.
+ * Selects the entries of indexes for a choice of platforms, along one walk: in an index below an entry that was chosen
+ * for some platforms, only those are selected. Where no entry fits, entries without a platform are opened.
  */
 export class PlatformSelection {
   readonly #choice: PlatformChoice;
   readonly #provider: Provider;
   readonly #what: string;
-  /** What an entry was chosen for. */
+  /** The platforms that an entry was chosen for. */
   readonly #wanted = new Map<Digest, readonly Platform[]>();
 
   constructor(provider: Provider, choice: PlatformChoice, what: string) {
@@ -43,7 +43,7 @@ export class PlatformSelection {
     this.#what = what;
   }
 
-  /** The entries to go on with. @throws PLATFORM_NOT_FOUND naming the platforms there are */
+  /** The selected entries. @throws PLATFORM_NOT_FOUND, which lists the platforms of the index */
   async select(index: Index, digest: Digest, options: GraphOptions = {}): Promise<readonly Descriptor[]> {
     const wanted = this.#wanted.get(digest) ?? this.#choice;
     if (wanted === "all") return index.manifests;
@@ -72,15 +72,15 @@ export class PlatformSelection {
   }
 }
 
-/** The platforms that an index names, each once, without those of attestations. */
+/** The platforms of an index, each once, without those of attestations. */
 export function platformsOf(index: Index): readonly string[] {
   const images = index.manifests.filter((entry) => !isAttestation(entry));
   return [...new Set(images.flatMap(({ platform }) => (platform?.os ? [formatFullPlatform(platform)] : [])))];
 }
 
 /**
- * An entry that says something about another one of the same index, as BuildKit writes provenance and SBOMs. Its
- * annotation says so; an unknown platform alone says nothing.
+ * True for an entry about another entry of the same index, as BuildKit writes provenance and SBOMs. The annotation
+ * decides: images may have an unknown platform too.
  */
 export function isAttestation({ annotations }: Pick<Descriptor, "annotations">): boolean {
   return annotations?.["vnd.docker.reference.type"] === "attestation-manifest";
@@ -102,7 +102,7 @@ function noSuchPlatform(index: Index, platform: Platform, what: string): never {
   );
 }
 
-/** One image: the manifest that was chosen, its configuration, and the documents on the way to it. */
+/** One image: its manifest, its configuration, and the documents on the way to it. */
 export interface ResolvedImage {
   readonly descriptor: Descriptor;
   readonly manifest: Manifest;
@@ -111,8 +111,8 @@ export interface ResolvedImage {
 }
 
 /**
- * Goes from a reference's descriptor to the image for one platform (the host's by default). A manifest that stands
- * alone is taken as it is, unless a platform was asked for and its config names another.
+ * Finds the image for one platform (default: that of this host) from the descriptor of a reference. A manifest is taken
+ * as it is, unless a platform was given and its config has another.
  * @throws PLATFORM_NOT_FOUND, NOT_AN_IMAGE, what reading and decoding throw
  */
 export async function manifestForPlatform(
@@ -136,7 +136,7 @@ export async function manifestForPlatform(
       ) {
         throw new GantryError(
           "NOT_AN_IMAGE",
-          `${what} is no container image: its config is a ${document.manifest.artifactType ?? document.manifest.config.mediaType}`,
+          `${what} is not a container image: its config is a ${document.manifest.artifactType ?? document.manifest.config.mediaType}`,
         );
       }
       const config = await readConfig(provider, document.manifest, options);
@@ -150,7 +150,7 @@ export async function manifestForPlatform(
     }
     checkLimit(options.limits ?? defaultLimits, "graphDepth", depth, `${what}: the depth of nested indexes`);
     const [next] = await selection.select(document.index, descriptor.digest, options);
-    // An index of itself leads nowhere.
+    // An index that contains itself has no image.
     if (path.some((read) => read.descriptor.digest === next!.digest)) noSuchPlatform(document.index, wanted, what);
     descriptor = next!;
   }

@@ -25,6 +25,7 @@ const dockerHubNames: ReadonlySet<string> = new Set([
 const fault = (text: string, why: string): GantryError<"INVALID_REFERENCE"> =>
   new GantryError("INVALID_REFERENCE", `${JSON.stringify(text.slice(0, 300))} is not an image reference: ${why}`);
 
+/** @throws INVALID_REFERENCE */
 export function parseRepoName(text: string): RepoName {
   if (text.length > 255 || !repositoryGrammar.test(text)) {
     const hint = text !== text.toLowerCase() ? "; repository names are lower case" : "";
@@ -33,6 +34,7 @@ export function parseRepoName(text: string): RepoName {
   return text as RepoName;
 }
 
+/** @throws INVALID_REFERENCE */
 export function parseTag(text: string): Tag {
   if (!tagGrammar.test(text)) {
     throw fault(text, `bad tag ${JSON.stringify(text.slice(0, 160))}; a tag is up to 128 letters, digits, _ . and -`);

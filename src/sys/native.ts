@@ -39,7 +39,10 @@ const errnoNames: Readonly<Record<number, string>> = {
 let loaded: Native | undefined;
 let failure: GantryError | undefined;
 
-/** @throws NATIVE_UNAVAILABLE off Linux or where koffi is not installed; `what` says what needed it. */
+/**
+ * @param what the operation that needs it, for the message
+ * @throws NATIVE_UNAVAILABLE on other systems than Linux, or where koffi is not installed
+ */
 export function native(what: string): Native {
   if (!loaded && !failure) {
     try {

@@ -5,7 +5,7 @@ export function invalidTar(message: string): GantryError<"INVALID_TAR"> {
   return new GantryError("INVALID_TAR", message);
 }
 
-/** A field up to its first NUL. */
+/** The bytes of a field up to its first NUL. */
 export function textField(block: Buffer, start: number, length: number): Buffer {
   const end = block.indexOf(0, start);
   return block.subarray(start, end < 0 || end > start + length ? start + length : end);
@@ -93,7 +93,7 @@ export function paxRecords(data: Buffer): Map<string, Buffer> {
     if (equals < 0 || equals >= end) throw invalidTar("a pax header holds a record without a value");
     const key = data.toString("utf8", space + 1, equals);
     const value = data.subarray(equals + 1, end - 1);
-    // The kernel would see a name end at its NUL, and so be another one than was checked.
+    // The kernel ends a name at its first NUL, and so would see another name than the one that was checked.
     if (key === "" || key.includes("\0") || ((key === "path" || key === "linkpath") && value.includes(0))) {
       throw invalidTar(`the pax record ${JSON.stringify(key)} is malformed`);
     }

@@ -1,4 +1,4 @@
-/** What an entry is. `hardlink` names another entry; `contiguous` files of old are plain files. */
+/** The type of an entry. A `hardlink` names another entry. Old `contiguous` files are plain files. */
 export type EntryType = "file" | "directory" | "symlink" | "hardlink" | "char" | "block" | "fifo";
 
 /** A point in time to the nanosecond; `nanoseconds` counts up from `seconds`, also before 1970. */
@@ -7,7 +7,7 @@ export interface Time {
   readonly nanoseconds: number;
 }
 
-/** One entry of an archive, with every extended header applied. Names are bytes: archives know no encoding. */
+/** One entry of an archive, with extended headers applied. Names are bytes: archives have no encoding. */
 export interface TarHeader {
   readonly type: EntryType;
   readonly name: Buffer;

@@ -1,6 +1,6 @@
 import { BLOCK, type EntryType, type TarHeader, type Time } from "./header.ts";
 
-/** An entry to write. What is left out is 0 or empty; `data` only for files. */
+/** An entry to write. Absent fields are 0 or empty; only files have `data`. */
 export interface TarEntry {
   readonly name: string | Buffer;
   readonly type?: EntryType | undefined;
@@ -32,7 +32,7 @@ function bytes(value: string | Buffer | Uint8Array): Buffer {
   return typeof value === "string" ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
-/** One entry: a ustar header, preceded by a pax header with what ustar cannot say. The same entry gives the same bytes. */
+/** One entry: a ustar header, after a pax header for values that ustar cannot hold. Equal entries give equal bytes. */
 export function encodeEntry(entry: TarEntry): Buffer {
   const type = entry.type ?? "file";
   const data = type === "file" ? bytes(entry.data ?? "") : Buffer.alloc(0);
@@ -117,7 +117,7 @@ export function paxRecord(key: string, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
-/** One header block with its checksum; `flag` is the type as it stands in the archive. */
+/** One header block with its checksum; `flag` is the type in the archive. */
 export function encodeHeader(header: TarHeader, flag: string): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, length: number): void => {
