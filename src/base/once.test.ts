@@ -19,7 +19,7 @@ test("Once makes its value at the first call, and keeps it", async () => {
   expect(await once.get()).toBe(2);
 });
 
-test("Once tries again after a failure, and not for those that wait for the same try", async () => {
+test("Once makes the value anew after a failure, which all waiting calls get", async () => {
   let tries = 0;
   const once = new Once(async () => {
     tries += 1;

@@ -164,7 +164,7 @@ describe("GrowingFile", () => {
     await expect(GrowingFile.create(path)).rejects.toThrow("EEXIST");
   });
 
-  test("writes what a slow source has sent, though no block is full, and withholds the last byte", async () => {
+  test("writes the bytes of a slow source before a block is full, and withholds the last byte", async () => {
     const path = join(await temporary(), "growing");
     const file = await GrowingFile.create(path);
     const { handle, opened } = await handleOf(file);
@@ -179,7 +179,7 @@ describe("GrowingFile", () => {
     await opened.close();
   });
 
-  test("tells readers that are past its beginning when it starts over, and the others nothing", async () => {
+  test("when it starts over, fails readers that have read bytes, and no others", async () => {
     const path = join(await temporary(), "growing");
     const file = await GrowingFile.create(path);
     const { handle, opened } = await handleOf(file);
@@ -208,7 +208,7 @@ describe("GrowingFile", () => {
 describe("BlobDirectory", () => {
   const blob = testBlob(seededBytes(2_000_000));
 
-  test("shares one download between those who ask at the same time", () =>
+  test("shares one download between calls at the same time", () =>
     withoutLeaks(async () => {
       const directory = new BlobDirectory(await temporary());
       let opened = 0;
@@ -225,7 +225,7 @@ describe("BlobDirectory", () => {
       await directory.close();
     }));
 
-  test("goes on for the others when the one who leads is stopped", async () => {
+  test("continues for the other calls when the call that downloads is aborted", async () => {
     const directory = new BlobDirectory(await temporary());
     const stop = new AbortController();
     let opened = 0;
@@ -257,7 +257,7 @@ describe("BlobDirectory", () => {
     expect(existsSync(join(root, "tmp"))).toBe(false);
   });
 
-  test("removes what dead processes left in tmp/, and spares the living", async () => {
+  test("removes the sessions of dead processes in tmp/, and keeps those of living ones", async () => {
     const root = await temporary();
     for (const name of ["gantry-dead", "gantry-alive", "notes"]) {
       await mkdir(join(root, "tmp", name), { recursive: true });

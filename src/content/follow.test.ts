@@ -13,7 +13,7 @@ const blob = testBlob(seededBytes(3_000_000, 5));
 const { descriptor, bytes } = blob;
 const { digest } = descriptor;
 
-/** A source that sends what the test tells it to, and nothing by itself. */
+/** A source that sends only what the test orders. */
 class HeldSource {
   /** Offsets that it was opened at. */
   readonly asked: number[] = [];
@@ -83,7 +83,7 @@ async function follow(directory: BlobDirectory): Promise<Follower> {
   return follower;
 }
 
-/** Everything that a follower hands over. */
+/** All bytes of a follower. */
 async function readAll(follower: Follower): Promise<Buffer> {
   const chunks: Buffer[] = [];
   await follower.pump((chunk) => void chunks.push(Buffer.from(chunk)));
@@ -98,7 +98,7 @@ async function readFirst(follower: Follower, length: number): Promise<Buffer> {
 }
 
 describe("a follower", () => {
-  test("reads the first bytes while the source sends no more, and all of them in the end", () =>
+  test("reads the first bytes while the source is held, and all bytes in the end", () =>
     withoutLeaks(async () => {
       const { directory, source, written } = await start();
       source.send(bytes.subarray(0, 10));
@@ -118,7 +118,7 @@ describe("a follower", () => {
       await directory.close();
     }));
 
-  test("waits for the source to be opened; there is none without a write, nor after it", async () => {
+  test("waits until the source is opened, and exists only while a write is under way", async () => {
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => {
       openGate = resolve;
@@ -140,7 +140,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("reads on when the blob was published, and even removed", async () => {
+  test("reads on after the blob was published, and even removed", async () => {
     const { directory, source, written } = await start();
     source.send(bytes.subarray(0, 1_500_000));
     const follower = await follow(directory);
@@ -153,7 +153,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("is told what the writer failed with, whatever it is waiting for", async () => {
+  test("fails with the error of the writer", async () => {
     const { directory, source, written } = await start();
     source.send(bytes.subarray(0, 2_000_000));
     const [early, late] = [await follow(directory), await follow(directory)];
@@ -189,7 +189,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("is told of a new beginning once it has read, and then reads again from the first byte", async () => {
+  test("gets TRANSFER_RESTARTED if it has read bytes before a restart, and can read again from offset 0", async () => {
     const root = await temporary();
     const failing = new BlobDirectory(root);
     const broken = new GantryError("CONNECTION_FAILED", "the line is dead");
@@ -210,7 +210,7 @@ describe("a follower", () => {
     expect(source.asked).toEqual([2_000_000]);
     await readFirst(early, 2_000_000);
     const waiting = early.read(Buffer.alloc(10), 2_000_000);
-    // The digest of the whole does not match, so the source is asked for all of it.
+    // The digest does not match, so the source is asked for the whole blob.
     source.send(bytes.subarray(2_000_000));
     await rejects(waiting, "TRANSFER_RESTARTED");
     source.send(bytes.subarray(0, 10));
@@ -228,7 +228,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("that is aborted stops at once, and the write goes on", async () => {
+  test("stops at once when its signal is aborted, and the write continues", async () => {
     const { directory, source, written } = await start();
     source.send(bytes.subarray(0, 10));
     const follower = await follow(directory);
@@ -247,7 +247,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("that is closed rejects what is waiting", async () => {
+  test("rejects waiting reads when it is closed", async () => {
     const { directory, source, written } = await start();
     const follower = await follow(directory);
     const pumping = rejects(
@@ -263,7 +263,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("follows the call that takes over a write which was aborted", async () => {
+  test("follows the call that takes over an aborted write", async () => {
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => {
       openGate = resolve;
@@ -284,7 +284,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("is one of a hundred that all read the same bytes", () =>
+  test("reads the same bytes as ninety-nine others", () =>
     withoutLeaks(async () => {
       const { directory, source, written } = await start();
       const followers = await Promise.all(Array.from({ length: 100 }, () => follow(directory)));
@@ -334,7 +334,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("is the body of content, which is verified once more", async () => {
+  test("can be the body of Content", async () => {
     const { directory, source } = await start();
     source.send(bytes).end();
     const content = new Content(descriptor, await follow(directory), { what: "what is followed" });

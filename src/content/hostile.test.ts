@@ -83,7 +83,7 @@ describe("hostile content", () => {
     const gz = gzipSync(tar);
     const whole = testBlob(gz);
     await rejects(bytesContent(whole.descriptor, gz.subarray(0, -8), "layer").bytes(), "SIZE_MISMATCH");
-    // Who stops reading has proved nothing: the last chunk is withheld until the digest is known.
+    // A reader that stops early has proved nothing: the last chunk is withheld until the digest is known.
     const wrong = bytesContent({ ...whole.descriptor, digest: digestOf("other") }, gz, "layer");
     const got: number[] = [];
     await rejects(

@@ -44,8 +44,8 @@ async function broken(): Promise<string> {
   return root;
 }
 
-describe("what is kept of a transfer that broke off", () => {
-  test("the next one goes on from it, and leaves nothing", async () => {
+describe("a partial download", () => {
+  test("is resumed by the next write, which leaves no partial download", async () => {
     const root = await broken();
     expect(readdirSync(join(root, "tmp/partial"))).toEqual([nameOf(digest)]);
     const directory = new BlobDirectory(root);
@@ -57,7 +57,7 @@ describe("what is kept of a transfer that broke off", () => {
     expect(existsSync(join(root, "tmp/partial"))).toBe(false);
   });
 
-  test("who stops while it is hashed again loses nothing of it", async () => {
+  test("stays when the write is aborted while it is hashed again", async () => {
     const root = await broken();
     const directory = new BlobDirectory(root);
     const stop = new AbortController();
@@ -69,14 +69,14 @@ describe("what is kept of a transfer that broke off", () => {
     expect(readFileSync(join(root, "tmp/partial", nameOf(digest))).length).toBe(3_000_000);
   });
 
-  test("a source that cannot go on starts at the first byte", async () => {
+  test("is discarded where the source starts at the first byte", async () => {
     const directory = new BlobDirectory(await broken());
     await directory.write(blob.descriptor, source({ ignores: true }).open);
     expect(readFileSync(directory.path(digest)).equals(blob.bytes)).toBe(true);
     await directory.close();
   });
 
-  test("damaged, it costs one more try, and no wrong byte is published", async () => {
+  test("that is damaged costs one more try, and no wrong byte is published", async () => {
     const root = await broken();
     const file = await open(join(root, "tmp/partial", nameOf(digest)), "r+");
     await file.write(Buffer.from("x"), 0, 1, 1_000_000);
@@ -89,7 +89,7 @@ describe("what is kept of a transfer that broke off", () => {
     await directory.close();
   });
 
-  test("a source that refuses to go on is asked for the whole", async () => {
+  test("is discarded where the source refuses to resume", async () => {
     const directory = new BlobDirectory(await broken());
     const whole = source();
     await directory.write(blob.descriptor, async (options) => {
@@ -100,7 +100,7 @@ describe("what is kept of a transfer that broke off", () => {
     await directory.close();
   });
 
-  test("bytes that the source got wrong are not kept", async () => {
+  test("is not kept where the bytes of the source were wrong", async () => {
     const root = await temporary();
     const directory = new BlobDirectory(root);
     const wrong = Buffer.from(blob.bytes);
@@ -110,7 +110,7 @@ describe("what is kept of a transfer that broke off", () => {
     expect(existsSync(join(root, "tmp"))).toBe(false);
   });
 
-  test("it is kept for a day, and small things are not", async () => {
+  test("is kept for a day, unless it is small", async () => {
     const root = await broken();
     const kept = join(root, "tmp/partial", nameOf(digest));
     utimesSync(kept, Date.now() / 1000 - 90_000, Date.now() / 1000 - 90_000);
@@ -122,7 +122,7 @@ describe("what is kept of a transfer that broke off", () => {
     expect(existsSync(kept)).toBe(false);
   });
 
-  test("of what a killed process left only what is still wanted is kept", async () => {
+  test("of a killed process is kept, unless the blob exists by now", async () => {
     const root = await temporary();
     const directory = new BlobDirectory(root);
     await directory.write(blob.descriptor, source().open);
@@ -140,7 +140,7 @@ describe("what is kept of a transfer that broke off", () => {
     expect(readdirSync(join(root, "tmp/partial"))).toEqual([nameOf(other)]);
   });
 
-  test("a process that only slept keeps its file to itself", async () => {
+  test("of a process that only slept is copied, not shared", async () => {
     const root = await temporary();
     const sleeping = new BlobDirectory(root);
     let wake = (): void => {};
@@ -177,7 +177,7 @@ describe("what is kept of a transfer that broke off", () => {
     await Promise.all([sleeping.close(), other.close()]);
   });
 
-  test("what others keep below tmp/ is theirs, and a link is not followed", async () => {
+  test("other files below tmp/ are not touched, and links are not followed", async () => {
     const root = await temporary();
     const victim = await temporary();
     await writeFile(join(victim, "precious"), "x");
@@ -211,7 +211,7 @@ async function vitestWait<T>(look: () => T | undefined): Promise<T> {
   throw new Error("it did not come");
 }
 
-test("a growing file takes what overlaps in the order of asking", async () => {
+test("a growing file writes overlapping appends in the order of the calls", async () => {
   const path = join(await temporary(), "file");
   const file = await GrowingFile.create(path);
   const pieces = Array.from({ length: 40 }, (_, at) => seededBytes(700_000 + at, at + 1));

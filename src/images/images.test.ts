@@ -215,13 +215,13 @@ describe("handlers", () => {
 describe("walk", () => {
   const tree = { root: ["a", "b", "c"], a: ["a1", "a2"], a1: [], a2: [], b: ["b1"], b1: [], c: [] };
 
-  test("goes down before it goes on", async () => {
+  test("visits the children of a descriptor before its siblings", async () => {
     const { seen, children } = graph(tree);
     await walk(children, [node("root")]);
     expect(seen).toEqual(["root", "a", "a1", "a2", "b", "b1", "c"]);
   });
 
-  test("SkipDesc skips what is below, and nothing else", async () => {
+  test("SkipDesc skips the children of a descriptor, and nothing else", async () => {
     const { seen, children, nameOf } = graph(tree);
     const skipA: Handler = (descriptor) => {
       if (nameOf(descriptor) === "a") throw SkipDesc;
@@ -230,7 +230,7 @@ describe("walk", () => {
     expect(seen).toEqual(["root", "a", "b", "b1", "c"]);
   });
 
-  test("SkipSiblings ends the list that the descriptor stands in", async () => {
+  test("SkipSiblings skips the later siblings too", async () => {
     const { seen, children, nameOf } = graph(tree);
     const skip: Handler = (descriptor) => {
       if (nameOf(descriptor) === "a1") throw SkipSiblings;
@@ -270,7 +270,7 @@ describe("walk", () => {
 });
 
 describe("dispatch", () => {
-  test("visits everything once, with a bound on how much is at work", async () => {
+  test("visits everything once, with a bound on concurrent handlers", async () => {
     const names = Array.from({ length: 40 }, (_, at) => `n${at}`);
     const { seen, children } = graph({
       root: names,
@@ -289,7 +289,7 @@ describe("dispatch", () => {
     expect(most).toBe(3);
   });
 
-  test("with a bound of 1 a handler gives its place back before its children need it", async () => {
+  test("works with a bound of 1: a handler has ended before its children start", async () => {
     const { seen, children } = graph({ root: ["a"], a: ["b"], b: ["c"], c: [] });
     await dispatch(children, node("root"), { parallel: 1 });
     expect(seen).toEqual(["root", "a", "b", "c"]);
@@ -438,7 +438,7 @@ describe("the graph of an image", () => {
     await expect(children(image.descriptor, { depth: 1 })).rejects.toThrow(GantryError);
   });
 
-  test("the image for a platform is found, and a missing one names those there are", async () => {
+  test("the image for a platform is found, and the error for a missing one lists the platforms", async () => {
     const registry = new MemoryRegistry();
     const index = testIndex([
       randomImage(),
@@ -489,7 +489,7 @@ describe("choosing and copying", () => {
     return copyImage({ registry: source, repo, reference: root.digest, name: "source" }, destination, options);
   };
 
-  test("an entry that names no platform is looked into where no other fits", async () => {
+  test("an entry without a platform is opened where no other fits", async () => {
     const registry = new MemoryRegistry();
     const amd64 = plain(await pushImage(registry, repo, randomImage({ seed: 1 })));
     const arm64 = plain(await pushImage(registry, repo, randomImage({ seed: 2, platform: linux("arm64") })));
@@ -588,7 +588,7 @@ describe("choosing and copying", () => {
         );
   });
 
-  test("far too many children are refused before they are handled, and numbers that are none at once", async () => {
+  test("too many children are refused before they are handled, and wrong numbers at once", async () => {
     const crowd = Array.from({ length: 200_000 }, (_, at) => node(`n${at}`));
     let handled = 0;
     const children: Handler = ({ digest }) => {

@@ -56,12 +56,12 @@ test("of the same build the first is taken, and the architecture comes before th
   expect(selectManifest(older, host!)?.size).toBe(1);
 });
 
-test("elsewhere the version of the system decides nothing", () => {
+test("on other systems the version does not matter", () => {
   const index = indexOf(["linux(1)/amd64", "linux(2)/amd64"]);
   expect(selectManifest(index, parsePlatform("linux/amd64"))?.size).toBe(0);
 });
 
-test("a Windows host says its build, and a platform that is written says only what is written", () => {
+test("the platform of a Windows host has its build, and a parsed one only what was given", () => {
   const real = process.platform;
   onTestFinished(() => {
     Object.defineProperty(process, "platform", { value: real });

@@ -79,7 +79,7 @@ describe("a reference", () => {
   test.each([
     ["docker.io/library/alpine:3.20", "alpine:3.20"],
     ["docker.io/o/r", "o/r"],
-    // Without what they would lose these would be somebody else's.
+    // The short form of these would name another repository.
     ["docker.io/library/a/b", "library/a/b"],
     ["docker.io/foo.com/bar", "docker.io/foo.com/bar"],
     ["docker.io/localhost/bar", "docker.io/localhost/bar"],
@@ -113,7 +113,7 @@ describe("a reference", () => {
     expect(elsewhere.normalize()).toEqual(elsewhere);
   });
 
-  test("means the same however it is written", () => {
+  test("is the same in its short and its full form", () => {
     const word = fc.constantFrom("library", "a", "b-c", "localhost", "foo.com", "x__y", "docker.io", "1");
     const host = fc.constantFrom("docker.io", "index.docker.io", "a.b", "localhost", "localhost:5000", "[::1]", "Foo");
     const made = fc.record({ host, words: fc.array(word, { minLength: 1, maxLength: 4 }), tagged: fc.boolean() });
@@ -130,7 +130,7 @@ describe("a reference", () => {
     );
   });
 
-  test("the host of a registry alone", () => {
+  test("parseHost takes the host of a registry", () => {
     expect(["docker.io", "index.docker.io", "a.b:5000", "[::1]", "host"].map(parseHost)).toEqual([
       "docker.io",
       "docker.io",

@@ -244,7 +244,7 @@ function manifestCases(document: Drawn, fresh: string): Case<Manifest>[] {
   ];
 }
 
-describe("a change of a document leaves all else byte for byte", () => {
+describe("a change keeps the rest of a document byte for byte", () => {
   test("of an image configuration, in the layout of any tool", () => {
     fc.assert(
       fc.property(imageDocument, anyLayout, word, fc.nat(), (document, layout, fresh, pick) => {
@@ -267,7 +267,7 @@ describe("a change of a document leaves all else byte for byte", () => {
     );
   });
 
-  test("no change is no other byte, however odd the space between tokens", () => {
+  test("no change keeps every byte, also unusual white space", () => {
     fc.assert(
       fc.property(
         manifestDocument,
@@ -297,10 +297,10 @@ describe("a change of a document leaves all else byte for byte", () => {
   });
 });
 
-describe("what is new in a document", () => {
+describe("new parts of a document", () => {
   const one = { mediaType: mediaTypes.manifest, digest: digest(1), size: 3 };
 
-  test("stands where the specification has it, in a map by its key", () => {
+  test("are in the order of the specification, or of the keys of a map", () => {
     const bytes = Buffer.from(
       `{\n   "schemaVersion": 2,\n   "config": ${JSON.stringify(one)},\n   "layers": [],\n   "annotations": {"a": "1", "c": "<"}\n}\n`,
     );
@@ -332,7 +332,7 @@ describe("what is new in a document", () => {
     expect(marked.toString()).toBe(JSON.stringify({ ...value, annotations: { a: "1" } }, null, "\t"));
   });
 
-  test("nulls stay null until they are something, and what was left out stays out", () => {
+  test("nulls stay null until they get a value, and absent fields stay absent", () => {
     const text =
       '{"architecture":"a","os":"b","config":{"Env":null,"Labels":null},"rootfs":{"type":"layers"},"history":null}';
     const change = (image: Image): Image => ({ ...image, author: "me", config: { ...image.config, Env: ["A=1"] } });
@@ -361,7 +361,7 @@ describe("what is new in a document", () => {
     expect(changed.toString()).toContain('{"schemaVersion":2,"artifactType":"a/b","config"');
   });
 
-  test("a change that makes it no such document is refused, and so is a document of the other kind", () => {
+  test("an invalid result is refused, and so is a document of another kind", () => {
     const bytes = Buffer.from(`{"schemaVersion":2,"config":${JSON.stringify(one)},"layers":[]}`);
     const fault = (code: string) => expect.objectContaining({ code });
     expect(() => editManifest(bytes, ({ config: _config, ...rest }) => rest as Manifest)).toThrow(

@@ -92,7 +92,7 @@ describe("what Go wrote comes back byte for byte", () => {
     ["no layers, as nil", `{"architecture":"a","os":"b","rootfs":{"type":"layers","diff_ids":null}}`],
     ["no layers, left out", `{"architecture":"a","os":"b","rootfs":{"type":"layers"}}`],
     [
-      "labels that somebody else ordered",
+      "labels in the order of another tool",
       `{"architecture":"a","os":"b","config":{"Labels":{"b":"1","a":"2"}},"rootfs":${JSON.stringify(rootfs)}}`,
     ],
     ["Python's spaces", `{"architecture": "a", "os": "b", "rootfs": {"type": "layers", "diff_ids": ["${digest}"]}}`],
@@ -124,7 +124,7 @@ describe("what Go wrote comes back byte for byte", () => {
   });
 });
 
-describe("what was changed or made by hand", () => {
+describe("encoding of changed and new documents", () => {
   test("a decoded document keeps its order; a new field goes where Go would have put it", () => {
     const text = `{"schemaVersion":2,"config":${JSON.stringify(manifest.config)},"layers":[],"x":1}`;
     const document = decodeDocument(Buffer.from(text), undefined);
@@ -138,7 +138,7 @@ describe("what was changed or made by hand", () => {
     expect(encodeManifest(decoded).toString()).not.toContain("annotations");
   });
 
-  test("what is made by hand is in the order of the specification, without what Go leaves out", () => {
+  test("a new document is written in the order of the specification, without the fields that Go leaves out", () => {
     const { layers, config } = manifest;
     const made = { annotations: {}, layers, config, mediaType: undefined, schemaVersion: 2, extra: { z: 1, a: 2 } };
     expect(encodeManifest(made as unknown as Manifest).toString()).toBe(
@@ -242,7 +242,7 @@ describe("validation", () => {
   ])("%s", (_name, found, paths) => expect(found.map(({ path }) => path)).toEqual(paths));
 });
 
-describe("what is no document", () => {
+describe("bytes that are not a document", () => {
   const decoders = { decodeDocument, decodeImage, decodeImageLayout, decodeLayoutIndex };
   test.each(Object.entries(decoders))(
     "%s takes bytes, and says so where it is given a text or nothing",
@@ -263,7 +263,7 @@ describe("what is no document", () => {
     },
   );
 
-  test("an empty object is told what it lacks", () => {
+  test("the error for an empty object names the missing fields", () => {
     const empty = new TextEncoder().encode("{}");
     expect(() => decodeDocument(empty, undefined)).toThrow(
       /has no mediaType, .* "manifests", .* "config" and "layers"/,
@@ -275,7 +275,7 @@ describe("what is no document", () => {
   });
 });
 
-describe("names of things", () => {
+describe("names", () => {
   test("media types by what they are", () => {
     const are = (predicate: (type: string) => boolean) =>
       Object.entries(mediaTypes).flatMap(([name, type]) => (predicate(type) ? [name] : []));

@@ -23,7 +23,7 @@ describe("withLock", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("takes over from the dead, waits for the living, and tells who lost it", async () => {
+  test("takes over stale locks, waits for held ones, and fails the process that lost its lock", async () => {
     const path = join(await temporary(), "lock");
     writeFileSync(path, "somebody");
     await rejects(

@@ -49,7 +49,7 @@ describe("hostile archives", () => {
       const work = await temporary();
       const inner = padded(encodeEntry({ name: "smuggled", data: "evil" }));
       const archives: Record<string, Buffer> = {
-        // The header says 0, pax says how much there is: who ignores pax reads the data as entries.
+        // The header says 0, pax says the size: a reader that ignores pax reads the data as entries.
         "pax size over a header's 0": Buffer.concat([
           pax({ size: String(inner.length) }),
           encodeHeader(header({ name: Buffer.from("a") }), "0"),
