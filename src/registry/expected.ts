@@ -1,4 +1,5 @@
-import { type Expected, requireDigest } from "../content/content.ts";
+import type { Expected } from "../content/content.ts";
+import { requireDigest } from "../content/verifier.ts";
 import { algorithmOf, type Digest, digestOf } from "../spec/digest.ts";
 import type { PushManifestOptions } from "./registry.ts";
 
