@@ -147,7 +147,7 @@ export class Ingest {
   }
 
   async #fill(file: GrowingFile, content: Content): Promise<void> {
-    // Nothing follows a write that will not go on.
+    // A write that was aborted meanwhile gets no followers.
     this.signal?.throwIfAborted();
     this.#started({ file, size: this.#expected.size ?? content.descriptor.size });
     await content.pipe(
