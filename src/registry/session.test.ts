@@ -6,7 +6,7 @@ import { answer, certificates, type Listening, listening } from "../../test/supp
 import { missing, peer } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
 import { guarded, known, tagsOf, tokenServer } from "../../test/support/tokens.ts";
-import type { ProgressEvent } from "../base/index.ts";
+import type { ProgressEvent } from "../base/progress.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { pushImage, randomImage, rejects, startTestRegistry } from "../testing/index.ts";
 import { open, resolve } from "../verbs/index.ts";

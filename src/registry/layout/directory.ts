@@ -4,7 +4,6 @@ import { checkLimit, defaultLimits, type Limits } from "../../base/limits.ts";
 import type { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content, Expected } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
-import type { BlobUploadFile } from "../../content/upload-file.ts";
 import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";

@@ -1,5 +1,5 @@
-import type { BlobUploadFile } from "../../content/blob-directory.ts";
 import type { Body } from "../../content/content.ts";
+import type { BlobUploadFile } from "../../content/upload-file.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";

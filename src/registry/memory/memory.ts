@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { withoutUndefined } from "../../base/defined.ts";
 import { GantryError } from "../../base/error.ts";
-import { Content, type Expected, requireDigest } from "../../content/content.ts";
+import { Content, type Expected } from "../../content/content.ts";
 import { type BlobSource, bytesBody } from "../../content/source.ts";
 import { requireDigest } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";

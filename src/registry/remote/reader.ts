@@ -1,5 +1,6 @@
 import { GantryError } from "../../base/error.ts";
-import { Content, type Expected, requireDigest, requireSize } from "../../content/content.ts";
+import { Content, type Expected } from "../../content/content.ts";
+import { requireDigest, requireSize } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest, parseDigest } from "../../spec/digest.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";

@@ -1,6 +1,5 @@
 import type { Content, Expected } from "../../content/content.ts";
 import type { BlobSource } from "../../content/source.ts";
-import { requireDigest, requireSize } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";

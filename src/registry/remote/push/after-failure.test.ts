@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type ErrorCode, GantryError } from "../../../base/index.ts";
+import type { ErrorCode } from "../../../base/codes.ts";
+import { GantryError } from "../../../base/error.ts";
 import { advanced, afterFailure, leastChunk, startOf, type UploadProgress } from "./after-failure.ts";
 import { failureOf, type UploadFailure } from "./failure.ts";
 
