@@ -50,11 +50,11 @@ test("rebuild names the file that it put aside, and no file where there was none
   const { directory, flags } = await filled();
   await removeNames(directory);
   const gone = await fsck(flags, "--rebuild");
-  expect(gone).toMatchObject({ code: 0, stdout: expect.stringContaining("names.db was gone") });
+  expect(gone).toMatchObject({ code: 0, stdout: expect.stringContaining("names.db was missing") });
   expect(gone.stdout).not.toContain(".damaged");
   await removeNames(directory);
   await writeFile(join(directory, "names.db"), Buffer.alloc(20_000, 7));
-  const damaged = /what there was of it is (.*\.damaged-\d+)/.exec((await fsck(flags, "--rebuild")).stdout)![1]!;
+  const damaged = /it was renamed to (.*\.damaged-\d+)/.exec((await fsck(flags, "--rebuild")).stdout)![1]!;
   expect(existsSync(damaged)).toBe(true);
 });
 

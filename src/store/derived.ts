@@ -1,21 +1,21 @@
-import { type BigIntStats, existsSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { type BigIntStats, existsSync, lstatSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { version } from "../base/version.ts";
 import { requireDirectory } from "../sys/in-place.ts";
-import { temporaryName } from "../sys/owner.ts";
 import { readSmallFileSync } from "../sys/regular-file.ts";
+import { replaceFileSync } from "../sys/replace-file.ts";
 
-/** A change less than this old may be followed by another one that leaves the same time: some file systems count whole seconds. */
+/** Until a change is this old, another one may leave the same time: some file systems count whole seconds. */
 const SETTLED_MS = 2_500;
 const MAX_KEPT = 64 << 20;
 
-/** What files look like from outside; it changes with every change of theirs. Undefined where one has just changed. */
+/** A stamp that changes with the files, and whether it is safe to use: none of them has just changed. */
 function stampOf(files: readonly string[]): { text: string; settled: boolean } {
   const parts = [version];
   let settled = true;
   for (const file of files) {
     const found: BigIntStats | undefined = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    // SQLite makes an empty log when it opens a database, and takes it away when it closes it.
+    // An empty file counts as none: SQLite makes an empty log when it opens a database, and removes it on close.
     parts.push(found && found.size > 0n ? `${found.ino}.${found.size}.${found.mtimeNs}` : "-");
     if (found && Date.now() - Number(found.mtimeMs) < SETTLED_MS) settled = false;
   }
@@ -23,22 +23,22 @@ function stampOf(files: readonly string[]): { text: string; settled: boolean } {
 }
 
 /**
- * Text that follows from files (or directories, by what they list) alone, kept in a file of its own for as long as
- * they do not change. It is only ever a saving: where it cannot be kept, or read, it is made anew.
+ * Text that is derived from files (or from the listings of directories) alone, kept in a file until they change. It only
+ * saves time: where it cannot be kept or read, the caller derives it again.
  */
 export class Derived {
   readonly #path: string;
   readonly #files: readonly string[];
   readonly #stamp: { readonly text: string; readonly settled: boolean };
 
-  /** To be made before what it is derived from is read. */
+  /** Call this before reading the files. */
   constructor(path: string, files: readonly string[]) {
     this.#path = path;
     this.#files = files;
     this.#stamp = stampOf(files);
   }
 
-  /** What was kept, if nothing changed since. */
+  /** The kept text, if no file changed since. */
   read(): string | undefined {
     try {
       requireDirectory(dirname(this.#path));
@@ -50,7 +50,7 @@ export class Derived {
     }
   }
 
-  /** Keeps what was made, unless something changed meanwhile. */
+  /** Keeps the text, unless a file changed meanwhile. */
   keep(text: string): void {
     const { text: stamp, settled } = this.#stamp;
     if (settled && stampOf(this.#files).text === stamp) write(this.#path, `${stamp}\n${text}`);
@@ -58,14 +58,12 @@ export class Derived {
 }
 
 function write(path: string, text: string): void {
-  const temporary = join(dirname(path), temporaryName(basename(path)));
   try {
     requireDirectory(dirname(path));
-    // Only the last directory: looking does not make a store.
+    // The parent must exist: looking at a store does not make one.
     if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
-    writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
-    renameSync(temporary, path);
+    replaceFileSync(path, text);
   } catch {
-    rmSync(temporary, { force: true });
+    // The next caller derives the text again.
   }
 }

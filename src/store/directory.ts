@@ -2,38 +2,43 @@ import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { errnoOf, isGantryError } from "../base/error.ts";
+import { algorithmOf, type Digest, digestAlgorithms, hexOf } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory, requireFile } from "../sys/in-place.ts";
 
-/** Where a store is when nobody says: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
+/** Where a store is by default: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
 export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
   if (env["GANTRY_STORE"]) return env["GANTRY_STORE"];
   if (process.getuid?.() === 0) return "/var/lib/gantry";
   return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "gantry");
 }
 
-/** The namespace of names that say none. */
+/** The namespace of a store that was opened without one. */
 export const DEFAULT_NAMESPACE = "default";
 
 /** The database of a store that keeps its names itself. */
 export const namesFile = (directory: string): string => join(directory, "names.db");
 
-/** What tells which blobs a store has. */
-export const blobListings = (directory: string): readonly string[] =>
-  ["sha256", "sha512"].map((algorithm) => join(directory, "blobs", algorithm));
+/** A blob's file, below `blobs/` or another directory like it. */
+export function blobFile(directory: string, digest: Digest): string {
+  return join(directory, algorithmOf(digest), hexOf(digest));
+}
 
-/** What tells which names a store that keeps them itself has. */
+/** The directories whose listings say which blobs a store has. */
+export const blobListings = (directory: string): readonly string[] =>
+  digestAlgorithms.map((algorithm) => join(directory, "blobs", algorithm));
+
+/** The files that say which names a store with its own database has. */
 export const nameListings = (directory: string): readonly string[] =>
   ["version.json", "names.db", "names.db-wal"].map((name) => join(directory, name));
 
-/** Where what follows from a store is kept; it can be removed at any time. */
+/** A file of answers about a store that are worth keeping. It can be removed at any time. */
 export const derivedFile = (directory: string, name: string): string => join(directory, "cache", name);
 
 /** The parts of a store that are written to or deleted from. */
 const directories = [
   "blobs",
-  "blobs/sha256",
-  "blobs/sha512",
+  ...digestAlgorithms.map((algorithm) => `blobs/${algorithm}`),
   "cache",
   "layers",
   "leases",
@@ -43,7 +48,7 @@ const directories = [
 ];
 const files = ["version.json", "oci-layout", "index.json", "names.db", "names.db-wal", "names.db-shm"];
 
-/** @throws NOT_REGULAR_FILE where a link, or another kind of file, has the place of a part of the store */
+/** @throws NOT_REGULAR_FILE where a part of the store is a link, or another kind of file */
 export function requireOwnParts(directory: string): void {
   for (const name of directories) requireDirectory(join(directory, name));
   for (const name of files) requireFile(join(directory, name));
@@ -55,7 +60,7 @@ export function isUnwritable(error: unknown): boolean {
   return ["EROFS", "EACCES", "EPERM"].includes(String(errno));
 }
 
-/** The names in a directory; none where there is no directory. Not being able to look is not the same as nothing there. */
+/** The names in a directory; none where it is missing. @throws FILE_SYSTEM where it cannot be read */
 export async function namesIn(path: string): Promise<string[]> {
   try {
     return await readdir(path);

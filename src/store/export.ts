@@ -1,121 +1,94 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { GantryError, isGantryError } from "../base/error.ts";
 import type { IndexFile } from "../registry/layout/index-file.ts";
-import { annotationKeys } from "../spec/annotations.ts";
-import { mediaTypes } from "../spec/media-types.ts";
-import type { Descriptor } from "../spec/types.ts";
 import { removeAbandoned } from "../sys/abandoned.ts";
 import { removeDeadLock } from "../sys/lock.ts";
-import { openRegularFile } from "../sys/regular-file.ts";
-import { DEFAULT_NAMESPACE } from "./directory.ts";
-import type { NamespacedImage, SqlImages } from "./sql/images.ts";
+import type { Advice } from "./advice.ts";
+import { exportedGeneration, exportedIndex } from "./index-entries.ts";
+import type { Names } from "./names.ts";
+import type { NamespacedImage } from "./sql/image-rows.ts";
+import type { VersionFile } from "./version-file.ts";
 
-const keys = {
-  generation: "dev.gantry.generation",
-  name: "dev.gantry.name",
-  namespace: "dev.gantry.namespace",
-  labels: "dev.gantry.labels",
-  created: "dev.gantry.created",
-  updated: "dev.gantry.updated",
-} as const;
-
-/**
- * Writes the names into the index.json of the store, where other tools find those of the default namespace as
- * ref.name. Every change calls this; where somebody's later export has the change already, there is nothing to do.
- * The database keeps exporters apart: unlike a file's, its lock ends with the process that holds it.
- * @param atLeast the generation that must be in the file afterwards
- * @param shown which images the file shows. Default: all
- */
-export async function exportNames(
-  index: IndexFile,
-  images: SqlImages,
-  atLeast: number,
-  shown: (image: NamespacedImage) => boolean = () => true,
-): Promise<void> {
-  if ((await exportedGeneration(index.path)) >= atLeast) return;
-  await images.exclusively(`export ${index.path}`, async (snapshot) => {
-    if ((await exportedGeneration(index.path)) >= atLeast) return;
-    const { generation, images: all } = await snapshot();
-    await index.replace({
-      schemaVersion: 2,
-      mediaType: mediaTypes.index,
-      // At the beginning of the file, where it can be read without the rest.
-      annotations: { [keys.generation]: String(generation) },
-      manifests: all.filter(shown).map(toEntry),
-    });
-  });
+interface NamesExportOptions {
+  readonly directory: string;
+  readonly advice: Advice;
+  readonly index: IndexFile;
+  readonly version: VersionFile;
+  readonly names: Names;
 }
 
-/** Removes what killed processes left beside the files of a store that are written anew as a whole. */
-export async function removeLeftovers(directory: string): Promise<void> {
+/** Writes the names of a store into its index.json, where other tools look for them. */
+export class NamesExport {
+  readonly #options: NamesExportOptions;
+
+  constructor(options: NamesExportOptions) {
+    this.#options = options;
+  }
+
+  /** Called after a change of the names, which is then in the file. @param change its generation */
+  async after(change: number): Promise<void> {
+    const { advice, version } = this.#options;
+    // A host without a store that changes shared names has no directory to write to.
+    if (!(await version.exists())) return;
+    try {
+      await this.#write(change);
+    } catch (error) {
+      if (!isGantryError(error)) throw error;
+      const fsck = advice.command(["images", "fsck"]);
+      const message = `the change is made, but index.json could not be written: ${error.message}; \`${fsck}\` writes it`;
+      throw new GantryError(error.code, message, { cause: error });
+    }
+  }
+
+  /** Brings the file up to date. @returns false where it was so already */
+  async update(): Promise<boolean> {
+    const { index, names } = this.#options;
+    const generation = await (await names.get()).generation();
+    if (existsSync(index.path)) await index.create();
+    if ((await this.generation()) >= generation) return false;
+    await this.#write(generation);
+    await index.create();
+    return true;
+  }
+
+  /** The last change that the file shows; -1 where it shows none. */
+  generation(): Promise<number> {
+    return exportedGeneration(this.#options.index.path);
+  }
+
+  /**
+   * Writes the file, unless another process has written this change or a later one. A lock in the database keeps
+   * exporters apart: unlike a lock file, it ends with the process that holds it.
+   */
+  async #write(change: number): Promise<void> {
+    const { directory, index, names } = this.#options;
+    const images = await names.get();
+    const shown = await this.#shown();
+    if ((await this.generation()) < change) {
+      await images.exclusively(`export ${index.path}`, async (snapshot) => {
+        if ((await this.generation()) >= change) return;
+        const { generation, images: all } = await snapshot();
+        await index.replace(exportedIndex({ generation, images: all.filter(shown) }));
+      });
+    }
+    await removeLeftovers(directory);
+  }
+
+  /** Of names that hosts share, the file shows those whose images are on this host. */
+  async #shown(): Promise<(image: NamespacedImage) => boolean> {
+    if (!this.#options.names.shared) return () => true;
+    const { inventory } = await import("./presence.ts");
+    const existing = await inventory(this.#options.directory);
+    return ({ target }) => existing.has(target.digest);
+  }
+}
+
+/** Removes the temporary files of killed processes, and their locks. */
+async function removeLeftovers(directory: string): Promise<void> {
   await removeAbandoned(directory, ["version.json", "index.json", "oci-layout"]);
   await removeAbandoned(join(directory, "cache"));
-  // The next collection takes over the lock of a dead one; no process may ever want these again.
+  // gc.lock stays: the next collection takes it over. These two may never be asked for again.
   for (const name of ["version.json.lock", "index.json.lock"])
     await removeDeadLock(join(directory, name)).catch(() => {});
-}
-
-/** Which change of the names is the last that an index.json shows; -1 where it is not of our making. */
-export async function exportedGeneration(path: string): Promise<number> {
-  const file = await openRegularFile(path).catch(() => undefined);
-  if (!file) return -1;
-  try {
-    const { buffer, bytesRead } = await file.handle.read(Buffer.alloc(256), 0, 256, 0);
-    const match = /"dev\.gantry\.generation":"(\d+)"/.exec(buffer.toString("utf8", 0, bytesRead));
-    return match ? Number(match[1]) : -1;
-  } finally {
-    await file.handle.close();
-  }
-}
-
-function toEntry({ namespace, name, target, labels, createdAt, updatedAt }: NamespacedImage): Descriptor {
-  const own = namespace === DEFAULT_NAMESPACE;
-  return {
-    ...target,
-    annotations: {
-      ...target.annotations,
-      ...(own ? { [annotationKeys.refName]: name } : { [keys.name]: name, [keys.namespace]: namespace }),
-      ...(Object.keys(labels).length > 0 && { [keys.labels]: JSON.stringify(labels) }),
-      [keys.created]: createdAt.toISOString(),
-      [keys.updated]: updatedAt.toISOString(),
-    },
-  };
-}
-
-/** The image that an entry of an exported index stands for; undefined for entries without a name. */
-export function fromEntry(entry: Descriptor): NamespacedImage | undefined {
-  const { annotations = {}, ...rest } = entry;
-  const {
-    [annotationKeys.refName]: refName,
-    [keys.name]: otherName,
-    [keys.namespace]: namespace = DEFAULT_NAMESPACE,
-    [keys.labels]: labels,
-    [keys.created]: created,
-    [keys.updated]: updated,
-    ...others
-  } = annotations;
-  const name = otherName ?? refName;
-  if (name === undefined) return undefined;
-  const time = (text: string | undefined): Date => {
-    const date = new Date(text ?? 0);
-    return Number.isNaN(date.getTime()) ? new Date(0) : date;
-  };
-  return {
-    namespace,
-    name,
-    target: Object.keys(others).length > 0 ? { ...rest, annotations: others } : rest,
-    labels: parseLabels(labels),
-    createdAt: time(created),
-    updatedAt: time(updated ?? created),
-  };
-}
-
-function parseLabels(text: string | undefined): Record<string, string> {
-  try {
-    const value = JSON.parse(text ?? "{}") as Record<string, unknown>;
-    return Object.fromEntries(
-      Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
-    );
-  } catch {
-    return {};
-  }
 }

@@ -1,11 +1,10 @@
 import { isGantryError } from "../base/error.ts";
 import type { OperationOptions } from "../base/progress.ts";
-import type { Digest } from "../spec/digest.ts";
-import { isDigest, shortDigest } from "../spec/digest.ts";
-import type { Collectable } from "./gc.ts";
-import { restoreTrash } from "./gc.ts";
+import { type Digest, isDigest, shortDigest } from "../spec/digest.ts";
+import type { Collectable } from "./gc/collectable.ts";
 import { inventory, type Missing, PresenceScan } from "./presence.ts";
-import type { NamespacedImage } from "./sql/images.ts";
+import type { NamespacedImage } from "./sql/image-rows.ts";
+import { restoreTrash } from "./trash.ts";
 import { unnamedManifests } from "./unnamed.ts";
 
 export interface FsckOptions extends OperationOptions {
@@ -149,7 +148,7 @@ async function hashBlob(
 ): Promise<string | "gone" | undefined> {
   try {
     const content = await store.blobs.read({ digest });
-    await content.pipe((chunk) => count(chunk.byteLength), signal ? { signal } : {});
+    await content.pipe((chunk) => count(chunk.byteLength), { signal });
     return undefined;
   } catch (error) {
     signal?.throwIfAborted();

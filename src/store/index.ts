@@ -2,7 +2,7 @@ export type { Advice } from "./advice.ts";
 export { defaultStoreDirectory } from "./directory.ts";
 export { type Filter, parseFilter, type Selector } from "./filters.ts";
 export type { Finding, FsckOptions, FsckReport } from "./fsck.ts";
-export type { GcOptions, GcReport } from "./gc.ts";
+export type { GcOptions, GcReport } from "./gc/collect.ts";
 export type { ImageCheck, MissingBlob, StoreImage } from "./image.ts";
 export {
   type FieldPath,

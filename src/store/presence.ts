@@ -7,7 +7,7 @@ import { childrenOf, isDocument } from "../images/graph.ts";
 import { formatFullPlatform } from "../images/platform.ts";
 import { isAttestation } from "../images/select.ts";
 import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
-import { algorithmOf, type Digest, digestOf, hexOf } from "../spec/digest.ts";
+import { algorithmOf, type Digest, digestAlgorithms, digestOf } from "../spec/digest.ts";
 import { isConfigType } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { readSmallFileSync } from "../sys/regular-file.ts";
@@ -33,7 +33,7 @@ export interface Missing {
 /** The blobs that are there, by digest. */
 export async function inventory(root: string): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
-  for (const algorithm of ["sha256", "sha512"]) {
+  for (const algorithm of digestAlgorithms) {
     for (const name of await namesIn(join(root, "blobs", algorithm))) found.add(`${algorithm}:${name}`);
   }
   return found;
@@ -137,9 +137,4 @@ export class PresenceScan {
       throw error;
     }
   }
-}
-
-/** Where a blob is, below `blobs/` or another directory like it. */
-export function blobFile(directory: string, digest: Digest): string {
-  return join(directory, algorithmOf(digest), hexOf(digest));
 }

@@ -76,7 +76,7 @@ describe("the directory", () => {
     const { openSqlite } = await import("./sql/sqlite.ts");
     const database = await openSqlite(join(store.directory, "names.db"));
     const session = await database.acquire();
-    await session.query("UPDATE gantry_meta SET value = 99 WHERE key = 'schema'", []);
+    await session.run("UPDATE gantry_meta SET value = 99 WHERE key = 'schema'");
     session.release();
     await database.close();
     const later = new Store(store.directory);
@@ -255,7 +255,7 @@ describe("garbage collection", () => {
     const writer = store.writer("a pull");
     const repo = parseRepoName("reg.example.org/one");
     let asked = 0;
-    const { collectGarbage } = await import("./gc.ts");
+    const { collectGarbage } = await import("./gc/collect.ts");
     const parts = {
       directory: store.directory,
       blobs: store.blobs,
@@ -477,7 +477,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     const garbage = (await store.gc({ dryRun: true })).blobs;
     expect(garbage).toHaveLength(3);
     const other = new Store(store.directory);
-    const { collectGarbage } = await import("./gc.ts");
+    const { collectGarbage } = await import("./gc/collect.ts");
     let pulled = false;
     const pull = async (): Promise<void> => {
       pulled = true;
@@ -666,8 +666,8 @@ describe("what would lose something is refused, or loses nothing", () => {
     const images = new SqlImages(await openSqlite(path));
     await migrate(images.database);
     const session = await images.database.acquire();
-    const [pages] = await session.query("PRAGMA page_count", []);
-    await session.query(`PRAGMA max_page_count = ${Number(Object.values(pages!)[0]) + 1}`, []);
+    const [pages] = await session.run("PRAGMA page_count");
+    await session.run(`PRAGMA max_page_count = ${Number(Object.values(pages!)[0]) + 1}`);
     session.release();
     const labels = { a: "x".repeat(4000) };
     const fill = async (): Promise<void> => {

@@ -4,7 +4,9 @@ import type { BlobDirectory } from "../../content/blob-directory.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
-import { linkBlob, type ManifestRow, manifestOf, putManifest, type RepositoryTables, setNested } from "./tables.ts";
+import { linkBlob } from "./blob-rows.ts";
+import { type ManifestRow, manifestOf, putManifest, setNested } from "./manifest-rows.ts";
+import type { RepositoryTables } from "./tables.ts";
 
 interface Adopting {
   readonly blobs: BlobDirectory;
@@ -20,8 +22,8 @@ interface Found {
 }
 
 /**
- * Puts a manifest that is in the directory, and all of what it leads to that is there, into a repository: what another
- * tool wrote, or a pull. What the repository has already is not read again.
+ * Puts an existing manifest, which a pull or another tool wrote, into a repository, with those of its blobs and manifests
+ * that exist. Manifests that the repository has are not read again.
  */
 export async function adoptManifest(into: Adopting, repository: string, root: Descriptor): Promise<void> {
   const { manifests, nested, blobs } = await follow(into, repository, root);
@@ -47,7 +49,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
     if (await tables.read((run) => manifestOf(run, repository, digest))) continue;
     const bytes = await documentOf(blobs, digest, limits);
     if (!bytes) {
-      // Damaged, it is still there: a client that asks for it hears that, and not that it never was.
+      // A client that asks for a damaged manifest must hear of the damage, and not that the manifest is unknown.
       if (next === root && (await blobs.size(digest)) !== undefined) manifests.push({ descriptor: root });
       continue;
     }
@@ -61,7 +63,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
         nested.push(child.digest);
         pending.push({ digest: child.digest });
       } else if (isDigest(child.digest) && (await blobs.has({ digest: child.digest }))) {
-        // Only what is here: a link to what another repository may bring later would show it.
+        // Only existing blobs: a link to a missing one would show the bytes that another repository brings later.
         found.add(child.digest);
       }
     }
@@ -69,7 +71,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
   return { manifests, nested, blobs: [...found] };
 }
 
-/** Undefined where it is not there, is damaged or is too large for a document. */
+/** Undefined for a document that is missing, damaged or too large. */
 async function documentOf(blobs: BlobDirectory, digest: Digest, limits: Limits): Promise<Buffer | undefined> {
   try {
     return await (await blobs.read({ digest })).bytes({ limit: limits.metadataBytes });

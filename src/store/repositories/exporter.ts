@@ -1,10 +1,10 @@
-/** The shortest time between two exports, and how much longer than the last one took. Milliseconds. */
+/** The shortest time between two exports, in milliseconds, and the pause after an export as a multiple of its duration. */
 const PAUSE_MS = 500;
 const PAUSE_FACTOR = 20;
 
 /**
- * Runs an export some time after a change, and at the end: of many changes one after the other only some are exported, so
- * that none of them costs more where there is more to write.
+ * Runs an export some time after a change, and on `close`. One export serves all changes before it, so the cost of a
+ * change does not grow with the size of the export.
  */
 export class Exporter {
   readonly #export: () => Promise<void>;
@@ -17,13 +17,13 @@ export class Exporter {
     this.#export = run;
   }
 
-  /** Something changed that is to be exported. */
+  /** Called after a change. */
   changed(): void {
     this.#pending = true;
     if (this.#timer || this.#running) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      // What cannot be written now is written with the next change, or at the end, which says why it could not.
+      // A failed export is tried again after the next change, and by `close`, which throws the error.
       this.#run().catch(() => {});
     }, this.#pause).unref();
   }
@@ -46,7 +46,7 @@ export class Exporter {
     if (this.#pending) this.changed();
   }
 
-  /** Exports what is left. */
+  /** Exports the changes that are not exported yet. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,11 +1,13 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
-import type { SqlDatabase, SqlRow, SqlSession } from "./database.ts";
+import type { Run, SqlDatabase, SqlRow, SqlSession } from "./database.ts";
 
-/** Connections of one process at once. */
+/** The most connections of one process. */
 const CONNECTIONS = 4;
 const CONNECT_MS = 10_000;
+/** PostgreSQL's number for the type BIGINT. */
+const BIGINT = 20;
 
-/** A PostgreSQL database by its address, `postgres://user@host/database`. Nothing is connected before it is used. */
+/** Opens a PostgreSQL database by its address, `postgres://user@host/database`. The first use connects. */
 export async function openPostgres(address: string): Promise<SqlDatabase> {
   const name = withoutSecrets(address);
   const { default: pg } = await import("pg");
@@ -16,8 +18,10 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
     idleTimeoutMillis: 5_000,
     allowExitOnIdle: true,
     application_name: "gantry",
+    // The driver gives a BIGINT as text, because JavaScript cannot hold them all exactly. Ours are safe integers.
+    types: { getTypeParser: (id, format) => (id === BIGINT ? Number : pg.types.getTypeParser(id, format)) },
   });
-  // A connection that dies while nobody uses it is replaced when somebody does.
+  // The pool replaces an idle connection that fails.
   pool.on("error", () => {});
   const failed = (error: unknown): unknown => {
     if (isGantryError(error)) return error;
@@ -35,23 +39,23 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
         throw failed(error);
       });
       let broken = false;
-      // A server that goes away between two statements must not take this process with it.
+      // Without a listener, a server that stops between two statements would end this process.
       const onError = (): void => {
         broken = true;
       };
       client.on("error", onError);
-      const run = async (sql: string, parameters: readonly unknown[] = []): Promise<readonly SqlRow[]> => {
+      const run: Run = async (sql, ...values) => {
         try {
-          return (await client.query(sql, [...parameters])).rows as SqlRow[];
+          return (await client.query<SqlRow>(numbered(sql), [...values])).rows;
         } catch (error) {
-          // What has no code of SQL's is the connection's own fault.
+          // An error without an SQLSTATE code comes from the connection.
           broken ||= !/^[0-9A-Z]{5}$/.test((error as { code?: string | undefined }).code ?? "");
           throw failed(error);
         }
       };
       const command = async (sql: string): Promise<void> => void (await run(sql));
       return {
-        query: run,
+        run,
         begin: () => command("BEGIN"),
         commit: () => command("COMMIT"),
         async rollback() {
@@ -71,7 +75,16 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
   };
 }
 
-/** The address as it may be shown: who and where, without the password and the options. */
+/** PostgreSQL's placeholders (`$1`, `$2`) in place of each `?`. */
+function numbered(sql: string): string {
+  let count = 0;
+  return sql.replace(/\?/g, () => {
+    count += 1;
+    return `$${count}`;
+  });
+}
+
+/** The address to show in messages: user, host and database, without the password and the options. */
 export function withoutSecrets(address: string): string {
   try {
     const { protocol, username, host, pathname } = new URL(address);

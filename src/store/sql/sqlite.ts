@@ -94,12 +94,12 @@ export async function openSqlite(
   let copy: string | undefined;
   const turn = new Semaphore(1);
 
-  function run(sql: string, parameters: readonly SqlValue[] = []): readonly SqlRow[] {
+  function run(sql: string, ...values: readonly SqlValue[]): readonly SqlRow[] {
     const statement = handle.prepare(sql);
-    // A number that JavaScript calls whole must not arrive as a real one.
-    const values = parameters.map((value) => (Number.isSafeInteger(value) ? BigInt(value as number) : value));
-    if (statement.reader !== false) return statement.all(...values) as SqlRow[];
-    statement.run(...values);
+    // The drivers bind a number as REAL, and a bigint as INTEGER.
+    const bound = values.map((value) => (Number.isSafeInteger(value) ? BigInt(value as number) : value));
+    if (statement.reader !== false) return statement.all(...bound) as SqlRow[];
+    statement.run(...bound);
     return [];
   }
 
@@ -148,7 +148,7 @@ export async function openSqlite(
     async acquire(): Promise<SqlSession> {
       const release = await turn.acquire();
       return {
-        query: (sql, parameters) => patiently(() => run(sql, parameters)),
+        run: (sql, ...values) => patiently(() => run(sql, ...values)),
         begin: () => patiently(() => void handle.exec("BEGIN IMMEDIATE")),
         commit: () => patiently(() => void handle.exec("COMMIT")),
         async rollback() {

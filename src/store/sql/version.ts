@@ -1,14 +1,14 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
-import { query, type SqlDatabase } from "./database.ts";
+import { type SqlDatabase, withSession } from "./database.ts";
+import { numberOf } from "./meta.ts";
 
 /** The version of the tables that this code works with: how many migrations there are. */
 export const SCHEMA_VERSION = 2;
 
-/** The version of the tables of a database; 0 where it has none of ours. */
+/** The version of the tables of a database; 0 where it has no tables of gantry. */
 export async function schemaVersion(database: SqlDatabase): Promise<number> {
   try {
-    const [row] = await query(database, "SELECT value FROM gantry_meta WHERE key = 'schema'");
-    return Number(row?.["value"] ?? 0);
+    return await withSession(database, (run) => numberOf(run, "schema"));
   } catch (error) {
     const noTable = !isGantryError(error) || error.code === "DATABASE_FAILED";
     if (noTable && /gantry_meta/.test(messageOf(error))) return 0;

@@ -1,0 +1,75 @@
+import { isGantryError } from "../../base/error.ts";
+import type { RepoName, Tag } from "../../reference/reference.ts";
+import { blobUnknown, manifestUnknown } from "../../registry/refusals.ts";
+import type { Digest } from "../../spec/digest.ts";
+import { summarizeManifest } from "../../spec/sniff.ts";
+import type { Run } from "../sql/database.ts";
+import { unlinkBlob } from "./blob-rows.ts";
+import type { RepositoryContents } from "./contents.ts";
+import { removeManifest, setNested } from "./manifest-rows.ts";
+import { isLinked } from "./tables.ts";
+
+/** Deletes what one repository has. Bytes are removed when no repository has them, where `frees` says so. */
+export class RepositoryDeleter {
+  readonly #contents: RepositoryContents;
+
+  constructor(contents: RepositoryContents) {
+    this.#contents = contents;
+  }
+
+  async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
+    const { prepare, tables, key, name } = this.#contents.options;
+    await prepare();
+    const removed = await tables.change(async (run) => {
+      if (!(await unlinkBlob(run, key(repo), digest))) return false;
+      await this.#free(run, digest);
+      return true;
+    });
+    if (!removed) throw blobUnknown(name, repo, digest);
+  }
+
+  /** Within the transaction, so that no other change relies on bytes that are about to be removed. */
+  async #free(run: Run, digest: Digest): Promise<void> {
+    const { frees, blobs } = this.#contents.options;
+    if (frees && !(await isLinked(run, digest))) await blobs.delete(digest);
+  }
+
+  /** Takes a manifest and its tags out of a repository. Its children stay, for other manifests to use. */
+  async deleteManifest(repo: RepoName, digest: Digest): Promise<void> {
+    const { prepare, tables, tags, key, name } = this.#contents.options;
+    await prepare();
+    if (!(await this.#contents.manifest(repo, digest))) throw manifestUnknown(name, repo, digest);
+    const children = await this.#childrenOf(digest);
+    const removed = await tables.change(async (run) => {
+      if (!(await removeManifest(run, key(repo), digest))) return false;
+      await tags.forget(run, repo, digest);
+      // A child that another index lists too only gets an entry in index.json that it does not need.
+      for (const child of children) {
+        if (child.kind === "manifest") await setNested(run, key(repo), child.digest, false);
+      }
+      await this.#free(run, digest);
+      return true;
+    });
+    if (!removed) throw manifestUnknown(name, repo, digest);
+    tags.changed();
+  }
+
+  async #childrenOf(digest: Digest): Promise<ReturnType<typeof summarizeManifest>["children"]> {
+    const { blobs, limits } = this.#contents.options;
+    try {
+      const content = await blobs.read({ digest });
+      return summarizeManifest(await content.bytes({ limit: limits.metadataBytes })).children;
+    } catch (error) {
+      // A damaged or missing document can still be deleted.
+      if (isGantryError(error)) return [];
+      throw error;
+    }
+  }
+
+  async deleteTag(repo: RepoName, tag: Tag): Promise<void> {
+    const { prepare, tags, name } = this.#contents.options;
+    await prepare();
+    if (!(await tags.delete(repo, tag))) throw manifestUnknown(name, repo, tag);
+    tags.changed();
+  }
+}
