@@ -35,7 +35,7 @@ const config: UserConfig = defineConfig({
         {
           name: "engine",
           priority: 2,
-          test: /src\/(?:content|images|registry(?!\/(?:remote|memory|cache|routed)\/|\/(?:client|session|identity))|store)\/(?!index\.ts|derived\.|directory\.|gc\.|fsck\.|presence\.|sql\/(?:sqlite|postgres|kysely|migrations)\.).*(?<!\.d)\.ts$/,
+          test: /src\/(?:content|images|registry(?!\/(?:remote|memory|cache|routed)\/|\/(?:client|session|identity))|store)\/(?!index\.ts|derived\.|directory\.|gc\/|fsck\.|presence\.|sql\/(?:sqlite|postgres|migrations)\.).*(?<!\.d)\.ts$/,
         },
         {
           name: "routes",

@@ -7,6 +7,7 @@ import { removeDeadLock } from "../sys/lock.ts";
 import type { Advice } from "./advice.ts";
 import { exportedGeneration, exportedIndex } from "./index-entries.ts";
 import type { Names } from "./names.ts";
+import { inventory } from "./presence.ts";
 import type { NamespacedImage } from "./sql/image-rows.ts";
 import type { VersionFile } from "./version-file.ts";
 
@@ -78,7 +79,6 @@ export class NamesExport {
   /** Of names that hosts share, the file shows those whose images are on this host. */
   async #shown(): Promise<(image: NamespacedImage) => boolean> {
     if (!this.#options.names.shared) return () => true;
-    const { inventory } = await import("./presence.ts");
     const existing = await inventory(this.#options.directory);
     return ({ target }) => existing.has(target.digest);
   }

@@ -2,7 +2,7 @@ import type { Descriptor } from "../spec/types.ts";
 import { Derived } from "./derived.ts";
 import { blobListings, derivedFile } from "./directory.ts";
 import type { StoreParts } from "./parts.ts";
-import type { Presence } from "./presence.ts";
+import { inventory, type Presence, PresenceScan } from "./presence.ts";
 import { restoreOldTrash } from "./trash.ts";
 
 /** The same bytes may be read as two things. */
@@ -18,7 +18,6 @@ export async function presenceOf(
   const known = new Map(JSON.parse(kept.read() ?? "[]") as [string, Presence][]);
   const unknown = targets.filter((target) => !known.has(keyOf(target)));
   if (unknown.length > 0) {
-    const { inventory, PresenceScan } = await import("./presence.ts");
     const scan = new PresenceScan(blobs, await inventory(directory), limits);
     for (const target of unknown) {
       const { missing: _missing, ...presence } = scan.examine(target);

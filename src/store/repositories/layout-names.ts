@@ -13,6 +13,7 @@ import { fileSystemError } from "../../sys/fs-error.ts";
 import { namesFile } from "../directory.ts";
 import type { Run, SqlDatabase } from "../sql/database.ts";
 import { nextGeneration, numberOf, setNumber } from "../sql/meta.ts";
+import { SCHEMA_VERSION, schemaVersion } from "../sql/version.ts";
 import { adoptManifest } from "./adopt.ts";
 import { Exporter } from "./exporter.ts";
 import { DEFAULT_KEY, entriesOf } from "./layout-entries.ts";
@@ -76,7 +77,6 @@ export class LayoutNames {
       if (errnoOf(error) !== "EEXIST") throw await fileSystemError(error, "creating", path);
     }
     const { openSqlite } = await import("../sql/sqlite.ts");
-    const { schemaVersion, SCHEMA_VERSION } = await import("../sql/version.ts");
     const database = await openSqlite(path);
     try {
       if ((await schemaVersion(database)) !== SCHEMA_VERSION) {
