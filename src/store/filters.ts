@@ -1,5 +1,4 @@
 import { GantryError } from "../base/error.ts";
-import type { StoredImage } from "./images.ts";
 
 export type Operator = "present" | "==" | "!=" | "~=";
 
@@ -13,7 +12,7 @@ export interface Selector {
   readonly at: number;
 }
 
-/** A filter: all of its selectors must hold. None hold for everything. */
+/** A filter. An image passes if all selectors hold; without selectors every image does. */
 export interface Filter {
   readonly text: string;
   readonly selectors: readonly Selector[];
@@ -22,7 +21,7 @@ export interface Filter {
 /**
  * Reads a filter in containerd's language: `name==docker.io/library/alpine:3.20`, `labels.team==core,name~=alpine`,
  * `labels."org.example/x"`. Fields are `name`, `target.digest`, `target.mediatype` and `labels.KEY`; operators are `==`,
- * `!=` and `~=` (an RE2 expression that matches anywhere), and a field alone asks whether it is there. A comma is AND.
+ * `!=` and `~=` (an RE2 expression that matches anywhere), and a field alone asks whether it is present. A comma is AND.
  * Values are bare up to a comma or space, or quoted with `"`; those of `~=` also with `/` or `|`. Between all of these
  * a backslash begins an escape of Go's strings, so that the expression `a\.b` is written `/a\\.b/`.
  * @throws INVALID_FILTER with the position
@@ -143,46 +142,4 @@ export function parseFilter(text: string): Filter {
     if (at >= text.length) fail(at, "a condition is missing after the comma");
   }
   return { text, selectors };
-}
-
-/** The value that a field path names in an image; undefined where it is absent, as every other field is. */
-function fieldValue(image: StoredImage, field: readonly string[]): string | undefined {
-  const [first, ...rest] = field;
-  const path = rest.join(".");
-  if (first === "name" && rest.length === 0) return image.name;
-  if (first === "target" && path === "digest") return image.target.digest;
-  if (first === "target" && path === "mediatype") return image.target.mediaType;
-  if (first === "labels" && path !== "" && Object.hasOwn(image.labels, path)) return image.labels[path];
-  return undefined;
-}
-
-/**
- * A function that says whether an image passes any of the filters; without filters everything does. The regular
- * expressions' engine is loaded only where one is needed.
- * @throws INVALID_FILTER for an expression that RE2 does not know
- */
-export async function matcher(filters: readonly Filter[]): Promise<(image: StoredImage) => boolean> {
-  const compiled = await Promise.all(
-    filters.map((filter) => Promise.all(filter.selectors.map((it) => test(filter, it)))),
-  );
-  return (image) => compiled.length === 0 || compiled.some((tests) => tests.every((matches) => matches(image)));
-}
-
-async function test(filter: Filter, selector: Selector): Promise<(image: StoredImage) => boolean> {
-  const { field, operator, value } = selector;
-  if (operator === "present") return (image) => fieldValue(image, field) !== undefined;
-  if (operator === "==") return (image) => fieldValue(image, field) === value;
-  if (operator === "!=") return (image) => (fieldValue(image, field) ?? "") !== value;
-  const { RE2JS } = await import("re2js");
-  let expression: { matcher(text: string): { find(): boolean } };
-  try {
-    expression = RE2JS.compile(value);
-  } catch (error) {
-    throw new GantryError(
-      "INVALID_FILTER",
-      `the filter ${JSON.stringify(filter.text)} is wrong at character ${selector.at + 1}: ${JSON.stringify(value)} is no RE2 expression: ${(error as Error).message}`,
-      { cause: error, details: { position: selector.at + 1 } },
-    );
-  }
-  return (image) => expression.matcher(fieldValue(image, field) ?? "").find();
 }

@@ -1,5 +1,6 @@
 import { GantryError } from "../base/error.ts";
-import { matcher, parseFilter } from "./filters.ts";
+import { matcher } from "./filter-match.ts";
+import { parseFilter } from "./filters.ts";
 import type { ImageStore, StoredImage } from "./images.ts";
 
 /** What the guard needs to know of a store. */

@@ -8,25 +8,25 @@ import type { Digest } from "../spec/digest.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import type { StoredImage } from "./images.ts";
 
-/** Something of an image that is not in the store. */
+/** A blob of an image that is not in the store. */
 export interface MissingBlob {
   readonly descriptor: Descriptor;
-  /** The document that lists it; absent for the target itself. */
+  /** The document that lists it; undefined for the target itself. */
   readonly parent?: Digest | undefined;
 }
 
 export interface ImageCheck {
-  /** Nothing is missing, as far as could be seen: what a document that is missing leads to is not known. */
+  /** No blob is missing. The children of a missing document are unknown. */
   readonly complete: boolean;
   readonly missing: readonly MissingBlob[];
 }
 
 /**
- * An image of a store: what a name stands for, and the blobs to read it from (`provider`). `config()`, `rootFS()` and
+ * An image of a store: the target of a name, and the blobs to read it from (`provider`). `config()`, `rootFS()` and
  * `size()` are those of {@link Image}.
  */
 export class StoreImage extends Image {
-  /** The record of the name, as it was when it was looked up. */
+  /** The record of the name at the time of the look-up. */
   readonly stored: StoredImage;
   readonly #blobs: BlobDirectory;
   readonly #limits: Limits;
@@ -49,21 +49,21 @@ export class StoreImage extends Image {
 
   /**
    * Looks for every blob of the image, each once: of all platforms, or of the image's own where it has one. Layers that
-   * may be fetched from elsewhere (`urls`) need not be here. Documents are read and verified, other blobs are looked for
-   * by digest and size.
-   * @throws what a document that is damaged throws; PLATFORM_NOT_FOUND
+   * may be fetched from elsewhere (`urls`) may be missing. Documents are read and verified, other blobs are looked for by
+   * digest and size.
+   * @throws PLATFORM_NOT_FOUND, and what a damaged document throws
    */
   async check(options: GraphOptions = {}): Promise<ImageCheck> {
     const limits = options.limits ?? this.#limits;
-    const children = childrenHandler(this.#blobs, { ...(this.platform && { platforms: [this.platform] }), limits });
+    const platforms = this.platform && [this.platform];
+    const children = childrenHandler(this.#blobs, { platforms, limits });
     const missing: MissingBlob[] = [];
     const parents = new Map<Digest, Digest>();
     const look: Handler = async (descriptor, context) => {
       const { digest, urls } = descriptor;
       if ((urls?.length ?? 0) > 0) return [];
       if (!(await this.#blobs.has(descriptor))) {
-        const parent = parents.get(digest);
-        missing.push(parent === undefined ? { descriptor } : { descriptor, parent });
+        missing.push({ descriptor, parent: parents.get(digest) });
         return [];
       }
       const found = (await children(descriptor, context)) ?? [];

@@ -8,16 +8,16 @@ import { fileSystemError } from "../sys/fs-error.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 import { namesIn } from "./directory.ts";
 
-/** How long a lease protects what it names, if its holder cannot say goodbye. Milliseconds. */
+/** How long a lease protects its blobs after its holder was killed. Milliseconds. */
 export const LEASE_MS: number = 60 * 60 * 1000;
 
-/** Some 700,000 blobs. */
+/** The size of a lease with some 700,000 blobs. Bytes. */
 const MAX_LEASE = 64 << 20;
 
 /**
- * Keeps blobs that have no name yet from being collected: a pull is under way. It is a file of JSON lines, which are
- * only ever added to: `{"id","reason","created","expires"}` first, then `{"digest"}` for each blob, and `{"expires"}`
- * while the holder lives.
+ * Keeps blobs that have no name yet from being collected, for example during a pull. It is a file of JSON lines, only
+ * ever appended to: first `{"id","reason","created","expires"}`, then `{"digest"}` for each blob, and `{"expires"}` from
+ * time to time while the holder runs.
  */
 export class Lease {
   readonly id: string;
@@ -51,14 +51,14 @@ export class Lease {
   }
 
   async #add(line: object): Promise<void> {
-    // Not made anew where it is gone: then this process slept so long that it expired and was collected.
+    // Without O_CREAT: a missing file means that this process slept so long that the lease expired and was removed.
     const file = await open(this.#path, constants.O_APPEND | constants.O_WRONLY);
     await file.appendFile(`${JSON.stringify(line)}\n`).finally(() => file.close());
   }
 
   /**
-   * Protects a blob, whether it is there or not. To be called before one looks whether it is: what is found after
-   * this has come back stays.
+   * Protects a blob, existing or not. Call this before looking for the blob: one that is found after this returned is not
+   * collected.
    */
   async protect(digest: Digest): Promise<void> {
     if (this.#named.has(digest)) return;
@@ -70,7 +70,7 @@ export class Lease {
     this.#named.add(digest);
   }
 
-  /** To be called when all that was protected has a name. @throws LOCK_LOST where it may have been collected before */
+  /** Call this when all protected blobs have names. @throws LOCK_LOST where some may have been collected before */
   async check(): Promise<void> {
     await access(this.#path).catch(() => {
       throw this.#lost();
@@ -80,16 +80,16 @@ export class Lease {
   #lost(): GantryError<"LOCK_LOST"> {
     return new GantryError(
       "LOCK_LOST",
-      `the lease ${this.#path} expired while this process slept, and what it protected may be gone; run the command again`,
+      `the lease ${this.#path} expired while this process slept, so the blobs that it protected may have been collected; run the command again`,
     );
   }
 
-  /** Protects nothing new from now on, but stays until it expires. */
+  /** Stops renewing the lease, which stays until it expires. */
   retire(): void {
     clearInterval(this.#renewal);
   }
 
-  /** Ends the protection: everything has a name now, or nobody wants it any more. */
+  /** Ends the protection: all blobs have names, or the caller gave up. */
   async release(): Promise<void> {
     this.retire();
     await rm(this.#path, { force: true });
@@ -98,7 +98,7 @@ export class Lease {
 
 const expiry = (): string => new Date(Date.now() + LEASE_MS).toISOString();
 
-/** What all leases of a store protect at this moment, and the files of those that have expired. */
+/** The blobs that the leases of a store protect at this moment, and the files of expired leases. */
 export async function readLeases(root: string): Promise<{ protected: Set<Digest>; expired: readonly string[] }> {
   const directory = join(root, "leases");
   const digests = new Set<Digest>();
@@ -113,12 +113,12 @@ export async function readLeases(root: string): Promise<{ protected: Set<Digest>
       text = bytes.toString("utf8");
       modified = (await stat(path)).mtimeMs;
     } catch (error) {
-      // It was released since we looked.
+      // It was released since the directory was listed.
       if (errnoOf(error) === "ENOENT") continue;
       throw await fileSystemError(error, "reading", path);
     }
     const lease = parseLease(text);
-    // One that does not say yet is being written.
+    // A lease without this line is being written.
     if ((lease.expires ?? modified + LEASE_MS) < Date.now()) expired.push(path);
     else for (const digest of lease.digests) digests.add(digest);
   }
@@ -133,63 +133,11 @@ function parseLease(text: string): { expires: number | undefined; digests: Diges
     try {
       entry = Object(JSON.parse(line)) as typeof entry;
     } catch {
-      // The last line of a holder that died while writing it.
+      // A holder that was killed while writing leaves a part of a line.
       continue;
     }
     if (typeof entry.expires === "string") expires = Date.parse(entry.expires);
     if (typeof entry.digest === "string" && isDigest(entry.digest)) digests.push(entry.digest);
   }
   return { expires, digests };
-}
-
-/**
- * The lease of somebody who writes, made with the first blob. Of a server that never ends it is replaced before it
- * grows without end: what is pushed then has at least an hour to get its name.
- */
-export class LeaseKeeper {
-  readonly #root: string;
-  readonly #reason: string;
-  readonly #endless: boolean;
-  #current: Promise<Lease> | undefined;
-
-  constructor(root: string, reason: string, options: { readonly endless?: boolean | undefined } = {}) {
-    this.#root = root;
-    this.#reason = reason;
-    this.#endless = options.endless ?? false;
-  }
-
-  /** True once something is protected. */
-  get active(): boolean {
-    return this.#current !== undefined;
-  }
-
-  async protect(digest: Digest): Promise<void> {
-    const current = this.#lease();
-    const lease = await current;
-    if (this.#endless && Date.now() - lease.created > LEASE_MS && this.#current === current) {
-      this.#current = undefined;
-      lease.retire();
-    }
-    await (await this.#lease()).protect(digest);
-  }
-
-  #lease(): Promise<Lease> {
-    this.#current ??= Lease.create(this.#root, this.#reason);
-    const current = this.#current;
-    current.catch(() => {
-      if (this.#current === current) this.#current = undefined;
-    });
-    return current;
-  }
-
-  /** @throws LOCK_LOST where what was protected may be gone */
-  async check(): Promise<void> {
-    await (await this.#current)?.check();
-  }
-
-  async release(): Promise<void> {
-    const current = this.#current;
-    this.#current = undefined;
-    await (await current?.catch(() => undefined))?.release();
-  }
 }

@@ -10,7 +10,7 @@ import type { CallOptions, PushManifestOptions, Registry, StoredManifest } from 
 import { type Digest, isDigest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { ImageStore } from "./images.ts";
-import type { LeaseKeeper } from "./leases.ts";
+import type { LeaseKeeper } from "./lease-keeper.ts";
 import { fullRepository, repositoryOf } from "./repository-names.ts";
 
 /** A name as its user wrote it. Where there is an image of exactly this name, `repo` and `tag` mean that one. */

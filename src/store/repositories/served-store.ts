@@ -3,7 +3,7 @@ import type { BlobDirectory } from "../../content/blob-directory.ts";
 import { parseRef, type RepoName } from "../../reference/reference.ts";
 import { DEFAULT_NAMESPACE } from "../directory.ts";
 import type { ImageStore } from "../images.ts";
-import type { LeaseKeeper } from "../leases.ts";
+import type { LeaseKeeper } from "../lease-keeper.ts";
 import { fullRepository, repositoryOf } from "../repository-names.ts";
 import { RepositoryRegistry } from "./registry.ts";
 import { StoreTags } from "./store-tags.ts";

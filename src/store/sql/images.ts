@@ -1,5 +1,6 @@
 import { GantryError } from "../../base/error.ts";
-import { matcher, parseFilter } from "../filters.ts";
+import { matcher } from "../filter-match.ts";
+import { parseFilter } from "../filters.ts";
 import type { StoredImage } from "../images.ts";
 import { query, type SqlDatabase, type SqlRow, transaction, withSession } from "./database.ts";
 import { filterCondition } from "./filter-condition.ts";

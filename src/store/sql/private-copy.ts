@@ -9,13 +9,13 @@ import { fileSystemError } from "../../sys/fs-error.ts";
 const TRIES = 200;
 
 /**
- * Copies a SQLite database, and what its log holds, to a directory of this process, for where SQLite cannot open it: to
- * read a database it must write its index of the log beside it. Another process that may write could be at it just
- * now, so the copy counts only if neither file changed while it was made.
+ * Copies a SQLite database and its log to a directory of this process, for a store that cannot be written to: to read a
+ * database in WAL mode SQLite must write its index of the log beside it. Another process may be writing, so the copy
+ * counts only if neither file changed while it was made.
  *
- * Closing the file would take the locks of this process away. It has none: SQLite opens a database of which this
- * process has another connection, whose index is there.
- * @returns the directory, in which the copy is `names.db`; the caller removes it
+ * Closing a file releases this process's POSIX locks on it. There are none here: where this process has another
+ * connection, that one's index exists, so SQLite opens the database and nothing is copied.
+ * @returns the directory with the copy, `names.db`; the caller removes it
  * @throws LOCK_TIMEOUT, FILE_SYSTEM, NO_SPACE
  */
 export async function privateCopy(path: string): Promise<string> {
@@ -37,14 +37,17 @@ export async function privateCopy(path: string): Promise<string> {
       if (before.text === after.text && before.settled) return directory;
       await sleep(20);
     }
-    throw new GantryError("LOCK_TIMEOUT", `the database ${path} changes all the time; try again when it is quiet`);
+    throw new GantryError(
+      "LOCK_TIMEOUT",
+      `the database ${path} changed during every copy; try again when no other process writes`,
+    );
   } catch (error) {
     if (directory) await rm(directory, { recursive: true, force: true });
-    throw await fileSystemError(error, "copying to be read", path);
+    throw await fileSystemError(error, "copying", path);
   }
 }
 
-/** What the files look like from outside, and whether a change would have shown: times are counted in steps. */
+/** A stamp that changes with the files, and whether a later change would show: file systems count times in steps. */
 function stampOf(files: readonly string[]): { text: string; settled: boolean } {
   let settled = true;
   const parts = files.map((file) => {
