@@ -4,8 +4,8 @@ import { parseRef } from "../reference/reference.ts";
 import { DEFAULT_NAMESPACE, defaultStoreDirectory } from "./directory.ts";
 
 /**
- * Writes out the commands that errors and findings advise, so that they work as they are printed: with the flags
- * without which they would mean another store, and quoted for a shell.
+ * Writes out the commands that errors and findings advise, so that they work as printed: with the flags that name this
+ * store, and quoted for a shell.
  */
 export class Advice {
   readonly #directory: string;
@@ -22,7 +22,7 @@ export class Advice {
     this.#namespace = store.namespace;
   }
 
-  /** A command on this store, and on the names of one namespace of it. */
+  /** A command on this store and one of its namespaces. */
   command(words: readonly string[], namespace: string = this.#namespace): string {
     const { env } = process;
     const flags: string[] = [];
@@ -34,7 +34,7 @@ export class Advice {
     return ["gantry", ...words, ...flags].map(shellWord).join(" ");
   }
 
-  /** The command that brings an image again; undefined where its name does not say from where. */
+  /** The command that pulls an image again; undefined where its name does not say from which registry. */
   pull(
     name: string,
     options: { readonly platform?: string | undefined; readonly namespace?: string | undefined } = {},
@@ -45,7 +45,7 @@ export class Advice {
   }
 }
 
-/** True for names that a pull gives: `backup` may be what a user calls an image, and is nothing to ask a registry for. */
+/** Whether a pull could have set the name. No registry has an image `backup`. */
 function isFullReference(name: string): boolean {
   try {
     const reference = parseRef(name);
@@ -57,12 +57,12 @@ function isFullReference(name: string): boolean {
   }
 }
 
-/** A word as a shell takes it for itself. */
+/** A word, quoted where a shell would change it. */
 function shellWord(word: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The address of a database, to be shown: without its password, which PGPASSWORD or ~/.pgpass may hold. */
+/** The address of a database without its password, which the user can put into PGPASSWORD or ~/.pgpass. */
 function withoutPassword(address: string): string {
   return address.replace(/^(\w+:\/\/[^/@:]*):[^@/]*@/, "$1@").replace(/([?&](?:ssl)?password=)[^&]*/g, "$1...");
 }

@@ -3,8 +3,8 @@ import { parseRef, parseTag, Reference } from "../reference/reference.ts";
 import type { ImageStore, StoredImage } from "./images.ts";
 
 /**
- * The image that a user means: the name as it is given, since a store takes any; else the name in full, as a pull
- * gives it.
+ * The image that a user means: the one of exactly this name, since a store accepts any name; else the one of the name in
+ * full, as a pull writes it.
  * @throws IMAGE_NOT_FOUND
  */
 export async function findImage(images: ImageStore, given: string): Promise<StoredImage> {
@@ -17,7 +17,7 @@ export async function findImage(images: ImageStore, given: string): Promise<Stor
   }
 }
 
-/** `docker.io/library/alpine:latest` for `alpine`; undefined for what is no reference. */
+/** `docker.io/library/alpine:latest` for `alpine`; undefined for a name that is no reference. */
 function fullName(given: string): string | undefined {
   try {
     const reference = parseRef(given);

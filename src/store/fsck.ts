@@ -8,15 +8,15 @@ import { restoreTrash } from "./trash.ts";
 import { unnamedManifests } from "./unnamed.ts";
 
 export interface FsckOptions extends OperationOptions {
-  /** Also repair what can be repaired from what is here. */
+  /** Also repair what this store alone can repair: names from index.json, and damaged blobs, which are removed. */
   readonly rebuild?: boolean | undefined;
 }
 
-/** Something that is wrong in a store. */
+/** A fault of a store. */
 export interface Finding {
   readonly kind: "damaged" | "incomplete" | "absent" | "stray" | "database" | "unnamed";
   readonly message: string;
-  /** The command that mends it, as a shell takes it. */
+  /** The command that repairs it, quoted for a shell. */
   readonly repair?: string | undefined;
   readonly digest?: Digest | undefined;
   readonly image?: string | undefined;
@@ -28,29 +28,29 @@ export interface FsckReport {
   readonly bytes: number;
   readonly images: number;
   readonly findings: readonly Finding[];
-  /** What was mended on the way. */
+  /** The repairs that were made. */
   readonly repaired: readonly string[];
 }
 
 interface CheckOptions extends FsckOptions {
-  /** The names were lost, so that images may lie there without one. */
+  /** The names were lost, so images may have none. */
   readonly namesLost?: boolean | undefined;
 }
 
-/** What a check needs of a store, beyond what a collection does. */
+/** What a check needs of a store. */
 export interface Checkable extends Collectable {
-  /** Whether names are shared with other hosts, and so need not be here. */
+  /** Whether other hosts share the names, so that images may be absent here. */
   readonly shared: boolean;
-  /** What the database says of its own state; empty where it is sound. */
+  /** The faults that the database finds in itself. */
   checkDatabase(): Promise<readonly string[]>;
-  /** Brings index.json up to date; true where it was not. */
+  /** Brings index.json up to date. @returns false where it was so already */
   exportAll(): Promise<boolean>;
 }
 
 /**
- * Hashes every blob and follows every image. Nothing is changed but what was left half done: what a killed collection
- * had put aside comes back, and index.json is brought up to date. With `rebuild` damaged blobs are removed, so that a
- * pull can bring them again.
+ * Hashes every blob and follows every image. Finishes what killed processes left half done: brings back the blobs that a
+ * collection put aside, and index.json up to date. With `rebuild` it removes damaged blobs, so that a pull fetches them
+ * again.
  */
 export async function checkStore(store: Checkable, options: CheckOptions = {}): Promise<FsckReport> {
   const findings: Finding[] = [];
@@ -70,7 +70,7 @@ export async function checkStore(store: Checkable, options: CheckOptions = {}): 
   return { blobs: sound.size + damaged.length, bytes, images: images.length, findings, repaired };
 }
 
-/** What the database says of itself, and its names: none where it cannot be used, which is a finding too. */
+/** Checks the database. @returns its names; none where it cannot be used, which is a finding */
 async function checkNames(
   store: Checkable,
   findings: Finding[],
@@ -90,7 +90,7 @@ async function checkNames(
   }
 }
 
-/** The images that lie in a store whose names were lost, each with the command that gives it a name. */
+/** The images that have no name any more, each with the command that names it. */
 function nameless(store: Checkable, sound: ReadonlySet<string>, images: readonly NamespacedImage[]): Finding[] {
   const named = new Set(images.map(({ target }) => target.digest));
   return unnamedManifests(store.blobs, sound, named, store.limits).map((digest) => ({
@@ -101,7 +101,7 @@ function nameless(store: Checkable, sound: ReadonlySet<string>, images: readonly
   }));
 }
 
-/** Which blobs are what their names say. */
+/** Compares every blob with its digest. */
 async function hashBlobs(
   store: Checkable,
   findings: Finding[],
@@ -117,7 +117,7 @@ async function hashBlobs(
     if (!isDigest(digest)) {
       findings.push({
         kind: "stray",
-        message: `blobs/${digest.replace(":", "/")} has a name that is no digest; nothing uses it`,
+        message: `blobs/${digest.replace(":", "/")} has a name that is no digest, so nothing uses it`,
       });
       continue;
     }
@@ -130,7 +130,7 @@ async function hashBlobs(
     else {
       damaged.push(digest);
       const repair = store.advice.command(["images", "fsck", "--rebuild"]);
-      const message = `${fault}; without it a pull brings it again`;
+      const message = `${fault}; once it is removed a pull fetches it again`;
       findings.push(
         options.rebuild ? { kind: "damaged", digest, message: fault } : { kind: "damaged", digest, message, repair },
       );
@@ -140,6 +140,7 @@ async function hashBlobs(
   return { sound, damaged, bytes };
 }
 
+/** @returns the fault of a blob, `gone` where it is missing, undefined where it is sound */
 async function hashBlob(
   store: Checkable,
   digest: Digest,
@@ -152,7 +153,7 @@ async function hashBlob(
     return undefined;
   } catch (error) {
     signal?.throwIfAborted();
-    // A collection at the same time may remove what nobody wants.
+    // A collection at the same time may have removed it.
     if (isGantryError(error, "BLOB_UNKNOWN")) return "gone";
     if (isGantryError(error)) return error.message;
     throw error;
@@ -170,7 +171,7 @@ function examine(
   const finding = (kind: Finding["kind"], fault: string, platform?: string): Finding => {
     const message = `${name}${platform ? ` for ${platform}` : ""}: ${fault}`;
     const call = { platform };
-    // What it was made from brings the same bytes, if that still has its name.
+    // Another name of the same image may say where it came from.
     for (const { name: source, namespace, target: other } of [image, ...images]) {
       const pull = other.digest === target.digest ? advice.pull(source, { ...call, namespace }) : undefined;
       if (pull) return { kind, image: name, message, repair: pull };
@@ -179,13 +180,13 @@ function examine(
     return {
       kind,
       image: name,
-      message: `${message}; its name does not say where it came from: pull that again, or give the name up`,
+      message: `${message}; its name does not say where it came from: pull it from there again, or remove the name`,
       repair,
     };
   };
-  if (state === "absent") return shared ? [] : [finding("absent", "nothing of it is here")];
+  if (state === "absent") return shared ? [] : [finding("absent", "its manifest is missing")];
   if (missing.length === 0) {
-    return state === "complete" || platforms.length > 0 ? [] : [finding("incomplete", "no platform of it is here")];
+    return state === "complete" || platforms.length > 0 ? [] : [finding("incomplete", "no platform of it is complete")];
   }
   const byPlatform = new Map<string | undefined, Missing[]>();
   for (const entry of missing) byPlatform.set(entry.platform, [...(byPlatform.get(entry.platform) ?? []), entry]);

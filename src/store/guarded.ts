@@ -3,7 +3,7 @@ import { matcher } from "./filter-match.ts";
 import { parseFilter } from "./filters.ts";
 import type { ImageStore, StoredImage } from "./images.ts";
 
-/** What the guard needs to know of a store. */
+/** What the guard needs of a store. */
 interface Guarded {
   readonly directory: string;
   readonly shared: boolean;
@@ -11,20 +11,20 @@ interface Guarded {
   prepare(): Promise<void>;
 }
 
-/** Reads of a store that does not exist find nothing; writes make it; both refuse a version that is not known. */
+/** Names of a store that may not exist: reads of a missing store find nothing, and writes make it. */
 export class GuardedImages implements ImageStore {
   readonly #inner: ImageStore;
   readonly #store: Guarded;
   readonly #pull: (name: string) => string | undefined;
 
-  /** @param pull the command that brings a name, if its name says from where */
+  /** @param pull the command that pulls an image, where its name says from which registry */
   constructor(inner: ImageStore, store: Guarded, pull: (name: string) => string | undefined) {
     this.#inner = inner;
     this.#store = store;
     this.#pull = pull;
   }
 
-  /** Shared names are there before this host has a directory. */
+  /** Names that hosts share can be read without a store on this host. */
   async #readable(): Promise<boolean> {
     return this.#store.shared || (await this.#store.exists());
   }
@@ -41,7 +41,7 @@ export class GuardedImages implements ImageStore {
 
   async list(...filters: readonly string[]): Promise<readonly StoredImage[]> {
     if (await this.#readable()) return this.#inner.list(...filters);
-    // A filter that is wrong is wrong before there is anything to filter.
+    // A wrong filter is an error in an empty store too.
     await matcher(filters.map(parseFilter));
     return [];
   }
@@ -62,7 +62,7 @@ export class GuardedImages implements ImageStore {
   }
 
   async delete(name: string): Promise<void> {
-    // Finding nothing says so better than a new store does.
+    // A delete in a missing store must not make the store. `get` throws.
     if (!(await this.#readable())) await this.get(name);
     return this.#inner.delete(name);
   }

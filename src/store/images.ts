@@ -2,9 +2,9 @@ import { GantryError } from "../base/error.ts";
 import { decodeDescriptor } from "../spec/decode.ts";
 import type { Descriptor } from "../spec/types.ts";
 
-/** A name in a store, what it stands for, and what somebody noted about it. */
+/** A name in a store, its target, and its labels. */
 export interface StoredImage {
-  /** The reference in full: `docker.io/library/alpine:3.20`. */
+  /** Usually a reference in full: `docker.io/library/alpine:3.20`. */
   readonly name: string;
   readonly target: Descriptor;
   readonly labels: Readonly<Record<string, string>>;
@@ -12,7 +12,7 @@ export interface StoredImage {
   readonly updatedAt: Date;
 }
 
-/** What a caller says of an image; the times are the store's. */
+/** An image as a caller gives it. The store sets the times. */
 export interface ImageRecord {
   readonly name: string;
   readonly target: Descriptor;
@@ -22,32 +22,32 @@ export interface ImageRecord {
 /** Which fields an update changes: `target`, `labels`, or `labels.KEY`, where KEY is all that follows. */
 export type FieldPath = "target" | "labels" | `labels.${string}`;
 
-/** The names of one namespace. A name appears last, after all that it stands for, and never half. */
+/** The names of one namespace. A change of a name is seen as a whole or not at all. */
 export interface ImageStore {
   /** @throws IMAGE_NOT_FOUND */
   get(name: string): Promise<StoredImage>;
   /**
-   * In the order of the names' bytes. An image is in the list where any of the filters matches, or where there are
-   * none. @see parseFilter
+   * In the order of the names' bytes. Lists the images that pass any of the filters; without filters, all.
+   * @see parseFilter
    * @throws INVALID_FILTER
    */
   list(...filters: readonly string[]): Promise<readonly StoredImage[]>;
   /** @throws IMAGE_EXISTS, INVALID_IMAGE */
   create(image: ImageRecord): Promise<StoredImage>;
   /**
-   * Changes the fields that are named: `labels` replaces them all; `labels.KEY` sets one, and removes it where the
-   * value is empty or absent. Without field paths everything is replaced. `createdAt` always stays.
+   * Changes the given fields: `labels` replaces all labels; `labels.KEY` sets one, or removes it where the value is empty
+   * or absent. Without field paths target and labels are replaced. `createdAt` stays.
    * @throws IMAGE_NOT_FOUND, INVALID_IMAGE
    */
   update(image: ImageRecord, ...fields: readonly FieldPath[]): Promise<StoredImage>;
-  /** Makes a name stand for something, whether it is new or not; labels stay. @throws INVALID_IMAGE */
+  /** Sets the target of a new or existing name. Labels stay. @throws INVALID_IMAGE */
   set(name: string, target: Descriptor): Promise<StoredImage>;
   /** @throws IMAGE_NOT_FOUND */
   delete(name: string): Promise<void>;
 }
 
 const MAX_NAME = 1024;
-/** Of a label's key and value together, as in containerd. */
+/** The length of a label's key and value together, as in containerd. */
 const MAX_LABEL = 4096;
 const MAX_NAMESPACE = 76;
 
@@ -66,12 +66,12 @@ function invalid(name: string, field: string, fault: string): GantryError<"INVAL
   });
 }
 
-/** Whether a store can have the name: every database must give it back as it was. */
+/** Whether a store can have the name: both databases must give it back unchanged. */
 export function isName(name: string): boolean {
   return name !== "" && name.length <= MAX_NAME && !/[\u0000-\u001f\u007f]/.test(name) && isWhole(name);
 }
 
-/** No half of a character: UTF-8 has none. */
+/** Whether UTF-8 can hold the text: it has no single surrogates. */
 const isWhole = (text: string): boolean => !/\p{Surrogate}/u.test(text);
 
 /** The record, checked. @throws INVALID_IMAGE naming the field, or what decoding the target throws */

@@ -15,22 +15,22 @@ import { namesIn } from "./directory.ts";
 
 /** How much of an image is on this host. */
 export interface Presence {
-  /** All of it, some of its platforms or blobs, or not even its top document. */
+  /** `partial`: some blobs are missing. `absent`: the manifest or index itself is missing. */
   readonly state: "complete" | "partial" | "absent";
-  /** The platforms of which everything is here. */
+  /** The platforms that are complete here. */
   readonly platforms: readonly string[];
-  /** The bytes of what is here; what is listed twice counts once. */
+  /** The bytes of the existing blobs; a blob that is listed twice counts once. */
   readonly size: number;
 }
 
-/** Something that a document leads to and that is not here, though the document is. */
+/** A missing blob that an existing document lists. */
 export interface Missing {
   readonly descriptor: Descriptor;
   readonly parent: Digest;
   readonly platform?: string | undefined;
 }
 
-/** The blobs that are there, by digest. */
+/** The existing blobs, as `ALGORITHM:NAME`: a file may have a name that is no digest. */
 export async function inventory(root: string): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   for (const algorithm of digestAlgorithms) {
@@ -40,8 +40,8 @@ export async function inventory(root: string): Promise<ReadonlySet<string>> {
 }
 
 /**
- * Reads a document of a store at once, and verifies it: small files need no event loop. Undefined where it is not
- * there, is damaged, or is too large for a document, whatever calls it one.
+ * Reads and verifies a document of a store. Synchronous, which is faster for many small files.
+ * @returns undefined for a document that is missing, damaged or too large
  */
 export function readBytes(blobs: BlobDirectory, digest: Digest, limits: Limits): Buffer | undefined {
   const path = blobs.path(digest);
@@ -51,26 +51,26 @@ export function readBytes(blobs: BlobDirectory, digest: Digest, limits: Limits):
   return bytes && digestOf(bytes, algorithmOf(digest)) === digest ? bytes : undefined;
 }
 
-/** As {@link readBytes}, of the size that a descriptor says. */
+/** As {@link readBytes}, with the size that a descriptor states. */
 function readStored(blobs: BlobDirectory, { digest, size }: Descriptor, limits: Limits): Buffer | undefined {
   const bytes = readBytes(blobs, digest, limits);
   return bytes?.length === size ? bytes : undefined;
 }
 
-/** Says of images how much of them is here, from the documents and one listing of the blobs. */
+/** Finds out how much of images is here, from their documents and one listing of the blobs. */
 export class PresenceScan {
   readonly #blobs: BlobDirectory;
   readonly #here: ReadonlySet<string>;
   readonly #limits: Limits;
 
-  /** @param here the blobs that count as being here */
+  /** @param here the blobs that count as existing */
   constructor(blobs: BlobDirectory, here: ReadonlySet<string>, limits: Limits = defaultLimits) {
     this.#blobs = blobs;
     this.#here = here;
     this.#limits = limits;
   }
 
-  /** @returns also what is missing below documents that are here; entries of an index need not be here at all */
+  /** @returns also the missing blobs of existing manifests. Entries of an index may be missing. */
   examine(target: Descriptor): Presence & { readonly missing: readonly Missing[] } {
     const missing: Missing[] = [];
     const counted = new Map<Digest, number>();
@@ -79,7 +79,7 @@ export class PresenceScan {
     const visit = (descriptor: Descriptor, platform: string | undefined): boolean => {
       const known = seen.get(descriptor.digest);
       if (known !== undefined) return known;
-      // What leads back to itself is no worse for it.
+      // A document that leads back to itself is complete if the rest is.
       seen.set(descriptor.digest, true);
       const complete = look(descriptor, platform);
       seen.set(descriptor.digest, complete);
@@ -103,7 +103,7 @@ export class PresenceScan {
       }
       let whole = true;
       for (const child of childrenOf(document)) {
-        // A layer that may be fetched from elsewhere need not be here.
+        // A layer that may be fetched from elsewhere may be missing.
         if ((child.urls?.length ?? 0) > 0 || visit(child, platform)) continue;
         whole = false;
         missing.push({ descriptor: child, parent: digest, platform });

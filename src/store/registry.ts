@@ -13,7 +13,7 @@ import type { ImageStore } from "./images.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { fullRepository, repositoryOf } from "./repository-names.ts";
 
-/** A name as its user wrote it. Where there is an image of exactly this name, `repo` and `tag` mean that one. */
+/** A name as its user wrote it. If an image has exactly this name, `repo` and `tag` mean that image. */
 export interface GivenName {
   readonly name: string;
   readonly repo: RepoName;
@@ -27,17 +27,17 @@ interface StoreParts {
   readonly images: ImageStore;
   readonly limits: Limits;
   readonly prepare: () => Promise<void>;
-  /** Keeps what this registry writes from being collected before it has a name. */
+  /** Keeps blobs that this registry writes from being collected before they have a name. */
   readonly lease: LeaseKeeper;
-  /** Whether to protect also what is only asked after: for somebody who writes an image, that means it is there. */
+  /** Also protect blobs that are only resolved: a writer does not push a blob that it finds. */
   readonly eager: boolean;
   readonly given?: GivenName | undefined;
   readonly close: () => Promise<void>;
 }
 
 /**
- * A store as a registry, so that every verb reads it as it reads any other. Repositories are called by their hosts and
- * paths (repository-names.ts). Images may be partial.
+ * A store as a registry, so that verbs use it like any other. Names of repositories include the host
+ * (repository-names.ts). Images may be partial.
  */
 export class StoreRegistry extends DirectoryRegistry implements Registry {
   readonly name: string;
@@ -56,34 +56,34 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
     await this.#parts.lease.protect(digest);
   }
 
-  /** Protects what a caller is about to find, where finding it means that it need not be brought. */
+  /** Protects a blob before a caller that writes an image finds it, and so does not push it. */
   async #willFind(digest: Digest): Promise<void> {
     if (this.#parts.eager || this.#parts.lease.active) await this.willUse(digest);
   }
 
   override async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
-    // What is not there needs no protection; what is there is looked at again once it has it.
+    // A missing blob needs no protection. An existing one may be collected before it is protected, so it is looked for again.
     await super.resolveBlob(repo, digest);
     await this.#willFind(digest);
     return super.resolveBlob(repo, digest);
   }
 
-  /** Bytes may be wanted by other names: only garbage collection takes them away. */
+  /** Other names may lead to the same blob, so only a garbage collection removes it. */
   override async deleteBlob(): Promise<void> {
     throw unsupported(this.name, "deleting blobs; delete names, then collect garbage");
   }
 
-  /** Gives an image that was written under its digest a name, without which it would be collected. */
+  /** Names an image that was pushed by its digest. Without a name it would be collected. */
   async nameDigest(repo: RepoName, descriptor: Descriptor): Promise<void> {
     await this.#images.set(`${fullRepository(repo)}@${descriptor.digest}`, descriptor);
   }
 
-  /** To be called when what was written has its names. @throws LOCK_LOST where some of it may have been collected before */
+  /** Call this when all written images have names. @throws LOCK_LOST where some blobs may have been collected before */
   checkLease(): Promise<void> {
     return this.#parts.lease.check();
   }
 
-  /** Ends the protection of what this registry wrote; by now it has names. */
+  /** Ends the protection of what this registry wrote. */
   async release(): Promise<void> {
     await this.#parts.lease.release();
   }
@@ -134,7 +134,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
     return descriptor;
   }
 
-  /** Bytes may be wanted by other names: only garbage collection takes them away. */
+  /** Other names may lead to the same manifest, so only a garbage collection removes it. */
   async deleteManifest(): Promise<void> {
     throw unsupported(this.name, "deleting manifests; delete their names");
   }
@@ -173,16 +173,16 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 }
 
-/** The name of a tag in full. */
+/** The name in the store of a tag of a repository. */
 export function nameOf(repo: RepoName, tag: string): string {
   return `${fullRepository(repo)}:${tag}`;
 }
 
-/** What a name says as a reference; undefined for names that are none: a store takes any. */
+/** The repository and tag of a name; undefined for a name that is no reference. */
 function referenceOf(name: string): { repo: RepoName; tag: Tag | undefined } | undefined {
   try {
     const reference = parseRef(name);
-    // With a digest beside it a tag is only shown.
+    // In a name with a digest the tag is only shown, and is none of the repository.
     return { repo: repositoryOf(reference), tag: reference.digest === undefined ? reference.tag : undefined };
   } catch (error) {
     if (isGantryError(error, "INVALID_REFERENCE")) return undefined;

@@ -1,9 +1,9 @@
 import { parseRef, parseRepoName, type Reference, type RepoName } from "../reference/reference.ts";
 
 /**
- * The repositories of a store belong to many hosts. As a registry it calls each by its host and its path, in the grammar
- * of repository names, so that every client can ask for them: a port follows an underscore (`127.0.0.1_5000/app`), an
- * IPv6 address is written out with dashes (`ip6.0-0-0-0-0-0-0-1_5000/app`).
+ * The name of an image's repository, with its host. A store has repositories of many hosts, and a client must be able to
+ * ask for each in the grammar of repository names: a port follows an underscore (`127.0.0.1_5000/app`), an IPv6 address
+ * is written out with dashes (`ip6.0-0-0-0-0-0-0-1_5000/app`).
  */
 export function repositoryOf(reference: Reference): RepoName {
   const { host, repository } = reference.normalize();
@@ -12,7 +12,7 @@ export function repositoryOf(reference: Reference): RepoName {
   return parseRepoName(`${address.toLowerCase()}${match?.[3] === undefined ? "" : `_${match[3]}`}/${repository}`);
 }
 
-/** The name in full, without tag or digest, of a repository that {@link repositoryOf} gave or a client wrote. */
+/** The full name, without tag or digest, of a repository from {@link repositoryOf} or from a client. */
 export function fullRepository(repo: RepoName): string {
   const [first = "", ...rest] = repo.split("/");
   const match = /^(?:ip6\.([0-9a-f]+(?:-[0-9a-f]+){7})|([a-z0-9.-]+))(?:_(\d+))?$/.exec(first);
@@ -20,7 +20,7 @@ export function fullRepository(repo: RepoName): string {
   const address =
     match?.[1] === undefined ? (match?.[2] ?? first) : new URL(`http://[${match[1].replaceAll("-", ":")}]`).hostname;
   const host = rest.length > 0 ? `${address}${port}` : first;
-  // What a client calls `app`, or `o/app`, is Docker Hub's, as everywhere else.
+  // `app` and `o/app` are repositories of Docker Hub, as in every reference.
   return parseRef(`${[host, ...rest].join("/")}:tag`)
     .toFullString()
     .slice(0, -":tag".length);
