@@ -42,10 +42,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     this.#lister = new RepositoryLister(this.#contents);
   }
 
-  /**
-   * Makes the directory where it is absent, and exports the changes that a killed process did not. Without this call the
-   * first request does it.
-   */
+  /** Makes the directory where it is absent, and exports the changes that a killed process did not. */
   async ready(): Promise<void> {
     await this.#options.prepare();
     this.#options.tags.changed();
