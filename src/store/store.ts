@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { Once } from "../base/once.ts";
 import { BlobDirectory } from "../content/blob-directory.ts";
@@ -188,7 +188,7 @@ export class Store {
 
   /**
    * Keeps an image that is being read from being collected, also when its name is deleted: its document, and all that
-   * this leads to. A store that is missing or cannot be written to is read without protection.
+   * this leads to. A store that is missing, full or not writable is read without protection.
    * @param reason shown to people, never read by a program
    */
   async protect(digest: Digest, reason: string): Promise<AsyncDisposable> {

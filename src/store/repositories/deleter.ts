@@ -1,6 +1,7 @@
 import { isGantryError } from "../../base/error.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { blobUnknown, manifestUnknown } from "../../registry/refusals.ts";
+import type { RegistryDeleter } from "../../registry/registry.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Run } from "../sql/database.ts";
@@ -10,22 +11,24 @@ import { removeManifest, setNested } from "./manifest-rows.ts";
 import { isLinked } from "./tables.ts";
 
 /** Deletes what one repository has. Bytes are removed when no repository has them, where `frees` says so. */
-export class RepositoryDeleter {
+export class RepositoryDeleter implements RegistryDeleter {
+  readonly name: string;
   readonly #contents: RepositoryContents;
 
   constructor(contents: RepositoryContents) {
+    this.name = contents.options.name;
     this.#contents = contents;
   }
 
   async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
-    const { prepare, tables, key, name } = this.#contents.options;
+    const { prepare, tables, key } = this.#contents.options;
     await prepare();
     const removed = await tables.change(async (run) => {
       if (!(await unlinkBlob(run, key(repo), digest))) return false;
       await this.#free(run, digest);
       return true;
     });
-    if (!removed) throw blobUnknown(name, repo, digest);
+    if (!removed) throw blobUnknown(this.name, repo, digest);
   }
 
   /** Within the transaction, so that no other change relies on bytes that are about to be removed. */
@@ -36,9 +39,9 @@ export class RepositoryDeleter {
 
   /** Takes a manifest and its tags out of a repository. Its children stay, for other manifests to use. */
   async deleteManifest(repo: RepoName, digest: Digest): Promise<void> {
-    const { prepare, tables, tags, key, name } = this.#contents.options;
+    const { prepare, tables, tags, key } = this.#contents.options;
     await prepare();
-    if (!(await this.#contents.manifest(repo, digest))) throw manifestUnknown(name, repo, digest);
+    if (!(await this.#contents.manifest(repo, digest))) throw manifestUnknown(this.name, repo, digest);
     const children = await this.#childrenOf(digest);
     const removed = await tables.change(async (run) => {
       if (!(await removeManifest(run, key(repo), digest))) return false;
@@ -50,7 +53,7 @@ export class RepositoryDeleter {
       await this.#free(run, digest);
       return true;
     });
-    if (!removed) throw manifestUnknown(name, repo, digest);
+    if (!removed) throw manifestUnknown(this.name, repo, digest);
     tags.changed();
   }
 
@@ -67,9 +70,9 @@ export class RepositoryDeleter {
   }
 
   async deleteTag(repo: RepoName, tag: Tag): Promise<void> {
-    const { prepare, tags, name } = this.#contents.options;
+    const { prepare, tags } = this.#contents.options;
     await prepare();
-    if (!(await tags.delete(repo, tag))) throw manifestUnknown(name, repo, tag);
+    if (!(await tags.delete(repo, tag))) throw manifestUnknown(this.name, repo, tag);
     tags.changed();
   }
 }

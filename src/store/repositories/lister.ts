@@ -1,7 +1,7 @@
 import { withoutUndefined } from "../../base/defined.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { repositoryUnknown } from "../../registry/refusals.ts";
-import type { ListOptions } from "../../registry/registry.ts";
+import type { ListOptions, RegistryLister } from "../../registry/registry.ts";
 import { algorithmOf, type Digest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { RepositoryContents } from "./contents.ts";
@@ -9,10 +9,12 @@ import { referrersOf, repositoriesOf } from "./manifest-rows.ts";
 import { exists } from "./tables.ts";
 
 /** Lists repositories, tags and referrers, each in the order of its bytes. */
-export class RepositoryLister {
+export class RepositoryLister implements RegistryLister {
+  readonly name: string;
   readonly #contents: RepositoryContents;
 
   constructor(contents: RepositoryContents) {
+    this.name = contents.options.name;
     this.#contents = contents;
   }
 
@@ -31,14 +33,14 @@ export class RepositoryLister {
   }
 
   async *tags(repo: RepoName, { after }: ListOptions = {}): AsyncGenerator<Tag> {
-    const { prepare, tables, tags, key, name } = this.#contents.options;
+    const { prepare, tables, tags, key } = this.#contents.options;
     await prepare();
     let found = false;
     for await (const tag of tags.list(repo, after)) {
       found = true;
       yield tag;
     }
-    if (!found && !(await tables.read((run) => exists(run, key(repo))))) throw repositoryUnknown(name, repo);
+    if (!found && !(await tables.read((run) => exists(run, key(repo))))) throw repositoryUnknown(this.name, repo);
   }
 
   async *referrers(
