@@ -1,5 +1,5 @@
 import { parseRepoName, parseTag } from "../../reference/reference.ts";
-import { entryOf, entryNameOf } from "../../registry/layout/entries.ts";
+import { entryNameOf, entryOf } from "../../registry/layout/entries.ts";
 import { isDigest } from "../../spec/digest.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { Run } from "../sql/database.ts";
