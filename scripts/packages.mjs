@@ -18,6 +18,8 @@ export const packages = {
   podman: "podman",
   openssl: "openssl",
   "nginx-light": "nginx",
+  zsh: "zsh",
+  fish: "fish",
   "golang-go": "go",
   "golang-github-opencontainers-image-spec-dev": "/usr/share/gocode/src/github.com/opencontainers/image-spec",
   "postgresql-15": "/usr/lib/postgresql/15/bin/initdb",

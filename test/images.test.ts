@@ -90,9 +90,9 @@ test("images: what is listed is never what it was before", async () => {
   await sleep(2_700);
   const first = await list();
   expect(await list()).toBe(first);
-  expect(readdirSync(join(store, "cache")).sort()).toEqual(["images-default.txt", "presence.json"]);
+  expect(readdirSync(join(store, "cache")).sort()).toEqual(["images-default.tsv", "presence.json"]);
   // From what was kept: nothing else could say this.
-  const kept = join(store, "cache/images-default.txt");
+  const kept = join(store, "cache/images-default.tsv");
   writeFileSync(kept, readFileSync(kept, "utf8").replace("NAME", "KEPT"));
   expect(await list()).toBe(first.replace("NAME", "KEPT"));
   await gantry(["images", "label", "--store", store, "two", "a=b"]);
@@ -129,7 +129,7 @@ test("images: fsck says what is wrong, with 5, and which command mends it; the c
   expect(found.code).toBe(5);
   expect(found.stdout).toContain("gantry images fsck --rebuild");
   const rebuilt = await run("images", "fsck", "--rebuild", "--progress", "none");
-  const repair = /mend it with: gantry (pull --platform linux\/arm64 \S+)/.exec(rebuilt.stdout)![1]!;
+  const repair = /repair it with: gantry (pull --platform linux\/arm64 \S+)/.exec(rebuilt.stdout)![1]!;
   expect(await run(...repair.split(" "), "--progress", "none")).toMatchObject({ code: 0 });
   expect(await run("images", "fsck", "--progress", "none")).toMatchObject({ code: 0 });
 });

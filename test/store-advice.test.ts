@@ -13,9 +13,9 @@ async function obey(command: string): Promise<void> {
   await peer("sh", ["-c", `gantry() { '${process.execPath}' '${main}' "$@"; }; ${command}`]);
 }
 
-/** The commands that an output advises: after "mend it with", and between backticks. */
+/** The commands that an output advises: after "repair it with", and between backticks. */
 const advised = (text: string): string[] =>
-  [...text.matchAll(/mend it with: (gantry .*)|`(gantry [^`]*)`/g)].map((match) => (match[1] ?? match[2])!);
+  [...text.matchAll(/repair it with: (gantry .*)|`(gantry [^`]*)`/g)].map((match) => (match[1] ?? match[2])!);
 
 /** A store that is not the default one, at a path that a shell must have quoted. */
 async function filled(): Promise<{ directory: string; flags: string[] }> {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { GantryError } from "./error.ts";
 
 /** A counted permit: at most `count` holders at once, first come first served. */
@@ -54,6 +55,8 @@ export async function forEachParallel<T>(
   requireParallel(limit);
   const stop = new AbortController();
   const linked = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  // Each piece of work listens; Node warns of more than ten.
+  setMaxListeners(0, linked);
   const queue = items[Symbol.iterator]();
   let failure: { readonly error: unknown } | undefined;
   const run = async (): Promise<void> => {

@@ -3,16 +3,14 @@ import type { LookOptions } from "../verbs/look.ts";
 import {
   debugFlag,
   jsonFlag,
-  limitsOf,
-  onePlatformFlag,
-  platformOf,
+  platformFlag,
   type RemoteFlags,
-  registryOptions,
   remoteFlags,
   type StoreFlags,
   storeFlags,
 } from "./flags.ts";
 import { parseImage } from "./location.ts";
+import { limitsOf, platformOf, registryOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import { openStore } from "./store.ts";
 
@@ -23,13 +21,12 @@ export interface LookFlags extends StoreFlags, RemoteFlags {
   readonly debug: boolean;
 }
 
-export const lookFlags = {
-  ...storeFlags,
-  platform: onePlatformFlag,
-  ...remoteFlags,
-  json: jsonFlag,
-  debug: debugFlag,
-} as const;
+/** Those of the commands for which all platforms are the same. */
+export type RepositoryFlags = Omit<LookFlags, "platform">;
+
+export const repositoryFlags = { ...storeFlags, ...remoteFlags, json: jsonFlag, debug: debugFlag } as const;
+
+export const lookFlags = { platform: platformFlag, ...repositoryFlags } as const;
 
 export const locationArgument = {
   kind: "tuple",
@@ -37,15 +34,14 @@ export const locationArgument = {
 } as const;
 
 /** Said in the help of the commands that print content. */
-export const contentHelp =
-  "To a file or a pipe it is byte for byte; on a terminal control characters are shown escaped.";
+export const contentHelp = "A file or a pipe gets the exact bytes; on a terminal control characters are shown escaped.";
 
 /** A document as a value, for --json. @throws INVALID_DOCUMENT */
 export function documentOf(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString("utf8"));
   } catch {
-    // Not what the parser says: it quotes what it read.
+    // Without the message of the parser, which quotes what it read.
     throw new GantryError("INVALID_DOCUMENT", `${what} is not JSON; leave --json out to get its bytes`);
   }
 }

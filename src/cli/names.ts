@@ -1,42 +1,31 @@
-import { GantryError } from "../base/error.ts";
 import { printable } from "../base/text.ts";
 import type { LookOptions } from "../verbs/look.ts";
 import { type NameOrder, sortNames } from "../verbs/sort.ts";
-import { limitFlag } from "./flags.ts";
-import { type LookFlags, lookFlags, lookOptions } from "./look.ts";
+import { choice, number } from "./flag-kinds.ts";
+import { lookOptions, type RepositoryFlags, repositoryFlags } from "./look.ts";
 import type { Session } from "./session.ts";
 
 /** The flags of the commands that list names. */
-export interface NameFlags extends Omit<LookFlags, "platform"> {
+export interface NameFlags extends RepositoryFlags {
   readonly sort: NameOrder;
   readonly max?: number | undefined;
 }
 
-const { platform: _platform, ...look } = lookFlags;
-
 export const nameFlags = {
-  ...look,
-  sort: {
-    kind: "enum",
-    values: ["none", "name", "semver"],
-    brief: "In the registry's order (none), by name, or as versions from low to high",
-    default: "none",
-  },
-  max: {
-    kind: "parsed",
-    parse: (input: string): number => {
-      const value = Number(input);
-      if (Number.isInteger(value) && value >= 1) return value;
-      throw new GantryError("USAGE", `${input} is not a whole number from 1`);
-    },
-    brief: "Show so many at the most; sorted, the last ones",
-    placeholder: "N",
-    optional: true,
-  },
-  limit: { ...limitFlag, brief: "Set a limit, such as pages=5000 for very long lists" },
+  sort: choice<NameOrder>("The order: the registry's own, by name, or as versions from low to high", "ORDER", [
+    "none",
+    "name",
+    "semver",
+  ]),
+  max: number(
+    "Show at most N names; of a sorted list the last ones",
+    (value) => Number.isInteger(value) && value >= 1,
+    "a whole number from 1",
+  ),
+  ...repositoryFlags,
 } as const;
 
-/** Prints names: as they come where no order is asked for. */
+/** Prints names: each as it arrives, unless they must be sorted first. */
 export async function printNames(
   flags: NameFlags,
   io: Session,

@@ -3,7 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { Progress } from "../base/progress.ts";
 import { printable, printableJson, printableText } from "../base/text.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./command.ts";
 import { type ProgressMode, printer, warnings } from "./progress.ts";
 
 /** What a command works with: where data goes, where progress goes, and when to stop. */
@@ -11,27 +11,32 @@ export interface Session {
   readonly signal: AbortSignal;
   readonly progress: Progress;
   readonly debug: ((line: string) => void) | undefined;
+  /** The columns of the terminal that stdout is; undefined where it is none, and nothing may be cut. */
+  readonly columns: number | undefined;
   /** Writes data to stdout. */
   print(text: string): void;
   /**
-   * Writes content to stdout, byte for byte, and waits where the reader is slow; on a terminal, what might steer it is
+   * Writes content to stdout, byte for byte, and waits where the reader is slow; on a terminal, control characters are
    * escaped. The bytes are only lent.
    */
   content(bytes: Uint8Array): Promise<void>;
   /** Writes one JSON document to stdout. */
   json(value: unknown): void;
-  /** Closes something when the command ends. */
+  /** Writes the last line of a command to stderr, for people. */
+  summary(text: string): void;
+  /** Closes a resource when the command ends. */
   use<T extends { close(): Promise<void> }>(resource: T): T;
 }
 
 export interface SessionFlags {
   readonly progress?: ProgressMode | undefined;
   readonly debug?: boolean | undefined;
-  /** Whether the next run goes on where this one was stopped, which the user is told then. */
+  readonly json?: boolean | undefined;
+  /** Whether the next run resumes where this one was stopped, which the error then says. */
   readonly resumes?: boolean | undefined;
 }
 
-/** Runs a command's work, with progress on stderr that is wiped before anything else is said. */
+/** Runs a command's work, with progress on stderr that is erased before anything else is written there. */
 export async function session(
   context: Context,
   flags: SessionFlags,
@@ -40,6 +45,7 @@ export async function session(
   const { stdout, stderr } = context.process;
   const { progress, end } =
     flags.progress === undefined ? { progress: warnings(stderr), end() {} } : printer(flags.progress, stderr);
+  const isForPeople = !flags.json && (flags.progress === "auto" || flags.progress === "plain");
   const print = (text: string): void => void stdout.write(text);
   const decoder = stdout.isTTY ? new StringDecoder("utf8") : undefined;
   const used: { close(): Promise<void> }[] = [];
@@ -48,6 +54,7 @@ export async function session(
       signal: context.signal,
       progress,
       debug: flags.debug ? (line) => void stderr.write(`debug: ${printable(line)}\n`) : undefined,
+      columns: stdout.isTTY ? stdout.columns || undefined : undefined,
       print,
       async content(bytes) {
         const copy = Buffer.from(bytes);
@@ -55,6 +62,10 @@ export async function session(
         if (!stdout.write(shown)) await once(stdout, "drain", { signal: context.signal });
       },
       json: (value) => print(`${printableJson(value)}\n`),
+      summary(text) {
+        end();
+        if (isForPeople) stderr.write(`${printable(text)}\n`);
+      },
       use(resource) {
         used.push(resource);
         return resource;
@@ -63,7 +74,7 @@ export async function session(
   } catch (error) {
     if (!flags.resumes || !context.signal.aborted || !isGantryError(error, "TRANSFER_INTERRUPTED")) throw error;
     const { message } = context.signal.reason as GantryError;
-    throw new GantryError("TRANSFER_INTERRUPTED", `${message}; the next run goes on from here`, { cause: error });
+    throw new GantryError("TRANSFER_INTERRUPTED", `${message}; the next run resumes from here`, { cause: error });
   } finally {
     if (decoder) print(printableText(decoder.end()));
     end();

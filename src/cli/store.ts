@@ -1,5 +1,6 @@
 import { Store } from "../store/store.ts";
-import { limitsOf, type StoreFlags } from "./flags.ts";
+import type { StoreFlags } from "./flags.ts";
+import { limitsOf } from "./options.ts";
 import type { Session } from "./session.ts";
 
 /** The store that a command's flags mean. It is closed when the command ends. */

@@ -1,18 +1,18 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { blob } from "../../verbs/blob.ts";
 import type { Location } from "../../verbs/location.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { parseImage } from "../location.ts";
-import { contentHelp, type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { contentHelp, lookOptions, type RepositoryFlags, repositoryFlags } from "../look.ts";
 import { session } from "../session.ts";
 
-const { platform: _platform, json: _json, ...flags } = lookFlags;
+const { json: _json, ...flags } = repositoryFlags;
 
-export const blobCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Print a blob, verified",
-    fullDescription: `The last bytes come only when size and digest are proved: where the command ends with 0, all that it printed is right. ${contentHelp}`,
-  },
+export const blobCommand = defineCommand({
+  details: `The last bytes are printed only after size and digest were verified: if the command ends with 0, all bytes are right. ${contentHelp}`,
+  examples: [
+    ["Save a blob of a registry", "gantry blob alpine@$DIGEST > layer.tar.gz"],
+    ["Print a blob of a layout on disk", "gantry blob oci:images@$DIGEST"],
+  ],
   parameters: {
     flags,
     positional: {
@@ -22,7 +22,7 @@ export const blobCommand: Command<Context> = buildCommand({
       ],
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform" | "json">, location: Location) {
+  func(this: Context, given: Omit<RepositoryFlags, "json">, location: Location) {
     return session(this, given, (io) =>
       blob(location, (chunk) => io.content(chunk), lookOptions({ ...given, json: false }, io)),
     );

@@ -1,14 +1,14 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { catalog } from "../../verbs/list.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";
 
-export const catalogCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "List the repositories of a registry",
-    fullDescription: "Many public registries have no such list, and say so.",
-  },
+export const catalogCommand = defineCommand({
+  details: "Many public registries do not offer such a list, and answer with an error.",
+  examples: [
+    ["List the repositories of a registry", "gantry catalog registry.example"],
+    ["List the repositories of a layout on disk", "gantry catalog oci:images"],
+  ],
   parameters: {
     flags: nameFlags,
     positional: {

@@ -1,15 +1,15 @@
-import { buildCommand, type Command } from "@stricli/core";
 import type { Location } from "../../verbs/location.ts";
 import { config } from "../../verbs/look.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { contentHelp, documentOf, type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
-export const configCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Print the image configuration, byte for byte",
-    fullDescription: `Of the image for --platform, by default for this machine. With --json: the same, with its descriptor. ${contentHelp}`,
-  },
+export const configCommand = defineCommand({
+  details: `Prints the bytes as they are in the registry. With --json the document comes together with its descriptor. Without --platform it is the configuration for this machine. ${contentHelp}`,
+  examples: [
+    ["Print the configuration for this machine", "gantry config alpine:3.20"],
+    ["Print the configuration for another platform", "gantry config --platform linux/arm64 alpine:3.20"],
+  ],
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: Location) {
     return session(this, flags, async (io) => {

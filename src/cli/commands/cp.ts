@@ -1,19 +1,12 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { copy } from "../../verbs/copy.ts";
 import type { Location } from "../../verbs/location.ts";
-import type { Context } from "../context.ts";
-import {
-  authFileFlag,
-  insecureFlag,
-  limitsOf,
-  registryOptions,
-  type TransferFlags,
-  transferFlags,
-  transferOptions,
-} from "../flags.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { on, text } from "../flag-kinds.ts";
+import { type TransferFlags, transferFlags } from "../flags.ts";
 import { parseImage } from "../location.ts";
+import { registryOptions } from "../options.ts";
 import { session } from "../session.ts";
-import { openStore } from "../store.ts";
+import { movedLine, transferOptions } from "../transfer.ts";
 
 interface Flags extends TransferFlags {
   readonly srcInsecure: boolean;
@@ -22,48 +15,49 @@ interface Flags extends TransferFlags {
   readonly destAuthFile?: string | undefined;
 }
 
-export const cpCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Copy an image from anywhere to anywhere",
-    fullDescription:
-      "Source and destination are any of REF, oci:DIR:TAG and store:NAME. All platforms are copied, byte for byte; with --platform one image of an index is copied alone, under its own digest. Prints the digest.",
-  },
+export const cpCommand = defineCommand({
+  details: `SRC and DST are any of REF, oci:DIR:TAG and store:NAME. Everything is copied byte for byte, so the digest stays the same. Blobs that the destination already has are not sent again. Prints the digest.
+
+Without --platform all platforms are copied. With one platform that image is copied alone, under its own digest.`,
+  examples: [
+    ["Copy an image into a layout on disk", "gantry cp alpine:3.20 oci:images:3.20"],
+    ["Copy an image between registries", "gantry cp ghcr.io/org/app:v1 registry.example/app:v1"],
+    ["Copy to a registry with plain HTTP", "gantry cp --dest-insecure alpine:3.20 registry.lan:5000/alpine:3.20"],
+  ],
   parameters: {
     flags: {
       ...transferFlags,
-      srcInsecure: { ...insecureFlag, brief: "--insecure for the source only" },
-      destInsecure: { ...insecureFlag, brief: "--insecure for the destination only" },
-      srcAuthFile: { ...authFileFlag, brief: "--auth-file for the source only" },
-      destAuthFile: { ...authFileFlag, brief: "--auth-file for the destination only" },
+      srcInsecure: on("--insecure for the source only"),
+      destInsecure: on("--insecure for the destination only"),
+      srcAuthFile: text("--auth-file for the source only", "PATH"),
+      destAuthFile: text("--auth-file for the destination only", "PATH"),
     },
     positional: {
       kind: "tuple",
       parameters: [
         { parse: parseImage, brief: "The image to copy", placeholder: "SRC" },
-        { parse: parseImage, brief: "Where to", placeholder: "DST" },
+        { parse: parseImage, brief: "The destination", placeholder: "DST" },
       ],
     },
   },
   func(this: Context, flags: Flags, from: Location, to: Location) {
     return session(this, { ...flags, resumes: true }, async (io) => {
-      const { signal, progress, debug, print, json } = io;
+      const started = performance.now();
       const side = (insecure: boolean, authFile: string | undefined) => ({
         registry: registryOptions(
           { ...flags, insecure: flags.insecure || insecure, authFile: authFile ?? flags.authFile },
-          debug,
+          io.debug,
         ),
       });
       const result = await copy(from, to, {
-        signal,
-        progress,
-        limits: limitsOf(flags.limit),
-        store: openStore(flags, io),
-        ...transferOptions(flags),
+        ...transferOptions(flags, io),
         source: side(flags.srcInsecure, flags.srcAuthFile),
         destination: side(flags.destInsecure, flags.destAuthFile),
       });
-      if (flags.json) json({ ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
-      else print(`${result.descriptor.digest}\n`);
+      const { descriptor, blobs, bytes } = result;
+      if (flags.json) return io.json({ ...descriptor, blobs, bytes });
+      io.summary(movedLine(to.text, "copied", result, performance.now() - started));
+      io.print(`${descriptor.digest}\n`);
     });
   },
 });

@@ -1,16 +1,16 @@
-import { buildCommand, type Command } from "@stricli/core";
 import type { Location } from "../../verbs/location.ts";
 import { resolve } from "../../verbs/look.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
-export const digestCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Print the digest that a name stands for",
-    fullDescription:
-      "Asks by HEAD, which counts against no pull quota. With --platform: the digest of that image of an index.",
-  },
+export const digestCommand = defineCommand({
+  details:
+    "The registry is asked with HEAD, which does not count as a pull. With --platform it is the digest of that image of an index.",
+  examples: [
+    ["Print the digest that a tag has now", "gantry digest alpine:3.20"],
+    ["Print the digest of the image for one platform", "gantry digest --platform linux/arm64 alpine:3.20"],
+  ],
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: Location) {
     return session(this, flags, async (io) => {

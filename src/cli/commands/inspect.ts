@@ -1,112 +1,25 @@
-import { buildCommand, type Command } from "@stricli/core";
-import { formatBytes, printable } from "../../base/text.ts";
-import { formatPlatform } from "../../images/platform.ts";
-import { isAttestation } from "../../images/select.ts";
-import { annotationKeys } from "../../spec/annotations.ts";
-import { isDigest } from "../../spec/digest.ts";
-import type { Descriptor, History } from "../../spec/types.ts";
-import { type Inspection, inspect } from "../../verbs/inspect.ts";
+import { inspect } from "../../verbs/inspect.ts";
 import type { Location } from "../../verbs/location.ts";
-import type { ArtifactSummary, ImageSummary } from "../../verbs/summary.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { inspectionLines } from "../inspection.ts";
 import { type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
+import { fitLine } from "../table.ts";
 
-export const inspectCommand: Command<Context> = buildCommand({
-  docs: { brief: "Show an image: its platforms, layers with sizes, and what it runs" },
+export const inspectCommand = defineCommand({
+  details:
+    "Shows a tree: for each platform the configuration, the layers with their sizes and the history; then artifacts and what refers to the image. Long lines are cut to the width of the terminal; a file or a pipe gets them whole.",
+  examples: [
+    ["Show an image with all its platforms", "gantry inspect alpine:3.20"],
+    ["Show the image for one platform", "gantry inspect --platform linux/arm64 alpine:3.20"],
+    ["The same as JSON", "gantry inspect --json alpine:3.20"],
+  ],
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: Location) {
     return session(this, flags, async (io) => {
       const inspection = await inspect(location, lookOptions(flags, io));
-      if (flags.json) io.json(inspection);
-      else io.print(describe(inspection));
+      if (flags.json) return io.json(inspection);
+      for (const line of inspectionLines(inspection)) io.print(`${fitLine(line, io.columns)}\n`);
     });
   },
 });
-
-/** A line of the tree, with what hangs below it. */
-interface Branch {
-  readonly text: string;
-  readonly below?: readonly Branch[] | undefined;
-}
-
-function draw(branches: readonly Branch[], indent = ""): string[] {
-  return branches.flatMap(({ text, below = [] }, at) => {
-    const last = at === branches.length - 1;
-    return [`${indent}${last ? "└── " : "├── "}${text}`, ...draw(below, `${indent}${last ? "    " : "│   "}`)];
-  });
-}
-
-function describe({ name, descriptor, artifactType, ...found }: Inspection): string {
-  const branches: Branch[] = [
-    ...found.images.map(describeImage),
-    ...found.artifacts.map(describeArtifact),
-    ...found.missing.map(({ digest, platform }) => ({
-      text: `${isDigest(digest) ? "missing" : "unverifiable"}  ${digest}${platform ? `  ${printable(formatPlatform(platform))}` : ""}`,
-    })),
-    ...(found.referrers ?? []).map(({ digest, artifactType, mediaType, size }) => ({
-      text: `referrer  ${digest}  ${printable(artifactType ?? mediaType)}  ${formatBytes(size)}`,
-    })),
-  ];
-  const type = artifactType ? `${descriptor.mediaType} (${artifactType})` : descriptor.mediaType;
-  const head = [printable(name), `digest  ${descriptor.digest}`, `type    ${printable(type)}`];
-  return `${[...head, ...draw(branches)].join("\n")}\n`;
-}
-
-const row = (label: string, value: string | undefined): Branch[] =>
-  value ? [{ text: `${label.padEnd(12)}${printable(value)}` }] : [];
-
-/** A branch with a line for each item; none where there are no items. */
-const list = (text: string, items: readonly string[] = []): Branch[] =>
-  items.length > 0 ? [{ text, below: items.map((item) => ({ text: printable(item) })) }] : [];
-
-const layerBranch = (layers: readonly Descriptor[], what: string, show: (layer: Descriptor) => string): Branch => {
-  const size = layers.reduce((sum, layer) => sum + layer.size, 0);
-  const below = layers.map((layer) => ({
-    text: `${layer.digest}  ${formatBytes(layer.size).padStart(10)}${printable(show(layer))}`,
-  }));
-  return { text: `layers      ${layers.length}, ${formatBytes(size)}${what}`, below };
-};
-
-function describeImage({ descriptor, platform, created, config, ...image }: ImageSummary): Branch {
-  const words = (values: readonly string[] | undefined): string | undefined =>
-    values?.length ? JSON.stringify(values) : undefined;
-  return {
-    text: `${printable(formatPlatform(platform))}  ${descriptor.digest}`,
-    below: [
-      {
-        text: `config      ${image.configDescriptor.digest}  ${formatBytes(image.configDescriptor.size)}`,
-        below: [
-          ...row("created", created),
-          ...row("user", config?.User),
-          ...row("workdir", config?.WorkingDir),
-          ...row("entrypoint", words(config?.Entrypoint)),
-          ...row("cmd", words(config?.Cmd)),
-          ...list("env", config?.Env),
-        ],
-      },
-      layerBranch(image.layers, " compressed", () => ""),
-      ...list(`history     ${image.history?.length} steps`, image.history?.map(describeStep)),
-    ],
-  };
-}
-
-function describeStep({ created, created_by, comment, empty_layer }: History): string {
-  const done = created_by || comment || "not said how";
-  return [created ?? "", done, empty_layer ? "(no layer)" : ""].filter(Boolean).join("  ");
-}
-
-function describeArtifact({ annotations, digest, ...artifact }: ArtifactSummary): Branch {
-  const kind = isAttestation({ annotations }) ? "attestation" : "artifact";
-  const title = (layer: Descriptor): string => {
-    const name = layer.annotations?.[annotationKeys.title] ?? layer.annotations?.["in-toto.io/predicate-type"];
-    return `  ${layer.mediaType}${name === undefined ? "" : `  ${name}`}`;
-  };
-  return {
-    text: `${kind}  ${digest}  ${printable(artifact.artifactType ?? artifact.mediaType)}`,
-    below: [
-      ...row("about", artifact.about),
-      ...(artifact.layers.length > 0 ? [layerBranch(artifact.layers, "", title)] : []),
-    ],
-  };
-}

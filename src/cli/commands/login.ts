@@ -1,9 +1,10 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { GantryError } from "../../base/error.ts";
 import { printable } from "../../base/text.ts";
 import { login, registryHost } from "../../verbs/login.ts";
-import type { Context } from "../context.ts";
-import { debugFlag, jsonFlag, limitFlag, limitsOf, type RemoteFlags, registryOptions, remoteFlags } from "../flags.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { on, text } from "../flag-kinds.ts";
+import { debugFlag, jsonFlag, type RemoteFlags, remoteFlags, storeFlags } from "../flags.ts";
+import { limitsOf, registryOptions } from "../options.ts";
 import { ask, canAsk } from "../prompt.ts";
 import { session } from "../session.ts";
 
@@ -17,23 +18,21 @@ interface Flags extends RemoteFlags {
 
 const MAX_PASSWORD = 64 << 10;
 
-export const loginCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Log in to a registry, and keep the password where Docker does",
-    fullDescription:
-      "On a terminal it asks for the user name and the password; elsewhere they come by --username and --password-stdin. The password is kept only if the registry accepts it: by the credential helper that Docker's config.json names, else in that file. DOCKER_CONFIG names another directory for it.",
-  },
+export const loginCommand = defineCommand({
+  details: `On a terminal it asks for the user name and the password. Elsewhere give --username and --password-stdin.
+
+The password is stored only if the registry accepts it, and where Docker stores it: in the credential helper that config.json names, else in config.json itself. DOCKER_CONFIG names another directory for that file.`,
+  examples: [
+    ["Log in from a script", 'echo "$TOKEN" | gantry login -u NAME --password-stdin registry.example'],
+    ["Log in on a terminal", "gantry login registry.example"],
+    ["Log in to Docker Hub", "gantry login"],
+  ],
   parameters: {
     flags: {
-      username: { kind: "parsed", parse: String, brief: "The user name", placeholder: "NAME", optional: true },
-      passwordStdin: {
-        kind: "boolean",
-        brief: "Read the password from stdin; it is never an argument, which others can see",
-        default: false,
-        withNegated: false,
-      },
+      username: text("The user name", "NAME"),
+      passwordStdin: on("Read the password from stdin. It is never an argument: other users could see it"),
       ...remoteFlags,
-      limit: limitFlag,
+      limit: storeFlags.limit,
       json: jsonFlag,
       debug: debugFlag,
     },
@@ -48,31 +47,25 @@ export const loginCommand: Command<Context> = buildCommand({
       const host = registryHost(given ?? "docker.io");
       const { credentials: _stored, ...registry } = registryOptions(flags, debug);
       const result = await login(host, {
-        ...(await whoAsks(host, flags, this.process, signal)),
+        ...(await askedLogin(host, flags, this.process, signal)),
         file: flags.authFile,
         registry,
         limits: limitsOf(flags.limit),
         signal,
         progress,
       });
-      if (!result.checked) {
-        this.process.stderr.write(
-          `warning: ${result.host} did not ask for a password, so nobody has checked this one\n`,
-        );
-      }
-      if (result.plain) {
-        this.process.stderr.write(
-          `warning: the password is in ${result.where}, not encrypted; a credential helper (credsStore) would keep it better\n`,
-        );
-      }
+      const warn = (text: string): void => progress({ type: "message", level: "warning", text });
+      if (!result.checked) warn(`${result.host} did not ask for a password, so this one was not verified`);
+      if (result.plain)
+        warn(`the password is in ${result.where}, not encrypted; a credential helper (credsStore) is safer`);
       if (flags.json) json(result);
       else print(`logged in to ${result.host}\n`);
     });
   },
 });
 
-/** The name and the password: from flag and stdin, else asked for on the terminal. @throws USAGE */
-async function whoAsks(
+/** The user name and the password: from flag and stdin, else typed on the terminal. @throws USAGE */
+async function askedLogin(
   host: string,
   { username, passwordStdin }: Flags,
   terminal: NodeJS.Process,
@@ -92,7 +85,7 @@ async function whoAsks(
   if (username !== undefined && passwordStdin) return { username, password: await readPassword(terminal.stdin) };
   throw new GantryError(
     "USAGE",
-    `there is no terminal to ask on: name the user with --username and pipe the password in with --password-stdin, as in echo "$TOKEN" | gantry login --username NAME --password-stdin ${host}`,
+    `there is no terminal to ask on: give the user name with --username and the password on stdin, as in echo "$TOKEN" | gantry login --username NAME --password-stdin ${host}`,
   );
 }
 

@@ -1,13 +1,23 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { logout, registryHost } from "../../verbs/login.ts";
-import type { Context } from "../context.ts";
-import { authFileFlag, jsonFlag } from "../flags.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { text } from "../flag-kinds.ts";
+import { jsonFlag } from "../flags.ts";
 import { session } from "../session.ts";
 
-export const logoutCommand: Command<Context> = buildCommand({
-  docs: { brief: "Forget what is kept for a registry" },
+export const logoutCommand = defineCommand({
+  details: "Removes the credentials from where `gantry login` stored them.",
+  examples: [
+    ["Log out of a registry", "gantry logout registry.example"],
+    ["Log out of Docker Hub", "gantry logout"],
+  ],
   parameters: {
-    flags: { authFile: authFileFlag, json: jsonFlag },
+    flags: {
+      authFile: text(
+        "Remove credentials only from this file (default: $REGISTRY_AUTH_FILE, else as Docker and podman)",
+        "PATH",
+      ),
+      json: jsonFlag,
+    },
     positional: {
       kind: "tuple",
       parameters: [{ parse: String, brief: "The registry (default: docker.io)", placeholder: "HOST", optional: true }],
@@ -19,7 +29,7 @@ export const logoutCommand: Command<Context> = buildCommand({
       const removed = await logout(given, { file: flags.authFile });
       const host = registryHost(given);
       if (flags.json) json({ host, removed });
-      else print(removed ? `logged out of ${host}\n` : `nothing was kept for ${host}\n`);
+      else print(removed ? `logged out of ${host}\n` : `no credentials were stored for ${host}\n`);
     });
   },
 });

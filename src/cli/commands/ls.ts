@@ -1,13 +1,15 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { tags } from "../../verbs/list.ts";
 import type { Location } from "../../verbs/location.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { parseRepository } from "../location.ts";
 import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";
 
-export const lsCommand: Command<Context> = buildCommand({
-  docs: { brief: "List the tags of a repository" },
+export const lsCommand = defineCommand({
+  examples: [
+    ["List the tags of a repository", "gantry ls registry.example/app"],
+    ["Show the newest version", "gantry ls --sort semver --max 1 registry.example/app"],
+  ],
   parameters: {
     flags: nameFlags,
     positional: {

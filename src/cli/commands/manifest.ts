@@ -1,15 +1,15 @@
-import { buildCommand, type Command } from "@stricli/core";
 import type { Location } from "../../verbs/location.ts";
 import { manifest } from "../../verbs/look.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { contentHelp, documentOf, type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
 import { session } from "../session.ts";
 
-export const manifestCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Print the manifest or index, byte for byte",
-    fullDescription: `With --platform: the manifest of that image of an index. With --json: the same, with its descriptor. ${contentHelp}`,
-  },
+export const manifestCommand = defineCommand({
+  details: `Prints the bytes as they are in the registry. With --json the document comes together with its descriptor. With --platform it is the manifest of that image of an index. ${contentHelp}`,
+  examples: [
+    ["Print the manifest or index that a tag names", "gantry manifest alpine:3.20"],
+    ["Print the manifest for one platform", "gantry manifest --platform linux/arm64 alpine:3.20"],
+  ],
   parameters: { flags: lookFlags, positional: locationArgument },
   func(this: Context, flags: LookFlags, location: Location) {
     return session(this, flags, async (io) => {

@@ -1,41 +1,37 @@
-import { buildCommand, type Command } from "@stricli/core";
-import { formatBytes } from "../../base/text.ts";
 import type { Location } from "../../verbs/location.ts";
 import { pull } from "../../verbs/pull.ts";
-import type { Context } from "../context.ts";
-import { limitsOf, registryOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { type TransferFlags, transferFlags } from "../flags.ts";
 import { parseImage } from "../location.ts";
+import { registryOptions } from "../options.ts";
 import { session } from "../session.ts";
-import { openStore } from "../store.ts";
+import { movedLine, transferOptions } from "../transfer.ts";
 
-export const pullCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Bring an image from a registry into the local store, verified",
-    fullDescription:
-      "Every byte is hashed while it is written, and the name is set last: whatever goes wrong, the store only ever holds what was verified. Prints the digest.",
-  },
+export const pullCommand = defineCommand({
+  details: `Every byte is hashed while it is written, and the name is set last: the store never holds unverified content. Blobs that the store already has are not downloaded, and an interrupted pull is resumed by the next one. Prints the digest.
+
+Without --platform the image for this machine is pulled.`,
+  examples: [
+    ["Pull the image for this machine", "gantry pull alpine:3.20"],
+    ["Pull the images for two platforms", "gantry pull --platform linux/amd64,linux/arm64 alpine:3.20"],
+    ["Pull from a registry on this machine into a directory", "gantry pull --store ./store 127.0.0.1:5000/app:latest"],
+  ],
   parameters: {
     flags: transferFlags,
-    positional: { kind: "tuple", parameters: [{ parse: parseImage, brief: "The image", placeholder: "REF" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: parseImage, brief: "The image in the registry", placeholder: "REF" }],
+    },
   },
   func(this: Context, flags: TransferFlags, location: Location) {
     return session(this, { ...flags, resumes: true }, async (io) => {
-      const { signal, progress, debug, print, json } = io;
-      const result = await pull(location, {
-        signal,
-        progress,
-        limits: limitsOf(flags.limit),
-        registry: registryOptions(flags, debug),
-        store: openStore(flags, io),
-        ...transferOptions(flags),
-      });
+      const started = performance.now();
+      const registry = registryOptions(flags, io.debug);
+      const result = await pull(location, { ...transferOptions(flags, io), registry });
       const { name, descriptor, blobs, bytes } = result;
-      if (flags.json) return json({ name, ...descriptor, blobs, bytes });
-      if (flags.progress !== "none") {
-        const pulled = `${blobs.moved} blobs (${formatBytes(bytes)}) pulled, ${blobs.existing} were there`;
-        this.process.stderr.write(`${name}: ${pulled}\n`);
-      }
-      print(`${descriptor.digest}\n`);
+      if (flags.json) return io.json({ name, ...descriptor, blobs, bytes });
+      io.summary(movedLine(name, "pulled", result, performance.now() - started));
+      io.print(`${descriptor.digest}\n`);
     });
   },
 });

@@ -1,41 +1,40 @@
-import { buildCommand, type Command } from "@stricli/core";
 import type { Location } from "../../verbs/location.ts";
 import { push } from "../../verbs/push.ts";
-import type { Context } from "../context.ts";
-import { limitsOf, registryOptions, type TransferFlags, transferFlags, transferOptions } from "../flags.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { type TransferFlags, transferFlags } from "../flags.ts";
 import { parseImage, parseStored } from "../location.ts";
+import { registryOptions } from "../options.ts";
 import { session } from "../session.ts";
-import { openStore } from "../store.ts";
+import { movedLine, transferOptions } from "../transfer.ts";
 
-export const pushCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Send an image of the local store to a registry",
-    fullDescription:
-      "Sends the image under its own name, or under another one. What the registry has is not sent again. An image of which only some platforms were pulled needs --platform. Prints the digest.",
-  },
+export const pushCommand = defineCommand({
+  details: `Pushes the image under its own name, or under the name REF. Blobs that the registry already has are not sent again. Prints the digest.
+
+If only some platforms of the image were pulled, push one of them with --platform.`,
+  examples: [
+    ["Push an image under another name", "gantry push alpine:3.20 registry.example/alpine:3.20"],
+    ["Push an image under its own name", "gantry push registry.example/app:v1"],
+    ["Push the image for one platform", "gantry push --platform linux/arm64 registry.example/app:v1"],
+  ],
   parameters: {
     flags: transferFlags,
     positional: {
       kind: "tuple",
       parameters: [
         { parse: parseStored, brief: "The image in the store", placeholder: "NAME" },
-        { parse: parseImage, brief: "Where to, if not to where its name says", placeholder: "REF", optional: true },
+        { parse: parseImage, brief: "The destination (default: NAME)", placeholder: "REF", optional: true },
       ],
     },
   },
   func(this: Context, flags: TransferFlags, image: Location, to?: Location) {
     return session(this, { ...flags, resumes: true }, async (io) => {
-      const { signal, progress, debug, print, json } = io;
-      const result = await push(image, to, {
-        signal,
-        progress,
-        limits: limitsOf(flags.limit),
-        registry: registryOptions(flags, debug),
-        store: openStore(flags, io),
-        ...transferOptions(flags),
-      });
-      if (flags.json) json({ ...result.descriptor, blobs: result.blobs, bytes: result.bytes });
-      else print(`${result.descriptor.digest}\n`);
+      const started = performance.now();
+      const registry = registryOptions(flags, io.debug);
+      const result = await push(image, to, { ...transferOptions(flags, io), registry });
+      const { descriptor, blobs, bytes } = result;
+      if (flags.json) return io.json({ ...descriptor, blobs, bytes });
+      io.summary(movedLine((to ?? image).text, "pushed", result, performance.now() - started));
+      io.print(`${descriptor.digest}\n`);
     });
   },
 });

@@ -1,43 +1,38 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../base/text.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { referrers } from "../../verbs/list.ts";
 import type { Location } from "../../verbs/location.ts";
-import type { Context } from "../context.ts";
-import { type LookFlags, locationArgument, lookFlags, lookOptions } from "../look.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { text } from "../flag-kinds.ts";
+import { locationArgument, lookOptions, type RepositoryFlags, repositoryFlags } from "../look.ts";
 import { session } from "../session.ts";
+import { fitLine } from "../table.ts";
 
-const { platform: _platform, ...flags } = lookFlags;
-
-interface Flags extends Omit<LookFlags, "platform"> {
+interface Flags extends RepositoryFlags {
   readonly artifactType?: string | undefined;
 }
 
-export const referrersCommand: Command<Context> = buildCommand({
-  docs: { brief: "List what refers to an image: signatures, SBOMs, attestations" },
+export const referrersCommand = defineCommand({
+  details: "Lists every manifest whose subject is the image, with its digest, type and size.",
+  examples: [
+    ["List everything that refers to an image", "gantry referrers registry.example/app:1.2.3"],
+    ["List only the SBOMs", "gantry referrers --artifact-type text/spdx registry.example/app:1.2.3"],
+  ],
   parameters: {
-    flags: {
-      ...flags,
-      artifactType: {
-        kind: "parsed",
-        parse: String,
-        brief: "Only those of this type",
-        placeholder: "TYPE",
-        optional: true,
-      },
-    },
+    flags: { artifactType: text("List only those of this type", "TYPE"), ...repositoryFlags },
     positional: locationArgument,
   },
-  func(this: Context, given: Flags, location: Location) {
-    return session(this, given, async (io) => {
+  func(this: Context, flags: Flags, location: Location) {
+    return session(this, flags, async (io) => {
       const found: Descriptor[] = [];
-      const options = { ...lookOptions(given, io), artifactType: given.artifactType };
+      const options = { ...lookOptions(flags, io), artifactType: flags.artifactType };
       for await (const descriptor of referrers(location, options)) {
         found.push(descriptor);
         const { digest, artifactType, mediaType, size } = descriptor;
-        if (!given.json) io.print(`${digest}  ${printable(artifactType ?? mediaType)}  ${formatBytes(size)}\n`);
+        const line = `${digest}  ${printable(artifactType ?? mediaType)}  ${formatBytes(size)}`;
+        if (!flags.json) io.print(`${fitLine(line, io.columns)}\n`);
       }
-      if (given.json) io.json(found);
+      if (flags.json) io.json(found);
     });
   },
 });

@@ -1,36 +1,34 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../base/text.ts";
 import type { Location } from "../../verbs/location.ts";
 import { remove } from "../../verbs/remove.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { parseImage } from "../location.ts";
-import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { lookOptions, type RepositoryFlags, repositoryFlags } from "../look.ts";
 import { session } from "../session.ts";
 
-const { platform: _platform, ...flags } = lookFlags;
-
-export const rmCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Remove a tag from a registry, or a manifest by its digest",
-    fullDescription:
-      "REPO:TAG removes the tag and leaves the manifest; REPO@DIGEST removes the manifest and every tag that leads to it. Blobs stay until the registry collects its garbage. For the local store see `gantry images rm`.",
-  },
+export const rmCommand = defineCommand({
+  details:
+    "REPO:TAG deletes the tag and keeps the manifest. REPO@DIGEST deletes the manifest and every tag that names it. Blobs stay until the registry collects its garbage. `gantry images rm` removes names from the local store.",
+  examples: [
+    ["Delete a tag", "gantry rm registry.example/app:old"],
+    ["Delete a manifest with all its tags", "gantry rm registry.example/app@$DIGEST"],
+  ],
   parameters: {
-    flags,
+    flags: repositoryFlags,
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: parseImage, brief: "What to remove", placeholder: "IMAGE" },
+      parameter: { parse: parseImage, brief: "REPO:TAG or REPO@DIGEST", placeholder: "IMAGE" },
     },
   },
-  func(this: Context, given: Omit<LookFlags, "platform">, ...locations: Location[]) {
-    return session(this, given, async (io) => {
-      const options = lookOptions(given, io);
+  func(this: Context, flags: RepositoryFlags, ...locations: Location[]) {
+    return session(this, flags, async (io) => {
+      const options = lookOptions(flags, io);
       for (const location of locations) {
         await remove(location, options);
-        if (!given.json) io.print(`${printable(location.text)}\n`);
+        if (!flags.json) io.print(`${printable(location.text)}\n`);
       }
-      if (given.json) io.json(locations.map(({ text }) => text));
+      if (flags.json) io.json(locations.map(({ text }) => text));
     });
   },
 });

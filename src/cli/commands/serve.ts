@@ -1,11 +1,12 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { GantryError, messageOf } from "../../base/error.ts";
 import { printable } from "../../base/text.ts";
 import type { FailedRequest } from "../../server/handler.ts";
 import { serve } from "../../server/serve.ts";
 import { openServed } from "../../verbs/serve.ts";
-import type { Context } from "../context.ts";
-import { jsonFlag, limitsOf, type StoreFlags, storeFlags } from "../flags.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { on, several } from "../flag-kinds.ts";
+import { type StoreFlags, storeFlags } from "../flags.ts";
+import { limitsOf } from "../options.ts";
 import { session } from "../session.ts";
 import { openStore } from "../store.ts";
 
@@ -14,7 +15,6 @@ interface Flags extends StoreFlags {
   readonly allowDelete: boolean;
   readonly allowHost?: readonly string[] | undefined;
   readonly allowOrigin?: readonly string[] | undefined;
-  readonly limit?: readonly string[] | undefined;
   readonly json: boolean;
 }
 
@@ -26,36 +26,36 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: match[1] ?? (match[2] || "127.0.0.1"), port };
 }
 
-const several = (brief: string, placeholder: string) =>
-  ({ kind: "parsed", parse: String, brief, placeholder, variadic: true, optional: true }) as const;
+export const serveCommand = defineCommand({
+  details: `Answers the OCI distribution API until it is stopped. A layout holds many repositories, and its directory is created if it is missing. memory: is an empty registry that is lost at the end.
 
-export const serveCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Serve a layout or the local store as a registry",
-    fullDescription:
-      "Answers the OCI distribution API until it is stopped. A layout directory that is absent is made; many repositories live in one. Without credentials: keep it on loopback, which is the default.",
-  },
+Clients need no credentials, so listen on a loopback address, which is the default.`,
+  examples: [
+    ["Serve a layout on disk", "gantry serve oci:images"],
+    ["Serve the local store on another port", "gantry serve store: --listen 127.0.0.1:8080"],
+    ["Allow clients to delete", "gantry serve oci:images --allow-delete"],
+  ],
   parameters: {
     flags: {
-      ...storeFlags,
-      json: { ...jsonFlag, brief: "Print where it listens as one JSON document" },
       listen: {
         kind: "parsed",
         parse: String,
-        brief: "Address and port; port 0 is any free one",
+        brief: "Address and port. Port 0 is any free port",
         placeholder: "HOST:PORT",
         default: "127.0.0.1:5000",
       },
-      allowDelete: { kind: "boolean", brief: "Allow clients to delete", default: false, withNegated: false },
+      allowDelete: on("Allow clients to delete"),
       allowHost: several(
-        "A name that clients may call this server by; * is any (default: loopback names where it listens there, else any)",
+        "Accept this name in the Host header; * accepts any (default: loopback names when listening on loopback, else any)",
         "NAME",
       ),
-      allowOrigin: several("An origin whose web pages may use this server, such as https://ui.example", "ORIGIN"),
+      allowOrigin: several("Allow web pages of this origin, such as https://ui.example", "ORIGIN"),
+      ...storeFlags,
+      json: on("Print the address as one JSON document"),
     },
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "oci:DIR, store: or memory:", placeholder: "WHAT" }],
+      parameters: [{ parse: String, brief: "oci:DIR, store: or memory:", placeholder: "SOURCE" }],
     },
   },
   func(this: Context, flags: Flags, location: string) {

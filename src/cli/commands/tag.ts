@@ -1,31 +1,29 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { tag } from "../../verbs/tag.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { parseImage } from "../location.ts";
-import { type LookFlags, lookFlags, lookOptions } from "../look.ts";
+import { lookOptions, type RepositoryFlags, repositoryFlags } from "../look.ts";
 import { session } from "../session.ts";
 
-const { platform: _platform, ...flags } = lookFlags;
-
-export const tagCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Give an image further tags in its repository",
-    fullDescription: "Nothing but the manifest is sent, byte for byte. Prints its digest.",
-  },
+export const tagCommand = defineCommand({
+  details: "Only the manifest is sent, byte for byte, into the same repository. Prints its digest.",
+  examples: [
+    ["Give an image two more tags", "gantry tag registry.example/app:1.2.3 1.2 latest"],
+    ["Tag an image in a layout on disk", "gantry tag oci:images:3.20 stable"],
+  ],
   parameters: {
-    flags,
+    flags: repositoryFlags,
     positional: {
       kind: "array",
       minimum: 2,
-      parameter: { parse: String, brief: "The image, then tags", placeholder: "IMAGE TAG" },
+      parameter: { parse: String, brief: "The image, then its new tags", placeholder: "IMAGE TAG" },
     },
   },
-  async func(this: Context, given: Omit<LookFlags, "platform">, image: string, ...tags: string[]) {
+  async func(this: Context, flags: RepositoryFlags, image: string, ...tags: string[]) {
     // The arguments have one parser, and only the first of them is a location.
     const location = await parseImage(image);
-    return session(this, given, async (io) => {
-      const descriptor = await tag(location, tags, lookOptions(given, io));
-      if (given.json) io.json({ ...descriptor, tags });
+    return session(this, flags, async (io) => {
+      const descriptor = await tag(location, tags, lookOptions(flags, io));
+      if (flags.json) io.json({ ...descriptor, tags });
       else io.print(`${descriptor.digest}\n`);
     });
   },

@@ -1,23 +1,21 @@
-import { buildCommand, type Command } from "@stricli/core";
-import { formatBytes, printable } from "../../base/text.ts";
+import { formatBytes } from "../../base/text.ts";
 import type { PullPolicy } from "../../puller/policy.ts";
 import type { Location } from "../../verbs/location.ts";
 import { unpack } from "../../verbs/unpack.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { choice, on } from "../flag-kinds.ts";
 import {
   debugFlag,
   jsonFlag,
-  limitsOf,
-  onePlatformFlag,
-  platformOf,
+  platformFlag,
   progressFlag,
   type RemoteFlags,
-  registryOptions,
   remoteFlags,
   type StoreFlags,
   storeFlags,
 } from "../flags.ts";
 import { parseImage } from "../location.ts";
+import { limitsOf, platformOf, registryOptions } from "../options.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
 import { openStore } from "../store.ts";
@@ -31,28 +29,25 @@ interface Flags extends StoreFlags, RemoteFlags {
   readonly progress: ProgressMode;
 }
 
-export const unpackCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Make a directory the root filesystem of an image",
-    fullDescription:
-      "The directory must be absent or empty, and itself becomes the tree. It appears when every layer was verified; on failure nothing is left. Owners and devices need root.",
-  },
+export const unpackCommand = defineCommand({
+  details: `ROOTFS must be absent or empty, and becomes the root directory of the image. It appears only when every layer was verified; on failure nothing is left. Prints the digest.
+
+An image of a registry is pulled into the store first. Without --platform it is the image for this machine. Only root can set owners and create devices.`,
+  examples: [
+    ["Unpack an image of a registry", "gantry unpack alpine:3.20 ./rootfs"],
+    ["Unpack an image of a layout on disk", "gantry unpack oci:images:3.20 ./rootfs"],
+    ["Unpack the image for another platform", "gantry unpack --platform linux/arm64 alpine:3.20 ./rootfs"],
+  ],
   parameters: {
     flags: {
+      platform: platformFlag,
+      policy: choice<PullPolicy>("When the image is pulled from the registry", "POLICY", [
+        "IfNotPresent",
+        "Always",
+        "Never",
+      ]),
+      strict: on("Fail if an owner, device or attribute cannot be kept, instead of a warning"),
       ...storeFlags,
-      platform: onePlatformFlag,
-      policy: {
-        kind: "enum",
-        values: ["IfNotPresent", "Always", "Never"],
-        brief: "Whether to ask the registry",
-        default: "IfNotPresent",
-      },
-      strict: {
-        kind: "boolean",
-        brief: "Fail instead of leaving out what cannot be kept: owners, devices, attributes",
-        default: false,
-        withNegated: false,
-      },
       ...remoteFlags,
       json: jsonFlag,
       debug: debugFlag,
@@ -67,10 +62,11 @@ export const unpackCommand: Command<Context> = buildCommand({
     },
   },
   func(this: Context, flags: Flags, location: Location, rootfs: string) {
-    // What was pulled for it is there the next time.
+    // A partial download stays in the store, where the next run finds it.
     const resumes = location.kind === "registry";
     return session(this, { ...flags, resumes }, async (io) => {
       const { signal, progress, debug, print, json } = io;
+      const started = performance.now();
       const result = await unpack(location, rootfs, {
         signal,
         progress,
@@ -81,12 +77,11 @@ export const unpackCommand: Command<Context> = buildCommand({
         policy: flags.policy,
         strict: flags.strict,
       });
-      const { stderr } = this.process;
-      for (const warning of result.warnings) stderr.write(`warning: ${printable(warning)}\n`);
-      if (flags.json) return json(result);
-      if (flags.progress !== "none")
-        stderr.write(`${printable(rootfs)}: ${result.entries} entries, ${formatBytes(result.bytes)}\n`);
-      print(`${result.digest}\n`);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      for (const warning of result.warnings) progress({ type: "message", level: "warning", text: warning });
+      io.summary(`${rootfs}: ${result.entries} entries, ${formatBytes(result.bytes)} in ${seconds} s`);
+      if (flags.json) json(result);
+      else print(`${result.digest}\n`);
     });
   },
 });

@@ -1,11 +1,11 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { version } from "../../base/version.ts";
-import type { Context } from "../context.ts";
+import { type Context, defineCommand } from "../command.ts";
 import { jsonFlag } from "../flags.ts";
 import { session } from "../session.ts";
 
-export const versionCommand: Command<Context> = buildCommand({
-  docs: { brief: "Print the version" },
+export const versionCommand = defineCommand({
+  details: "With --json also the version of Node.",
+  examples: [["Print the version", "gantry version"]],
   parameters: { flags: { json: jsonFlag } },
   func(this: Context, flags: { json: boolean }) {
     return session(this, {}, async ({ print, json }) => {

@@ -1,8 +1,8 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { GantryError } from "../../../base/error.ts";
 import { formatBytes, printable } from "../../../base/text.ts";
 import type { FsckReport } from "../../../store/fsck.ts";
-import type { Context } from "../../context.ts";
+import { type Context, defineCommand } from "../../command.ts";
+import { on } from "../../flag-kinds.ts";
 import { jsonFlag, progressFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import type { ProgressMode } from "../../progress.ts";
 import { session } from "../../session.ts";
@@ -14,19 +14,16 @@ interface Flags extends StoreFlags {
   readonly progress: ProgressMode;
 }
 
-export const fsckCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Check the store: hash every blob, follow every image",
-    fullDescription:
-      "Says what is wrong and which command mends it, and then ends with 5. With --rebuild names are restored from index.json where the database has lost them, and damaged blobs are removed so that a pull brings them again.",
-  },
+export const fsckCommand = defineCommand({
+  details: `Hashes every blob and follows every image. Prints each fault with the command that repairs it, and then ends with 5.
+
+With --rebuild, names that the database has lost are restored from index.json, and damaged blobs are removed so that the next pull downloads them again.`,
+  examples: [
+    ["Check the store", "gantry images fsck"],
+    ["Repair the store", "gantry images fsck --rebuild"],
+  ],
   parameters: {
-    flags: {
-      ...storeFlags,
-      rebuild: { kind: "boolean", brief: "Repair what can be repaired", default: false, withNegated: false },
-      json: jsonFlag,
-      progress: progressFlag,
-    },
+    flags: { rebuild: on("Repair what can be repaired"), ...storeFlags, json: jsonFlag, progress: progressFlag },
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
@@ -51,7 +48,7 @@ function describe({ blobs, bytes, images, findings, repaired }: FsckReport): str
     ...repaired.map((line) => `repaired: ${printable(line)}`),
     ...findings.flatMap(({ kind, message, repair }) => [
       `${kind}: ${printable(message)}`,
-      ...(repair ? [`  mend it with: ${printable(repair)}`] : []),
+      ...(repair ? [`  repair it with: ${printable(repair)}`] : []),
     ]),
     `${blobs} blobs (${formatBytes(bytes)}) and ${images} images checked, ${findings.length} faults`,
   ];

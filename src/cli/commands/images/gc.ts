@@ -1,6 +1,6 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable } from "../../../base/text.ts";
-import type { Context } from "../../context.ts";
+import { type Context, defineCommand } from "../../command.ts";
+import { on } from "../../flag-kinds.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
 import { openStore } from "../../store.ts";
@@ -10,18 +10,15 @@ interface Flags extends StoreFlags {
   readonly json: boolean;
 }
 
-export const gcCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Remove the blobs that no image of the store needs",
-    fullDescription:
-      "What a name of any namespace leads to stays, and so does what a pull that is under way has brought or found. A pull that died is protected for an hour.",
-  },
+export const gcCommand = defineCommand({
+  details:
+    "Keeps every blob that a name of any namespace needs, and every blob that a running pull has downloaded or found. The blobs of a pull that died are kept for an hour.",
+  examples: [
+    ["Remove the blobs that no image needs", "gantry images gc"],
+    ["Show what would be removed", "gantry images gc --dry-run"],
+  ],
   parameters: {
-    flags: {
-      ...storeFlags,
-      dryRun: { kind: "boolean", brief: "Say what would go, and how much it is", default: false, withNegated: false },
-      json: jsonFlag,
-    },
+    flags: { dryRun: on("Only show what would be removed"), ...storeFlags, json: jsonFlag },
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
@@ -31,7 +28,7 @@ export const gcCommand: Command<Context> = buildCommand({
       const { blobs, layers, bytes, kept } = report;
       for (const { digest, size } of blobs) io.print(`${digest}  ${formatBytes(size)}\n`);
       for (const name of layers) io.print(`layers/${printable(name)}\n`);
-      const verb = flags.dryRun ? "would go" : "removed";
+      const verb = flags.dryRun ? "would be removed" : "removed";
       this.process.stderr.write(`${blobs.length} blobs ${verb}, ${formatBytes(bytes)}; ${kept} stay\n`);
     });
   },

@@ -1,7 +1,6 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../../base/text.ts";
 import { labelImage } from "../../../verbs/images.ts";
-import type { Context } from "../../context.ts";
+import { type Context, defineCommand } from "../../command.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
 import { openStore } from "../../store.ts";
@@ -10,17 +9,19 @@ interface Flags extends StoreFlags {
   readonly json: boolean;
 }
 
-export const labelCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Set labels of an image of the store, or remove them",
-    fullDescription: "KEY=VALUE sets a label, KEY= removes it. Prints the labels that the image has then.",
-  },
+export const labelCommand = defineCommand({
+  details: "KEY=VALUE sets a label, KEY= removes it. Prints all labels that the image then has.",
+  examples: [
+    ["Set a label", "gantry images label alpine:3.20 team=core"],
+    ["Remove a label", "gantry images label alpine:3.20 team="],
+    ["Show the labels", "gantry images label alpine:3.20"],
+  ],
   parameters: {
     flags: { ...storeFlags, json: jsonFlag },
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: String, brief: "The image, then labels", placeholder: "REF KEY=VALUE" },
+      parameter: { parse: String, brief: "The image, then labels", placeholder: "NAME [KEY=VALUE]" },
     },
   },
   func(this: Context, flags: Flags, name: string, ...labels: string[]) {

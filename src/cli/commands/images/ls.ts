@@ -1,51 +1,46 @@
 import { existsSync } from "node:fs";
-import { buildCommand, type Command } from "@stricli/core";
 import { formatBytes, printable, printableJson } from "../../../base/text.ts";
 import { Derived } from "../../../store/derived.ts";
 import { blobListings, defaultStoreDirectory, derivedFile, nameListings } from "../../../store/directory.ts";
 import type { ListedImage } from "../../../verbs/images.ts";
-import type { Context } from "../../context.ts";
+import { type Context, defineCommand } from "../../command.ts";
+import { several } from "../../flag-kinds.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { type Session, session } from "../../session.ts";
+import { table } from "../../table.ts";
 
 interface Flags extends StoreFlags {
   readonly filter?: readonly string[] | undefined;
   readonly json: boolean;
 }
 
-export const lsCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "List the images of the store",
-    fullDescription: [
-      "HERE says how much of an image is on this host: complete, partial with the",
-      "platforms that are complete, or absent.",
-      "",
-      "Filters are containerd's: labels.team==core, name~=alpine, target.digest!=...;",
-      "a comma is AND, several --filter are OR.",
-    ].join("\n"),
-  },
+export const lsCommand = defineCommand({
+  details: `HERE says how much of an image is on this host: complete, partial with the platforms that are complete, or absent.
+
+Filters are those of containerd: labels.team==core, name~=alpine, target.digest!=DIGEST. A comma means AND, several --filter mean OR.`,
+  examples: [
+    ["List the images of the store", "gantry images ls"],
+    ["List the images with a label", "gantry images ls --filter labels.team==core"],
+    ["The same as JSON", "gantry images ls --json --filter labels.team==core"],
+  ],
   parameters: {
-    flags: {
-      ...storeFlags,
-      filter: {
-        kind: "parsed",
-        parse: String,
-        brief: "Only images that match, such as labels.team==core",
-        placeholder: "FILTER",
-        variadic: true,
-        optional: true,
-      },
-      json: jsonFlag,
-    },
+    flags: { filter: several("Show only images that match", "FILTER"), ...storeFlags, json: jsonFlag },
     positional: { kind: "tuple", parameters: [] },
   },
   func(this: Context, flags: Flags) {
-    return session(this, {}, async (io) => io.print(await listing(flags, io)));
+    return session(this, {}, async (io) => {
+      const text = await listing(flags, io);
+      // The name, and what is here.
+      io.print(flags.json ? text : table(parseRows(text), io.columns, [0, 2]));
+    });
   },
 });
 
+/** Separates cells and rows; control characters in names are escaped, so no cell contains them. */
+const [CELL, ROW] = ["\t", "\n"];
+
 /**
- * What is printed follows from the store's files, so it is kept beside them: thousands of images are listed without
+ * The listing depends only on the store's files, so it is kept beside them: thousands of images are listed without
  * opening a database.
  */
 async function listing(flags: Flags, io: Session): Promise<string> {
@@ -55,25 +50,25 @@ async function listing(flags: Flags, io: Session): Promise<string> {
       import("../../../verbs/images.ts"),
     ]);
     const images = await listImages(openStore(flags, io), flags.filter);
-    return flags.json ? `${printableJson(images)}\n` : table(images);
+    return flags.json ? `${printableJson(images)}\n` : rowsOf(images);
   };
   const directory = flags.store ?? defaultStoreDirectory();
   const namespace = flags.namespace ?? (process.env["GANTRY_NAMESPACE"] || "default");
   const shared = flags.storeDb ?? process.env["GANTRY_STORE_DB"];
-  // Capitals: some file systems do not tell two namespaces apart that we do.
+  // No capitals: some file systems do not distinguish two namespaces that we do.
   if (shared || flags.filter?.length || !/^[a-z0-9._-]+$/.test(namespace)) return make();
-  const kept = derivedFile(directory, `images-${namespace}.${flags.json ? "json" : "txt"}`);
+  const kept = derivedFile(directory, `images-${namespace}.${flags.json ? "json" : "tsv"}`);
   const files = [...nameListings(directory), ...blobListings(directory)];
   if (!existsSync(nameListings(directory)[1]!)) return make();
-  const listing = new Derived(kept, files);
-  const known = listing.read();
+  const derived = new Derived(kept, files);
+  const known = derived.read();
   if (known !== undefined) return known;
   const text = await make();
-  listing.keep(text);
+  derived.keep(text);
   return text;
 }
 
-function table(images: readonly ListedImage[]): string {
+function rowsOf(images: readonly ListedImage[]): string {
   const rows = images.map(({ name, target, here, updatedAt }) => [
     printable(name),
     target.digest.slice(7, 19),
@@ -81,15 +76,7 @@ function table(images: readonly ListedImage[]): string {
     formatBytes(here.size),
     updatedAt.slice(0, 16).replace("T", " "),
   ]);
-  const all = [["NAME", "DIGEST", "HERE", "SIZE", "UPDATED"], ...rows];
-  const widths = all[0]!.map((_, column) => all.reduce((most, row) => Math.max(most, row[column]!.length), 0));
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, at) => cell.padEnd(widths[at]!))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return [["NAME", "DIGEST", "HERE", "SIZE", "UPDATED"], ...rows].map((row) => row.join(CELL)).join(ROW);
 }
+
+const parseRows = (text: string): string[][] => text.split(ROW).map((row) => row.split(CELL));

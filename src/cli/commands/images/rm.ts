@@ -1,8 +1,7 @@
-import { buildCommand, type Command } from "@stricli/core";
 import { printable } from "../../../base/text.ts";
 import { removeImages } from "../../../verbs/images.ts";
 import { parseStoreLocation, type StoreLocation } from "../../../verbs/location.ts";
-import type { Context } from "../../context.ts";
+import { type Context, defineCommand } from "../../command.ts";
 import { jsonFlag, type StoreFlags, storeFlags } from "../../flags.ts";
 import { session } from "../../session.ts";
 import { openStore } from "../../store.ts";
@@ -11,17 +10,15 @@ interface Flags extends StoreFlags {
   readonly json: boolean;
 }
 
-export const rmCommand: Command<Context> = buildCommand({
-  docs: {
-    brief: "Remove names from the store",
-    fullDescription: "The bytes stay until `gantry images gc`, and for as long as another name leads to them.",
-  },
+export const rmCommand = defineCommand({
+  details: "The blobs stay until `gantry images gc`, and for as long as another name needs them.",
+  examples: [["Remove two names", "gantry images rm alpine:3.19 alpine:3.20"]],
   parameters: {
     flags: { ...storeFlags, json: jsonFlag },
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: parseStoreLocation, brief: "The images", placeholder: "REF" },
+      parameter: { parse: parseStoreLocation, brief: "The images", placeholder: "NAME" },
     },
   },
   func(this: Context, flags: Flags, ...names: StoreLocation[]) {

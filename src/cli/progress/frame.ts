@@ -1,0 +1,81 @@
+import { formatBytes } from "../../base/text.ts";
+import type { Speed } from "./speed.ts";
+import type { Work } from "./work.ts";
+
+/** One line of the frame, before it is laid out. */
+interface Row {
+  readonly label: string;
+  readonly done: number;
+  readonly total: number | undefined;
+  readonly speed: Speed;
+}
+
+const LABEL = "sha256:0123456789ab".length;
+const SHORT_LABEL = "100 of 100 done".length;
+const SPEED = "1023.9 MiB/s".length;
+const LEFT = "59m 59s".length;
+const GAP = "  ";
+const WIDEST_BAR = 30;
+/** Bars give way to the names of algorithms only when they are longer. */
+const GOOD_BAR = 16;
+const NARROWEST_BAR = 5;
+
+/** The lines that show the work now: those that run, and the sum. They fit into so many columns and rows. */
+export function frame(work: Work, columns: number, rows: number): string[] {
+  const { sum } = work;
+  const lines: Row[] = work.running.slice(0, Math.max(1, rows - 1));
+  if (sum.items > 1 && sum.finished < sum.items) lines.push({ label: `${sum.finished} of ${sum.items} done`, ...sum });
+  // A line that reaches the last column would be continued on the next one.
+  return layout(lines, columns - 1);
+}
+
+function layout(rows: readonly Row[], width: number): string[] {
+  const cells = rows.map((row) => ({ ...cellsOf(row), row }));
+  const sizes = Math.max(0, ...cells.map(({ size }) => size.length));
+  const numbers = SPEED + GAP.length + LEFT;
+  const rest = width - sizes - numbers - 3 * GAP.length - "[]".length;
+  const label = rest - LABEL >= GOOD_BAR ? LABEL : SHORT_LABEL;
+  const bar = Math.min(WIDEST_BAR, rest - label);
+  const withSizes = width >= label + sizes + numbers + 2 * GAP.length;
+  return cells.map(({ row, size, speed, left }) => {
+    const name = label === LABEL ? row.label : row.label.replace(/^sha\d+:/, "");
+    const columns = [
+      name.slice(0, label).padEnd(label),
+      ...(bar >= NARROWEST_BAR ? [drawBar(row, bar)] : []),
+      withSizes ? size.padStart(sizes) : percent(row).padStart("100%".length),
+      // The last columns need not be aligned where there is no room for it.
+      ...(withSizes ? [speed.padStart(SPEED), left] : [speed, left]),
+    ];
+    return columns.join(GAP).trimEnd().slice(0, width);
+  });
+}
+
+function cellsOf({ done, total, speed }: Row): { size: string; speed: string; left: string } {
+  const perSecond = speed.perSecond();
+  const remaining = total === undefined || !perSecond ? undefined : (total - done) / perSecond;
+  return {
+    size: total === undefined ? formatBytes(done) : `${formatBytes(Math.min(done, total))} / ${formatBytes(total)}`,
+    speed: perSecond === undefined ? "" : `${formatBytes(Math.round(perSecond))}/s`,
+    left: remaining === undefined ? "" : formatSeconds(remaining),
+  };
+}
+
+function drawBar({ done, total }: Row, width: number): string {
+  if (total === undefined) return " ".repeat(width + 2);
+  const full = Math.round(share(done, total) * width);
+  return `[${"=".repeat(full)}${" ".repeat(width - full)}]`;
+}
+
+const share = (done: number, total: number): number => (total > 0 ? Math.min(1, done / total) : 1);
+
+const percent = ({ done, total }: Row): string =>
+  total === undefined ? formatBytes(done) : `${Math.floor(share(done, total) * 100)}%`;
+
+/** `5s`, `1m 05s`, `2h 03m`; nothing where it would be days. */
+function formatSeconds(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole}s`;
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
+  if (whole < 3600) return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
+  return whole < 86_400 ? `${Math.floor(whole / 3600)}h ${two((whole % 3600) / 60)}m` : "";
+}
