@@ -11,10 +11,11 @@ export function onTerminal(
   args: readonly string[],
   options: {
     readonly env?: NodeJS.ProcessEnv;
+    readonly columns?: number;
     readonly typed?: readonly (readonly [prompt: string, answer: string])[];
   } = {},
 ): Promise<{ readonly code: number; readonly screen: string }> {
-  const command = [process.execPath, main, ...args].map(quote).join(" ");
+  const command = `stty cols ${options.columns ?? 80} rows 24; exec ${[process.execPath, main, ...args].map(quote).join(" ")}`;
   return new Promise((resolve, reject) => {
     const child = spawn("script", ["-qec", command, "/dev/null"], {
       env: { ...process.env, TERM: "dumb", ...options.env },

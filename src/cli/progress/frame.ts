@@ -12,6 +12,8 @@ interface Row {
 
 const LABEL = "sha256:0123456789ab".length;
 const SHORT_LABEL = "100 of 100 done".length;
+/** Columns do not move while numbers grow, unless they are very large. */
+const SIZES = "999.9 MiB / 999.9 MiB".length;
 const SPEED = "1023.9 MiB/s".length;
 const LEFT = "59m 59s".length;
 const GAP = "  ";
@@ -31,7 +33,7 @@ export function frame(work: Work, columns: number, rows: number): string[] {
 
 function layout(rows: readonly Row[], width: number): string[] {
   const cells = rows.map((row) => ({ ...cellsOf(row), row }));
-  const sizes = Math.max(0, ...cells.map(({ size }) => size.length));
+  const sizes = Math.max(SIZES, ...cells.map(({ size }) => size.length));
   const numbers = SPEED + GAP.length + LEFT;
   const rest = width - sizes - numbers - 3 * GAP.length - "[]".length;
   const label = rest - LABEL >= GOOD_BAR ? LABEL : SHORT_LABEL;
