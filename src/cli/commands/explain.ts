@@ -51,7 +51,7 @@ const tlsWords: Readonly<Record<ExplainedEndpoint["tls"], string>> = {
 function scheme({ protocol, protocolFault, asksProtocol }: ExplainedEndpoint): string {
   if (protocol) return asksProtocol ? `${protocol}, as it answered a request without credentials` : protocol;
   const now = protocolFault ? `; it did not answer now: ${protocolFault}` : "";
-  return `http or https, decided by its answer to a first request without credentials${now}`;
+  return `http or https, as it answers a first request without credentials${now}`;
 }
 
 function credentialsOf({ credentials, credentialsFault }: ExplainedEndpoint): string {
