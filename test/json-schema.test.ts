@@ -87,6 +87,8 @@ describe("what --json prints is what docs/schema says", () => {
     fits("gc", await json("images", "gc", "--store", store, "--dry-run"));
     fits("gc", await json("images", "gc", "--store", store));
     fits("version", await json("version"));
+    fits("help", await json("help"));
+    fits("help", await json("help", "images", "rm"));
   });
 
   test("logging in, and progress", async () => {
