@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The way in. It loads nothing that the command at hand does not need.
+// The entry point. It loads only what the given command needs.
 import { version } from "../base/version.ts";
 
 const [first, second] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { GantryError } from "../base/error.ts";
 
 export interface Question {
   readonly prompt: string;
-  /** What is typed is not shown. */
+  /** Whether the typed text is hidden. */
   readonly hidden?: boolean | undefined;
 }
 
@@ -17,9 +17,9 @@ export interface Terminal {
 export const canAsk = ({ stdin, stderr }: Terminal): boolean => stdin.isTTY === true && stderr.isTTY === true;
 
 /**
- * Asks questions on the terminal, one after the other. Lines are taken as they come and not awaited: of two that are
- * pasted at once, the second must be hidden before it is read.
- * @throws USAGE where the terminal ends before the last answer, the signal's reason
+ * Asks questions on the terminal, one after the other. Lines are handled as they arrive: when two are pasted at once,
+ * the second must already be hidden while it is read.
+ * @throws USAGE if the input ends before the last answer; the signal's reason
  */
 export function ask(questions: readonly Question[], terminal: Terminal, signal: AbortSignal): Promise<string[]> {
   const { stdin, stderr } = terminal;
@@ -32,7 +32,7 @@ export function ask(questions: readonly Question[], terminal: Terminal, signal: 
         done();
       },
     });
-    // With `terminal` it is readline that shows what is typed, and the terminal itself does not.
+    // With `terminal`, readline shows the typed text instead of the terminal.
     const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
     const end = (settle: () => void): void => {
       signal.removeEventListener("abort", onAbort);
@@ -57,7 +57,7 @@ export function ask(questions: readonly Question[], terminal: Terminal, signal: 
       if (hidden) stderr.write("\n");
       askNext();
     });
-    // The terminal does not send signals while readline has it.
+    // The terminal sends no signals while readline controls it.
     lines.on("SIGINT", () => void process.kill(process.pid, "SIGINT"));
     lines.on("close", () => {
       stderr.write("\n");

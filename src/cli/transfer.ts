@@ -21,10 +21,9 @@ export function transferOptions(flags: TransferFlags, io: Session) {
 /** `alpine:3.20: pulled 2 blobs, 3.4 MiB in 1.2 s; 5 existing` */
 export function movedLine(name: string, verb: string, { blobs, bytes }: CopyResult, milliseconds: number): string {
   const { moved, mounted, existing } = blobs;
-  const others = [
-    ...(mounted > 0 ? [`${mounted} mounted`] : []),
-    ...(existing > 0 ? [`${existing} existing`] : []),
-  ].join(", ");
+  const others = [mounted > 0 && `${mounted} mounted`, existing > 0 && `${existing} existing`]
+    .filter(Boolean)
+    .join(", ");
   const amount = moved === 0 ? "" : `, ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(1)} s`;
   return `${name}: ${verb} ${moved} blob${moved === 1 ? "" : "s"}${amount}${others && `; ${others}`}`;
 }

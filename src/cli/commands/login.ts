@@ -72,15 +72,14 @@ async function askedLogin(
   signal: AbortSignal,
 ): Promise<{ readonly username: string; readonly password: string }> {
   if (canAsk(terminal)) {
-    const [first = "", second] = await ask(
-      [
-        ...(username === undefined ? [{ prompt: `Username for ${host}: ` }] : []),
-        { prompt: `Password for ${username === undefined ? "" : `${printable(username)} at `}${host}: `, hidden: true },
-      ],
-      terminal,
-      signal,
-    );
-    return second === undefined ? { username: username ?? "", password: first } : { username: first, password: second };
+    if (username !== undefined) {
+      const question = { prompt: `Password for ${printable(username)} at ${host}: `, hidden: true };
+      const [password = ""] = await ask([question], terminal, signal);
+      return { username, password };
+    }
+    const questions = [{ prompt: `Username for ${host}: ` }, { prompt: `Password for ${host}: `, hidden: true }];
+    const [typed = "", password = ""] = await ask(questions, terminal, signal);
+    return { username: typed, password };
   }
   if (username !== undefined && passwordStdin) return { username, password: await readPassword(terminal.stdin) };
   throw new GantryError(

@@ -101,11 +101,9 @@ export function renderCommand(help: CommandHelp, page: Page): string {
     ...groups.flatMap((group) => section(`${group} flags`, flags(group), page)),
     ...section(
       "Examples",
-      help.examples.flatMap(({ purpose, line }, at) => [
-        ...(at > 0 ? [""] : []),
-        ...wrap(purpose, width - 4).map((text) => `# ${text}`),
-        `$ ${line}`,
-      ]),
+      help.examples
+        .flatMap(({ purpose, line }) => ["", ...wrap(purpose, width - 4).map((text) => `# ${text}`), `$ ${line}`])
+        .slice(1),
       page,
     ),
   ];
@@ -118,11 +116,9 @@ function termOf({ short, name, placeholder }: FlagHelp): string {
 }
 
 /** What a flag does, with the words that it takes, its default, and whether it may be repeated. */
-export function explain({ brief, values, default: standard, repeatable }: FlagHelp): string {
-  const notes = [
-    ...(values === undefined ? [] : [`: ${values.join(", ")}`]),
-    ...(standard === undefined ? [] : [` (default: ${standard})`]),
-    ...(repeatable ? [". May be repeated"] : []),
-  ];
-  return `${brief}${notes.join("")}`;
+function explain({ brief, values, default: standard, repeatable }: FlagHelp): string {
+  let text = brief;
+  if (values) text += `: ${values.join(", ")}`;
+  if (standard !== undefined) text += ` (default: ${standard})`;
+  return repeatable ? `${text}. May be repeated` : text;
 }

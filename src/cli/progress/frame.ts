@@ -41,13 +41,11 @@ function layout(rows: readonly Row[], width: number): string[] {
   const withSizes = width >= label + sizes + numbers + 2 * GAP.length;
   return cells.map(({ row, size, speed, left }) => {
     const name = label === LABEL ? row.label : row.label.replace(/^sha\d+:/, "");
-    const columns = [
-      name.slice(0, label).padEnd(label),
-      ...(bar >= NARROWEST_BAR ? [drawBar(row, bar)] : []),
-      withSizes ? size.padStart(sizes) : percent(row).padStart("100%".length),
-      // The last columns need not be aligned where there is no room for it.
-      ...(withSizes ? [speed.padStart(SPEED), left] : [speed, left]),
-    ];
+    const columns = [name.slice(0, label).padEnd(label)];
+    if (bar >= NARROWEST_BAR) columns.push(drawBar(row, bar));
+    // The last columns need not be aligned where there is no room for it.
+    if (withSizes) columns.push(size.padStart(sizes), speed.padStart(SPEED), left);
+    else columns.push(percent(row).padStart("100%".length), speed, left);
     return columns.join(GAP).trimEnd().slice(0, width);
   });
 }

@@ -46,10 +46,10 @@ With --rebuild, names that the database has lost are restored from index.json, a
 function describe({ blobs, bytes, images, findings, repaired }: FsckReport): string {
   const lines = [
     ...repaired.map((line) => `repaired: ${printable(line)}`),
-    ...findings.flatMap(({ kind, message, repair }) => [
-      `${kind}: ${printable(message)}`,
-      ...(repair ? [`  repair it with: ${printable(repair)}`] : []),
-    ]),
+    ...findings.flatMap(({ kind, message, repair }) => {
+      const line = `${kind}: ${printable(message)}`;
+      return repair ? [line, `  repair it with: ${printable(repair)}`] : [line];
+    }),
     `${blobs} blobs (${formatBytes(bytes)}) and ${images} images checked, ${findings.length} faults`,
   ];
   return `${lines.join("\n")}\n`;
