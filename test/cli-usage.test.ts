@@ -1,6 +1,7 @@
 import { buildApplication, type Command, run } from "@stricli/core";
 import { describe, expect, test } from "vitest";
-import { type Context, commandGroups } from "../src/cli/command.ts";
+import type { Context } from "../src/cli/command.ts";
+import { commandGroups } from "../src/cli/command-groups.ts";
 import { commands } from "../src/cli/commands.ts";
 import { describeCommand } from "../src/cli/help/describe.ts";
 import { renderCommand, renderOverview } from "../src/cli/help/render.ts";

@@ -1,13 +1,11 @@
-import { type ApplicationContext, buildApplication, run, text_en } from "@stricli/core";
-import { exitCodeOf, GantryError, isGantryError, messageOf } from "../base/error.ts";
-import { printable, printableText } from "../base/text.ts";
-import type { Context, DefinedCommand } from "./command.ts";
+import { exitCodeOf, GantryError } from "../base/error.ts";
+import { printable } from "../base/text.ts";
+import type { Context } from "./command.ts";
 import { commands } from "./commands.ts";
-import { asksForHelp, type ResolvedCommand, resolveCommand } from "./resolve.ts";
-import { styleOf } from "./style.ts";
-import { usageError } from "./usage.ts";
+import { describeError } from "./describe-error.ts";
+import { asksForHelp, resolveCommand } from "./resolve.ts";
 
-/** Stricli's own exit codes for bad arguments are negative; ours is 2. */
+/** The parser's own exit codes for bad arguments are negative; ours is 2. */
 const USAGE_EXIT = 2;
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -31,7 +29,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   else if (code < 0 || code > 255) process.exitCode = USAGE_EXIT;
 }
 
-/** Shows help, completes a word, or runs a command. */
+/** Shows help, completes a word, or runs a command. Only the last of them loads the parser and the engine. */
 async function dispatch(argv: readonly string[], context: Context): Promise<void> {
   try {
     if (argv[0] === "__complete") {
@@ -45,6 +43,7 @@ async function dispatch(argv: readonly string[], context: Context): Promise<void
       return;
     }
     const found = resolveCommand(argv, commands)!;
+    const { runCommand } = await import("./run.ts");
     if ("entry" in found) await runCommand(found, argv.slice(found.path.length), context);
     else {
       const entry = found.family.commands[found.family.standard]!;
@@ -61,38 +60,4 @@ function namesIn(argv: readonly string[]): readonly string[] {
   const words = argv.slice(argv.findIndex((word) => !word.startsWith("-")));
   const end = words.findIndex((word) => word.startsWith("-"));
   return end < 0 ? words : words.slice(0, end);
-}
-
-async function runCommand({ path, entry }: ResolvedCommand, args: readonly string[], context: Context): Promise<void> {
-  const defined: DefinedCommand = await entry.load();
-  const application = buildApplication<Context>(
-    defined.command,
-    {
-      name: `gantry ${path.join(" ")}`,
-      scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
-      documentation: { disableAnsiColor: true },
-      determineExitCode: exitCodeOf,
-      localization: {
-        text: {
-          ...text_en,
-          exceptionWhileRunningCommand: describeError,
-          exceptionWhileParsingArguments: (error) => usageError(path, defined.examples[0][1], error),
-        },
-      },
-    },
-    // Without stricli's own --help: the help is ours.
-    {},
-  );
-  // An exit code that is not set yet is undefined in Node's types, and null in stricli's.
-  await run(application, args, context as Context & ApplicationContext);
-}
-
-function describeError(error: unknown): string {
-  const gantry = styleOf(process.stderr).red("gantry:");
-  if (!isGantryError(error)) {
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return `${gantry} internal error, please report it: ${printable(messageOf(error))}\n${printableText(detail)}`;
-  }
-  const side = error.origin === "source" || error.origin === "destination" ? `${error.origin}: ` : "";
-  return `${gantry} ${side}${printable(error.message)} [${error.code}]`;
 }

@@ -7,6 +7,7 @@ import {
   type CommandFunction,
   type TypedCommandParameters,
 } from "@stricli/core";
+import type { CommandGroup } from "./command-groups.ts";
 
 /** What a command gets from the process around it. */
 export interface Context extends CommandContext {
@@ -51,19 +52,6 @@ export interface CommandFamily {
 }
 
 export type CommandTable = Readonly<Record<string, CommandEntry | CommandFamily>>;
-
-/** The headings of `gantry --help`, in their order. */
-export const commandGroups = [
-  "Move images",
-  "Look at images",
-  "Names in registries",
-  "Local store",
-  "File systems",
-  "Registries",
-  "Help",
-] as const;
-
-export type CommandGroup = (typeof commandGroups)[number];
 
 interface Definition<FLAGS extends BaseFlags, ARGS extends BaseArgs> extends CommandText {
   readonly func: CommandFunction<FLAGS, ARGS, Context>;

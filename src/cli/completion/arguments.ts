@@ -1,6 +1,5 @@
 import { defaultLimits } from "../../base/limits.ts";
 import type { CommandHelp, FlagHelp } from "../help/describe.ts";
-import { layoutDirectories, storedNames } from "./found.ts";
 
 /** A word that may stand at the cursor, and what it means. */
 export type Candidate = readonly [word: string, meaning?: string];
@@ -92,7 +91,7 @@ async function completeValue(
     case "NAME=N":
       return Object.keys(defaultLimits).map((name): Candidate => [`${name}=`]);
     case "NAME":
-      return words(await storedNames(store));
+      return words(await (await import("./found.ts")).storedNames(store));
     case "IMAGE":
     case "REF":
     case "REPO":
@@ -111,10 +110,13 @@ const words = (values: readonly string[]): Candidate[] => values.map((value): Ca
 
 /** What may be said of an image without asking a registry. */
 async function locations(current: string, store: string | undefined): Promise<Candidate[]> {
+  if (!/^(?:oci|store):/.test(current)) {
+    return [
+      ["oci:", "An OCI image layout on disk"],
+      ["store:", "The local store"],
+    ];
+  }
+  const { layoutDirectories, storedNames } = await import("./found.ts");
   if (current.startsWith("oci:")) return words(await layoutDirectories(current.slice("oci:".length)));
-  if (current.startsWith("store:")) return words((await storedNames(store)).map((name) => `store:${name}`));
-  return [
-    ["oci:", "An OCI image layout on disk"],
-    ["store:", "The local store"],
-  ];
+  return words((await storedNames(store)).map((name) => `store:${name}`));
 }

@@ -1,4 +1,5 @@
-import { type CommandTable, commandGroups } from "../command.ts";
+import type { CommandTable } from "../command.ts";
+import { commandGroups } from "../command-groups.ts";
 import type { Style } from "../style.ts";
 import { twoColumns, wrap } from "../wrap.ts";
 import type { CommandHelp, FlagHelp } from "./describe.ts";
