@@ -37,6 +37,7 @@ describe("errors about arguments", () => {
 
   test.each([
     ["pull --platfrom x y", "gantry pull: there is no flag --platfrom (did you mean --platform?); see"],
+    ["cp --dest-insecur x y", "there is no flag --dest-insecur (did you mean --dest-insecure?); see"],
     ["pull -x y", "gantry pull: there is no flag -x; see"],
     ["pull --progress loud y", '--progress "loud" is not one of auto, plain, json, none; see'],
     ["pull --parallel 0 y", '--parallel: "0" is not a whole number from 1 to 64; see'],

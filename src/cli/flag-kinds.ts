@@ -1,6 +1,9 @@
 import type { TypedFlagParameter } from "@stricli/core";
 import { GantryError } from "../base/error.ts";
 
+/** How a flag is written on the command line: `storeDb` is `--store-db`. */
+export const flagName = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** A flag that takes a value. */
 export const text = (brief: string, placeholder: string): TypedFlagParameter<string | undefined> => ({
   kind: "parsed",

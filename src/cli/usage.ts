@@ -10,6 +10,7 @@ import {
 } from "@stricli/core";
 import { messageOf } from "../base/error.ts";
 import { printable } from "../base/text.ts";
+import { flagName } from "./flag-kinds.ts";
 
 /** What is wrong with the arguments of a command; where one is missing or too many, with a line that works. */
 export function usageError(path: readonly string[], example: string, error: unknown): string {
@@ -45,4 +46,4 @@ const quote = (text: string): string => JSON.stringify(text);
 const nameOf = (name: string): string => (/[a-z]/.test(name) ? `--${name}` : name);
 
 const didYouMean = (names: readonly string[]): string =>
-  names.length > 0 ? ` (did you mean ${names.map((name) => `--${name}`).join(" or ")}?)` : "";
+  names.length > 0 ? ` (did you mean ${[...new Set(names.map(flagName))].join(" or ")}?)` : "";

@@ -1,5 +1,6 @@
 import type { Command } from "@stricli/core";
 import type { Context, Example } from "../command.ts";
+import { flagName } from "../flag-kinds.ts";
 import { flagGroups } from "../flags.ts";
 import type { ResolvedCommand } from "../resolve.ts";
 
@@ -85,7 +86,7 @@ function flagsOf({ parameters: { flags = {}, aliases = {} } }: Command<Context>)
   return Object.entries(flags)
     .sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
     .map(([name, flag]) => ({
-      name: `--${kebab(name)}`,
+      name: flagName(name),
       short: shorts.get(name),
       placeholder: placeholderOf(flag),
       brief: flag.brief,
@@ -95,8 +96,6 @@ function flagsOf({ parameters: { flags = {}, aliases = {} } }: Command<Context>)
       repeatable: "variadic" in flag && flag.variadic === true,
     }));
 }
-
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 function placeholderOf(flag: Flag): string | undefined {
   if (flag.kind === "boolean" || flag.kind === "counter") return undefined;
