@@ -1,7 +1,8 @@
 import { readdirSync } from "node:fs";
 import { defineConfig, type UserConfig } from "tsdown";
+import { inlineWorker } from "./scripts/inline-worker.ts";
 
-// One entry per public room, the command, and the worker thread's script.
+// One entry per public room, and the command.
 const rooms = readdirSync("src", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && readdirSync(`src/${entry.name}`).includes("index.ts"))
   .map((entry) => entry.name);
@@ -10,12 +11,12 @@ const config: UserConfig = defineConfig({
   entry: {
     ...Object.fromEntries(rooms.map((room) => [`${room}/index`, `src/${room}/index.ts`])),
     "cli/main": "src/cli/main.ts",
-    "layer/worker": "src/layer/worker.ts",
   },
   format: "esm",
   platform: "node",
   target: "node20.19",
   dts: { oxc: true },
+  plugins: [inlineWorker()],
   clean: true,
   outDir: "dist",
   fixedExtension: false,
@@ -27,9 +28,14 @@ const config: UserConfig = defineConfig({
   outputOptions: {
     codeSplitting: {
       groups: [
-        { name: "version", test: /src\/base\/version\.ts$/, priority: 4 },
-        { name: "model", test: /src\/(?:base\/|spec\/|reference\/|sys\/(?!native)).*(?<!\.d)\.ts$/, priority: 3 },
-        { name: "archive", test: /src\/(?:(?:tar|compression|layer)\/(?!worker|index)|sys\/native).*(?<!\.d)\.ts$/ },
+        { name: "version", test: /src\/base\/version\.ts$/, priority: 6 },
+        // What runs in a browser too; nothing here may share a file with what needs Node.
+        { name: "model", test: /src\/(?:base|spec|reference)\/.*(?<!\.d)\.ts$/, priority: 5 },
+        { name: "sys", test: /src\/sys\/(?!native).*(?<!\.d)\.ts$/, priority: 4 },
+        {
+          name: "archive",
+          test: /src\/(?:(?:tar|compression|layer)\/(?!worker-source|index)|sys\/native).*(?<!\.d)\.ts$/,
+        },
         {
           name: "remote",
           test: /src\/(?:(?:transport|transfer|registry\/(?:remote|memory|routed)|config(?=\/routes))\/(?!index\.ts).*|registry\/(?:session|identity))(?<!\.d)\.ts$/,
@@ -42,7 +48,7 @@ const config: UserConfig = defineConfig({
         },
         {
           name: "routes",
-          priority: 4,
+          priority: 3,
           test: /src\/config\/(?:hosts|hosts-toml|registries-conf|certs-d|file|hub-proxy|short-names)\.ts$|\/smol-toml\//,
         },
         {

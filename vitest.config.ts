@@ -1,6 +1,8 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { inlineWorker } from "./scripts/inline-worker.ts";
 
 const config: ViteUserConfig = defineConfig({
+  plugins: [inlineWorker()],
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     testTimeout: 60_000,

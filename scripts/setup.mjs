@@ -31,7 +31,7 @@ function files(directory) {
 /** Builds when a source differs from those of the last build. */
 export function ensureBuilt({ force = false } = {}) {
   const hash = createHash("sha256");
-  for (const path of [...files("src").sort(), "tsdown.config.ts", "package.json"])
+  for (const path of [...files("src").sort(), "tsdown.config.ts", "scripts/inline-worker.ts", "package.json"])
     hash.update(path).update(readFileSync(path));
   const wanted = hash.digest("hex");
   const stamp = "dist/.inputs";

@@ -25,7 +25,7 @@ export async function applyInWorkers(
   const threads = await import("node:worker_threads");
   const ring = new Ring({ slots: RING_SLOTS });
   const counter = new SharedArrayBuffer(8);
-  const script = workerScript();
+  const script = await workerScript();
   const start = (role: WorkerData["role"]): Worker => {
     const workerData: WorkerData = { role, ring: ring.handle, jobs, limits, root, name, strict, counter };
     return new threads.Worker(script, { workerData });

@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { GantryError } from "../base/error.ts";
-
-/** The worker's script beside the built code, wherever the bundler put this part of it. */
-export function workerScript(): URL {
-  const places = ["./worker.js", "./layer/worker.js", "../layer/worker.js", "../../dist/layer/worker.js"];
-  const found = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(fileURLToPath(url)));
-  if (found) return found;
-  throw new GantryError("WORKER_FAILED", "the worker's script is not installed beside gantry; unpack with workers: 0");
+/**
+ * The script of the worker threads, inside its URL: a program that bundles gantry into one file has no script beside
+ * it. `gantryHome` is where the worker looks for koffi: its own URL is no place on disk.
+ */
+export async function workerScript(): Promise<URL> {
+  const { workerSource } = await import("./worker-source.ts");
+  // Bundled as CommonJS, a file has no import.meta.url.
+  const home = JSON.stringify(import.meta.url ?? __filename);
+  const source = `const gantryHome = ${home};\n${workerSource}\n//# sourceURL=gantry-layer-worker.js`;
+  return new URL(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
 }

@@ -72,7 +72,8 @@ type Call = (...values: unknown[]) => number;
 
 function load(): Native {
   if (process.platform !== "linux") throw new Error(`this is ${process.platform}`);
-  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+  // Bundled as CommonJS, a file has no import.meta.url.
+  const koffi = createRequire(import.meta.url ?? __filename)("koffi") as typeof import("koffi");
   const libc = koffi.load(null);
   const bind = (signature: string): Call => libc.func(signature) as unknown as Call;
   const c = {

@@ -1,0 +1,25 @@
+import { build } from "esbuild";
+
+interface InlineWorker {
+  readonly name: string;
+  load(id: string): Promise<{ code: string; moduleType: "js" } | undefined>;
+}
+
+/** A plugin of the build and of the tests: src/layer/worker-source.ts becomes the script of the worker threads, bundled. */
+export const inlineWorker = (): InlineWorker => ({
+  name: "inline-worker",
+  async load(id) {
+    if (!/[\\/]src[\\/]layer[\\/]worker-source\.ts$/.test(id)) return undefined;
+    const { outputFiles } = await build({
+      entryPoints: [id.replace("worker-source.ts", "worker.ts")],
+      bundle: true,
+      write: false,
+      platform: "node",
+      format: "esm",
+      target: "node20.19",
+      // Declared by the script that src/layer/worker-script.ts makes of this.
+      define: { "import.meta.url": "gantryHome" },
+    });
+    return { code: `export const workerSource = ${JSON.stringify(outputFiles[0]!.text)};`, moduleType: "js" };
+  },
+});
