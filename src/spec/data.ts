@@ -1,5 +1,6 @@
 import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
+import { fromBase64 } from "./bytes.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "./digest.ts";
 import { mediaTypes } from "./media-types.ts";
 import type { Descriptor } from "./types.ts";
@@ -25,7 +26,7 @@ interface DataFault {
 export function embeddedFault({ data, size, digest }: Descriptor): DataFault | undefined {
   if (data === undefined) return undefined;
   if (data.length % 4 !== 0 || !base64.test(data)) return { code: "INVALID_DOCUMENT", message: "is not base64" };
-  const bytes = Buffer.from(data, "base64");
+  const bytes = fromBase64(data);
   if (bytes.length !== size) {
     return { code: "SIZE_MISMATCH", message: `is ${bytes.length} bytes long, but the descriptor says ${size}` };
   }
@@ -49,5 +50,5 @@ export function embeddedData(descriptor: Descriptor, limits: Limits = defaultLim
   checkLimit(limits, "metadataBytes", Math.max(size, (data.length / 4) * 3 - padding(data)), what);
   const fault = embeddedFault(descriptor);
   if (fault) throw new GantryError(fault.code, `${what} ${fault.message}`, { details: { digest } });
-  return Buffer.from(data, "base64");
+  return fromBase64(data);
 }

@@ -1,8 +1,9 @@
 import { GantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
+import { compareBytes, textOf, utf8 } from "./bytes.ts";
 import { decodeDocument, decodeImage, decodeLayoutIndex } from "./decode.ts";
 import { index, manifest } from "./documents.ts";
-import { compareBytes, quote, type Style, styleOf, write } from "./encode.ts";
+import { quote, type Style, styleOf, write } from "./encode.ts";
 import { image } from "./image-document.ts";
 import { isObject, type Schema } from "./schema.ts";
 import { type JsonNode, type JsonPart, parseTree } from "./tree.ts";
@@ -63,10 +64,10 @@ function edit<T>(
   // Decoded twice, so that `change` may change its argument in place.
   const before = decode(bytes);
   const after = change(decode(bytes));
-  const text = Buffer.from(bytes).toString();
+  const text = textOf(bytes);
   const tree = parseTree(text);
   const written = new Rewriter(text).rewrite(tree, { before, after, schema }, "");
-  const result = Buffer.from(text.slice(0, tree.start) + written + text.slice(tree.end));
+  const result = utf8(text.slice(0, tree.start) + written + text.slice(tree.end));
   decode(result);
   return result;
 }

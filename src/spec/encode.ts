@@ -1,3 +1,4 @@
+import { compareBytes, utf8 } from "./bytes.ts";
 import { descriptor, index, layout, manifest } from "./documents.ts";
 import { image } from "./image-document.ts";
 import { isObject, type Schema, shapeOf } from "./schema.ts";
@@ -86,7 +87,7 @@ const anything: Schema = { kind: "map", check() {}, child: () => anything };
 
 function encode(document: unknown, schema: Schema | undefined): Buffer {
   const style = (isObject(document) && styles.get(document)) || goStyle;
-  return Buffer.from(write(document, schema, style, "") + style.end);
+  return utf8(write(document, schema, style, "") + style.end);
 }
 
 /** @param indent the indentation of the line that the value begins on */
@@ -150,11 +151,6 @@ function isZero(value: unknown, schema: Schema | undefined): boolean {
 /** Known fields in their order, then the others in theirs. */
 function inOrder(keys: readonly string[], known: readonly string[]): string[] {
   return [...known.filter((key) => keys.includes(key)), ...keys.filter((key) => !known.includes(key))];
-}
-
-/** Compares by UTF-8 bytes, as Go sorts. JavaScript sorts characters beyond U+FFFF in another place. */
-export function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 const lineSeparators = /[\u2028\u2029]/g;

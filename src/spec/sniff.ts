@@ -1,3 +1,4 @@
+import { textOf } from "./bytes.ts";
 import { type Digest, isDigest } from "./digest.ts";
 import { mediaTypes } from "./media-types.ts";
 import type { Descriptor } from "./types.ts";
@@ -22,7 +23,7 @@ export interface ManifestSummary {
 export function summarizeManifest(bytes: Uint8Array): ManifestSummary {
   let value: Partial<Record<string, unknown>>;
   try {
-    value = JSON.parse(Buffer.from(bytes).toString("utf8")) as typeof value;
+    value = JSON.parse(textOf(bytes)) as typeof value;
   } catch {
     return { children: [] };
   }
