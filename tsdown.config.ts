@@ -23,7 +23,7 @@ const config: UserConfig = defineConfig({
   fixedExtension: false,
   // A module that is imported both ways is often still loaded late, with the chunk of the module that imports it. What
   // each command really loads is measured: test/package/budget.test.ts.
-  inputOptions: { checks: { ineffectiveDynamicImport: false } },
+  inputOptions: { checks: { ineffectiveDynamicImport: false, pluginTimings: false } },
   // Rooms that are always used together share a file: finding and reading fifty small ones costs more than running
   // them. What the entry file needs stays alone.
   outputOptions: {
