@@ -5,13 +5,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { root } from "./setup.mjs";
 
-const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-
 /** @returns the tarball, written into the directory */
 export function pack(directory) {
   const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", directory];
   const options = { cwd: root, encoding: "utf8", shell: process.platform === "win32" };
-  return join(directory, execFileSync(npm, args, options).trim());
+  return join(directory, execFileSync("npm", args, options).trim());
 }
 
 /**

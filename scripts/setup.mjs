@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 process.chdir(root);
 
-const run = (command, args) => execFileSync(command, args, { stdio: ["ignore", 2, 2] });
+const isWindows = process.platform === "win32";
+const run = (command, args, shell = false) => execFileSync(command, args, { stdio: ["ignore", 2, 2], shell });
 
 /** Installs when the lock file is not the one that was installed last. */
 export function ensureInstalled() {
@@ -16,7 +17,7 @@ export function ensureInstalled() {
   const wanted = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   process.stderr.write("installing packages (the lock file changed)\n");
-  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], isWindows);
   writeFileSync(stamp, wanted);
 }
 

@@ -1,0 +1,1 @@
+export function releaseFaults(directory: string, tag: string | undefined): string[];
