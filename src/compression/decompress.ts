@@ -68,7 +68,13 @@ export const gunzipByStream: Decompress = async (source, sink) => {
     if (gunzip.readableEnded || gunzip.destroyed) return;
     // The chunk is lent, but the stream keeps it until it is inflated.
     if (gunzip.write(Buffer.from(chunk))) return;
-    return new Promise((resolve) => gunzip.once("drain", resolve).once("close", resolve));
+    return new Promise<void>((resolve) => {
+      const settle = (): void => {
+        gunzip.off("drain", settle).off("close", settle);
+        resolve();
+      };
+      gunzip.on("drain", settle).on("close", settle);
+    });
   }).then(
     () => void gunzip.end(),
     (error: unknown) => {
