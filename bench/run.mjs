@@ -1,4 +1,5 @@
-// npm run bench [-- --images DIR] [--rounds N] [--only WORD]: gantry beside skopeo, umoci and tar, in one run.
+// npm run bench [-- --images DIR] [--rounds N] [--only WORD]: gantry beside skopeo, umoci and tar, in one run. Images are
+// made of this checkout; DIR has layouts of one's own instead, and gets those that it lacks.
 // `--only tags` compares served layouts of few and of many tags, and needs neither root nor another program.
 //
 // How a disk benchmark lies, and what is done about it: everything is written to a fresh ext4 in a loop file, each run
@@ -13,6 +14,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled, root } from "../scripts/setup.mjs";
+import { makeImages } from "./images.mjs";
 import { benchTags } from "./tags.mjs";
 
 const { values: flags } = parseArgs({
@@ -49,16 +51,9 @@ if (process.getuid?.() !== 0) throw new Error("the benchmark mounts a file syste
 for (const program of ["skopeo", "umoci", "docker-registry", "mkfs.ext4"])
   sh('command -v "$1" >/dev/null || { echo "missing: $1" >&2; exit 1; }', program);
 
-const images = flags.images ?? "/var/tmp/gantry-bench-images";
-const maker = join(root, "../shared/images/mkimages.sh");
-for (const name of ["tiny", "debian", "node-app", "fat"]) {
-  if (existsSync(join(images, name, "index.json"))) continue;
-  if (!existsSync(maker))
-    throw new Error(
-      `no ${name} below ${images}: --images names a directory with the layouts tiny, debian, node-app and fat, tagged latest`,
-    );
-  sh('bash "$1" "$2" "$3" >&2', maker, images, name);
-}
+/** Made of this checkout, unless layouts of one's own are named: tiny, debian, node-app, fat, each tagged latest. */
+const images = flags.images ?? join(root, "node_modules/.cache/gantry-bench");
+await makeImages(images);
 
 const work = mkdtempSync(join(tmpdir(), "gantry-bench-"));
 const disk = join(work, "disk");

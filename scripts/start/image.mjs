@@ -25,7 +25,7 @@ export function* entriesOf(directory, name) {
 }
 
 /** Archives, compresses and uploads entries in one go. @returns the layer's descriptor and its diffID */
-async function pushLayer(registry, repo, entries) {
+export async function pushLayer(registry, repo, entries) {
   const diffHash = createHash("sha256");
   const blobHash = createHash("sha256");
   let size = 0;
@@ -62,14 +62,14 @@ async function pushLayer(registry, repo, entries) {
 }
 
 /** Pushes a small blob and returns its descriptor. */
-async function pushBlob(registry, repo, mediaType, value) {
+export async function pushBlob(registry, repo, mediaType, value) {
   const bytes = Buffer.from(JSON.stringify(value));
   const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
   await registry.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
   return descriptor;
 }
 
-async function pushDocument(registry, repo, document, tags) {
+export async function pushDocument(registry, repo, document, tags) {
   return registry.pushManifest(repo, Buffer.from(JSON.stringify(document)), document.mediaType, { tags });
 }
 
