@@ -22,6 +22,7 @@ const config = {
   includeVersion: true,
   disableSources: true,
   excludePrivate: true,
+  excludeInternal: true,
   plugin: [named],
   validation: { notExported: true, invalidLink: true, rewrittenLink: true },
   treatWarningsAsErrors: true,

@@ -1,3 +1,5 @@
+export type { Rate, RateLimit, RateLimiter } from "../transport/rate.ts";
+export type { ClientCertificate } from "../transport/tls.ts";
 export { registryCache } from "./cache/cache.ts";
 export type { RegistryCacheOptions } from "./cache/entries.ts";
 export { type ClientOptions, client, remote } from "./client.ts";
@@ -30,6 +32,7 @@ export type {
 export type { RemoteOptions } from "./remote/options.ts";
 export { RemoteRegistry } from "./remote/remote.ts";
 export { fileUploads, type UploadMemory, userUploads } from "./remote/sessions.ts";
-export type { ConnectOptions } from "./routed/options.ts";
+export type { ConnectOptions, RoutedOptions } from "./routed/options.ts";
 export { connect, RoutedRegistry } from "./routed/routed.ts";
 export { ClientSession } from "./session.ts";
+export type { BlobVerifier } from "./verifier.ts";

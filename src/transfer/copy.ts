@@ -23,7 +23,7 @@ export interface CopyResult {
   readonly bytes: number;
 }
 
-interface BlobCounts {
+export interface BlobCounts {
   readonly moved: number;
   readonly mounted: number;
   readonly existing: number;

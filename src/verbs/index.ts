@@ -20,6 +20,7 @@ export { type Explanation, explain } from "./explain.ts";
 export type { ExplainedEndpoint, ExplainOptions } from "./explain-endpoint.ts";
 export { findImage, type ListedImage, labelImage, listImages, removeImages } from "./images.ts";
 export { type Inspection, inspect } from "./inspect.ts";
+export type { Named } from "./layout-location.ts";
 export { catalog, referrers, tags } from "./list.ts";
 export {
   type LayoutLocation,
@@ -31,7 +32,14 @@ export {
 } from "./location.ts";
 export { type LoginOptions, type LoginResult, login, logout } from "./login.ts";
 export { config, type LookOptions, manifest, resolve } from "./look.ts";
-export { type Opened, type OpenOptions, open } from "./open.ts";
+export {
+  type Opened,
+  type OpenedLayout,
+  type OpenedRegistry,
+  type OpenedStore,
+  type OpenOptions,
+  open,
+} from "./open.ts";
 export type { RegistryOptions, VerbOptions } from "./options.ts";
 export { type PullOptions, pull } from "./pull.ts";
 export { type PushOptions, push } from "./push.ts";

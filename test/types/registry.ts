@@ -23,7 +23,7 @@ import {
 } from "gantry/registry";
 import { listen, registryHandler, type ServeOptions, type Service, serve } from "gantry/server";
 import { type Descriptor, type Digest, digestOf, parseDigest } from "gantry/spec";
-import { copyImage, type ImageLocation, lookup } from "gantry/transfer";
+import { copyImage, type ImageDestination, type ImageSource, lookup } from "gantry/transfer";
 
 export interface Settings {
   credentials?: CredentialSource | undefined;
@@ -83,8 +83,9 @@ export async function work(registry: Registry, { signal }: Settings): Promise<Co
   await registry.pushBlob(repo, descriptor, bytesSource(descriptor, bytes), { signal, mountFrom: repository });
   await registry.pushManifest(repo, bytes, "application/json", { tags: [tag], digest: undefined });
   const found = await lookup(registry, parseRef("app:v1"), { head: true, signal });
-  const source: ImageLocation = { registry, repo, reference: tag, name: "app:v1" };
-  await copyImage(source, { ...source, registry: new MemoryRegistry() }, { signal, platforms: undefined });
+  const source: ImageSource = { registry, repo, reference: tag, name: "app:v1" };
+  const destination: ImageDestination = { ...source, registry: new MemoryRegistry(), reference: undefined };
+  await copyImage(source, destination, { signal, platforms: undefined });
   await providerOf(registry, repo).read(found?.descriptor ?? descriptor, { signal });
   return registry.getBlob(repo, parseDigest(descriptor.digest), { signal });
 }
