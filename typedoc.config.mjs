@@ -6,6 +6,9 @@ const { exports } = JSON.parse(readFileSync("package.json", "utf8"));
 const rooms = Object.entries(exports).flatMap(([name, { types }]) => (types ? [[name, types.split("/")[2]]] : []));
 const names = new Map(rooms.map(([name, room]) => [room, name === "." ? "gantry" : `gantry/${name.slice(2)}`]));
 
+/** The codes of one room each: what they make up, `ErrorCode`, is exported. */
+const codes = readFileSync("src/base/codes.ts", "utf8").match(/(?<=^export type )\w+ErrorCode\b/gm);
+
 /** Modules have the names that programs import. */
 function named(app) {
   app.converter.on(Converter.EVENT_CREATE_DECLARATION, (_context, reflection) => {
@@ -24,6 +27,8 @@ const config = {
   excludePrivate: true,
   excludeInternal: true,
   plugin: [named],
+  // A RepositoryRegistry is made by a store or a served layout alone.
+  intentionallyNotExported: [...codes, "RepositoryOptions"],
   validation: { notExported: true, invalidLink: true, rewrittenLink: true },
   treatWarningsAsErrors: true,
   treatValidationWarningsAsErrors: true,

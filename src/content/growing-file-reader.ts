@@ -20,7 +20,7 @@ export interface Readable {
 }
 
 /**
- * The reading side of a file that a {@link GrowingFile} writes, in any thread. Until the bytes have been verified the
+ * The reading side of a file that a `GrowingFile` writes, in any thread. Until the bytes have been verified the
  * last of them is withheld, so a reader that has `size` bytes has verified bytes.
  *
  * Throws TRANSFER_RESTARTED where the writer has started over since this reader began: bytes that it was given may have

@@ -16,4 +16,4 @@ export type { Presence } from "./presence.ts";
 export type { GivenName, StoreRegistry } from "./registry.ts";
 export { ServedLayout, type ServedLayoutOptions } from "./repositories/layout.ts";
 export { RepositoryRegistry } from "./repositories/registry.ts";
-export { Store, type StoreOptions } from "./store.ts";
+export { Store, type StoreOptions, type WriterOptions } from "./store.ts";

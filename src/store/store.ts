@@ -39,7 +39,7 @@ export interface StoreOptions {
   readonly namespace?: string | undefined;
 }
 
-interface RegistryOptions {
+export interface WriterOptions {
   readonly endless?: boolean | undefined;
   /** The image, by the name that the user wrote. */
   readonly given?: GivenName | undefined;
@@ -115,7 +115,7 @@ export class Store {
    * This store as the destination of images: the blobs that it is asked for or given are leased until `release`.
    * @param options.endless for a server: leases end after some hours, while the registry stays in use
    */
-  writer(reason: string, options: RegistryOptions = {}): StoreRegistry {
+  writer(reason: string, options: WriterOptions = {}): StoreRegistry {
     return this.#registry(reason, true, options);
   }
 
@@ -124,7 +124,7 @@ export class Store {
     return this.#registry(reason, false, { given });
   }
 
-  #registry(reason: string, eager: boolean, options: RegistryOptions = {}): StoreRegistry {
+  #registry(reason: string, eager: boolean, options: WriterOptions = {}): StoreRegistry {
     return new StoreRegistry(`store ${this.directory}`, {
       blobs: this.blobs,
       images: this.images,

@@ -89,7 +89,7 @@ describe.each(["esm", "cjs"] as const)("a program that is bundled into one %s fi
   );
 });
 
-test("gantry/spec, gantry/reference and gantry/base run in a browser as they do in Node", async () => {
+test("gantry/spec and gantry/reference run in a browser as they do in Node", async () => {
   cpSync(fixture("browser.mjs"), join(project, "browser.mjs"));
   const { outputFiles } = await build({
     absWorkingDir: project,

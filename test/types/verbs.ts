@@ -4,12 +4,15 @@ import {
   catalog,
   config,
   copy,
+  type ErrorCode,
+  type ExitCode,
   exitCodeOf,
   explain,
   GantryError,
   type Inspection,
   inspect,
   isGantryError,
+  type Limits,
   type ListedImage,
   type LookOptions,
   labelImage,
@@ -40,7 +43,6 @@ import {
   type VerbOptions,
   version,
 } from "gantry";
-import type { ErrorCode, ExitCode, Limits } from "gantry/base";
 import type { CredentialSource } from "gantry/config";
 import type { Descriptor, Platform } from "gantry/spec";
 
