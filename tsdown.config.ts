@@ -31,7 +31,11 @@ const config: UserConfig = defineConfig({
       groups: [
         { name: "version", test: /src\/base\/version\.ts$/, priority: 6 },
         // What runs in a browser too; nothing here may share a file with what needs Node.
-        { name: "model", test: /src\/(?:base(?!\/async)|spec(?!\/crypto-browser)|reference)\/.*(?<!\.d)\.ts$/, priority: 5 },
+        {
+          name: "model",
+          test: /src\/(?:base(?!\/async)|spec(?!\/crypto-browser)|reference)\/.*(?<!\.d)\.ts$/,
+          priority: 5,
+        },
         { name: "sys", test: /src\/(?:sys\/(?!native).*|base\/async)(?<!\.d)\.ts$/, priority: 4 },
         {
           name: "archive",
