@@ -19,8 +19,8 @@ const v1 = parseTag("v1");
 async function counted(tls?: Parameters<typeof listening>[1]): Promise<Listening & { readonly sockets: () => number }> {
   const headers = { "docker-content-digest": `sha256:${"a".repeat(64)}`, "content-length": "2" };
   const server = await listening((request, response) => {
-    const manifest = request.url!.includes("/manifests/");
-    response.writeHead(200, { "content-type": "application/vnd.oci.image.manifest.v1+json", ...(manifest && headers) });
+    response.setHeader("content-type", "application/vnd.oci.image.manifest.v1+json");
+    response.writeHead(200, request.url!.includes("/manifests/") ? headers : {});
     response.end(request.method === "HEAD" ? undefined : "{}");
   }, tls);
   let sockets = 0;

@@ -90,7 +90,7 @@ export async function startProfile(profile: RegistryProfile): Promise<ProfiledRe
       insecure: true,
       backoff: 1,
       proxy: () => proxy,
-      ...(credential && { credentials: { find: async () => ({ ...credential, from: "a test" }) as Credential } }),
+      credentials: credential && { find: async () => ({ ...credential, from: "a test" }) as Credential },
     },
     [Symbol.asyncDispose]: () => service.close(),
   };

@@ -1,7 +1,15 @@
-// In a function with `await using`, a returned call is awaited: else what it works with is closed before it is done.
+// Two ways of writing that the linter does not know:
+// - In a function with `await using`, a returned call is awaited: else what it works with is closed before it is done.
+// - Optional fields are passed on as they are, without conditional spreads: `{ signal }`, not `{ ...(signal && { signal }) }`.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
+
+/** `(condition && { field })` */
+const isConditional = (node) =>
+  ts.isParenthesizedExpression(node) &&
+  ts.isBinaryExpression(node.expression) &&
+  node.expression.operatorToken.kind === ts.SyntaxKind.AmpersandAmpersandToken;
 
 const faults = [];
 let files = 0;
@@ -21,10 +29,14 @@ for (const name of readdirSync("src", { recursive: true }).filter((path) => path
       const { line } = source.getLineAndCharacterOfPosition(node.getStart());
       faults.push(`${path}:${line + 1}: return await, since \`await using\` closes what this call works with`);
     }
+    if (ts.isSpreadAssignment(node) && isConditional(node.expression)) {
+      const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+      faults.push(`${path}:${line + 1}: pass the field on without a conditional spread; withoutUndefined() removes it`);
+    }
     ts.forEachChild(node, (child) => visit(child, disposes || (ts.isBlock(node) && declares(node))));
   };
   visit(source, false);
 }
 for (const fault of faults) console.error(fault);
-console.log(`returns: ${files} files, ${faults.length} faults`);
+console.log(`idioms: ${files} files, ${faults.length} faults`);
 process.exitCode = faults.length > 0 ? 1 : 0;
