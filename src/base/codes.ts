@@ -6,32 +6,26 @@
 /** The exit codes of the command: 1 failed, 2 usage, 3 not found, 4 not authorised, 5 verification failed, 6 limit exceeded. */
 export type ExitCode = 1 | 2 | 3 | 4 | 5 | 6;
 
-export type BaseErrorCode = "LIMIT_EXCEEDED" | "USAGE" | "UNSUPPORTED" | "INTERNAL";
-export type SysErrorCode =
-  | "NO_SPACE"
-  | "FILE_SYSTEM"
-  | "LOCK_TIMEOUT"
-  | "LOCK_LOST"
-  | "NATIVE_UNAVAILABLE"
-  | "LINK_LOOP";
-export type SpecErrorCode =
+type BaseErrorCode = "LIMIT_EXCEEDED" | "USAGE" | "UNSUPPORTED" | "INTERNAL";
+type SysErrorCode = "NO_SPACE" | "FILE_SYSTEM" | "LOCK_TIMEOUT" | "LOCK_LOST" | "NATIVE_UNAVAILABLE" | "LINK_LOOP";
+type SpecErrorCode =
   | "INVALID_DIGEST"
   | "UNSUPPORTED_ALGORITHM"
   | "INVALID_DOCUMENT"
   | "AMBIGUOUS_DOCUMENT"
   | "UNSUPPORTED_MEDIA_TYPE"
   | "INVALID_PLATFORM";
-export type ReferenceErrorCode = "INVALID_REFERENCE";
-export type ContentErrorCode =
+type ReferenceErrorCode = "INVALID_REFERENCE";
+type ContentErrorCode =
   | "DIGEST_MISMATCH"
   | "SIZE_MISMATCH"
   | "TRANSFER_INTERRUPTED"
   | "TRANSFER_RESTARTED"
   | "CONTENT_USED"
   | "NOT_REGULAR_FILE";
-export type CompressionErrorCode = "UNSUPPORTED_COMPRESSION" | "INVALID_COMPRESSION";
-export type TarErrorCode = "INVALID_TAR" | "UNSUPPORTED_TAR";
-export type TransportErrorCode =
+type CompressionErrorCode = "UNSUPPORTED_COMPRESSION" | "INVALID_COMPRESSION";
+type TarErrorCode = "INVALID_TAR" | "UNSUPPORTED_TAR";
+type TransportErrorCode =
   | "CONNECTION_FAILED"
   | "TIMEOUT"
   | "TLS_FAILED"
@@ -40,7 +34,7 @@ export type TransportErrorCode =
   | "REGISTRY_ERROR"
   | "TOO_MANY_REQUESTS";
 /** The codes of the distribution specification that gantry acts on, by their wire names. */
-export type RegistryErrorCode =
+type RegistryErrorCode =
   | "BLOB_UNKNOWN"
   | "BLOB_UPLOAD_INVALID"
   | "BLOB_UPLOAD_UNKNOWN"
@@ -52,10 +46,10 @@ export type RegistryErrorCode =
   | "RANGE_INVALID"
   | "UNAUTHORIZED"
   | "DENIED";
-export type ConfigErrorCode = "CONFIG_INVALID" | "HELPER_FAILED";
-export type ImageErrorCode = "PLATFORM_NOT_FOUND" | "PLATFORM_REQUIRED" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
-export type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
-export type StoreErrorCode =
+type ConfigErrorCode = "CONFIG_INVALID" | "HELPER_FAILED";
+type ImageErrorCode = "PLATFORM_NOT_FOUND" | "PLATFORM_REQUIRED" | "NOT_AN_IMAGE" | "INCOMPLETE_IMAGE";
+type LayerErrorCode = "DIFF_ID_MISMATCH" | "INVALID_LAYER" | "TARGET_NOT_EMPTY" | "WORKER_FAILED";
+type StoreErrorCode =
   | "STORE_NOT_FOUND"
   | "STORE_VERSION"
   | "STORE_INVALID"

@@ -22,7 +22,7 @@ export interface Context extends CommandContext {
 export type Example = readonly [purpose: string, line: string];
 
 /** What the help of a command says beside its parameters. */
-export interface CommandText {
+interface CommandText {
   /** Paragraphs, separated by empty lines. */
   readonly details?: string | undefined;
   /** The first one is shown by errors about a missing argument. */

@@ -58,7 +58,7 @@ export const progressFlag = choice<ProgressMode>("How progress is shown on stder
   "none",
 ]);
 
-export const platformsFlag = text("Platforms such as linux/arm64/v8, separated by commas; or all", "OS/ARCH");
+const platformsFlag = text("Platforms such as linux/arm64/v8, separated by commas; or all", "OS/ARCH");
 export const platformFlag = text("A platform such as linux/amd64 or linux/arm64/v8", "OS/ARCH");
 
 /** The flags of the commands that move images. */

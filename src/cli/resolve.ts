@@ -62,7 +62,7 @@ function unknown(word: string, path: readonly string[], names: readonly string[]
 }
 
 /** The names that a mistyped word may mean. */
-export function closest(word: string, names: readonly string[]): readonly string[] {
+function closest(word: string, names: readonly string[]): readonly string[] {
   const far = names.map((name) => ({ name, distance: distance(word, name) }));
   const least = Math.min(...far.map((each) => each.distance));
   if (least > Math.max(1, Math.floor(word.length / 3))) {

@@ -4,7 +4,7 @@ import type { Compression } from "../spec/media-types.ts";
 import { dataBehindPadding, HandleInflater, handleWorks, type InflateSink, invalidGzip } from "./zlib-handle.ts";
 
 /** Passes every compressed chunk to `write`, lent until it has returned: `content.pipe`. */
-export type ChunkSource = (write: (chunk: Uint8Array) => void | Promise<void>) => Promise<void>;
+type ChunkSource = (write: (chunk: Uint8Array) => void | Promise<void>) => Promise<void>;
 
 /** Decompresses the chunks of a source into a sink. */
 export type Decompress = (source: ChunkSource, sink: InflateSink) => Promise<void>;

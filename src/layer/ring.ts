@@ -1,5 +1,5 @@
 /** The size of a slot. Bytes. */
-export const SLOT_SIZE: number = 1 << 20;
+const SLOT_SIZE: number = 1 << 20;
 
 /** What a slot holds: inflated bytes. */
 export const SLOT_DATA = 0;

@@ -2,7 +2,7 @@ const identities = new WeakMap<object, string>();
 let lastIdentity = 0;
 
 /** A value as a part of a key: data by its content; functions and objects with methods by their identity. */
-export function keyOf(value: unknown): unknown {
+function keyOf(value: unknown): unknown {
   if (typeof value === "function") return identityOf(value);
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof URL) return value.href;

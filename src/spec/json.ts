@@ -9,7 +9,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export type JsonObject = Record<string, unknown>;
 
 /** A place in well-formed JSON that two readers could read differently. */
-export interface Ambiguity {
+interface Ambiguity {
   readonly path: string;
   readonly message: string;
   readonly code: "AMBIGUOUS_DOCUMENT" | "INVALID_DOCUMENT";

@@ -91,7 +91,7 @@ export function checkImage(image: ImageRecord): Pick<StoredImage, "name" | "targ
   return { name, target: decodeDescriptor(structuredClone(target), `the target of ${name}`), labels };
 }
 
-export function checkLabels(name: string, labels: Readonly<Record<string, string>>): void {
+function checkLabels(name: string, labels: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(labels)) {
     if (key === "" || typeof value !== "string") throw invalid(name, `labels.${key}`, "must be a string under a key");
     if (key.length + value.length > MAX_LABEL) {

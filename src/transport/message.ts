@@ -1,6 +1,6 @@
 import type { Body, ChunkWriter } from "../content/content.ts";
 
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** A body that is written piece by piece; it cannot be sent twice. */
 export interface StreamedBody {

@@ -19,7 +19,7 @@ export interface FlagHelp {
   readonly repeatable: boolean;
 }
 
-export interface ArgumentHelp {
+interface ArgumentHelp {
   /** `IMAGE` */
   readonly name: string;
   readonly brief: string;

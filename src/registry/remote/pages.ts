@@ -11,7 +11,7 @@ import { nextLink } from "./link.ts";
  * The URL of the next page of a list (RFC 8288), if the server names one. Only its query is taken: registries behind a
  * proxy write their inner port or leave out a part of the path, but their query is right.
  */
-export function nextPage(response: HttpResponse, page: URL): URL | undefined {
+function nextPage(response: HttpResponse, page: URL): URL | undefined {
   const link = nextLink(response.headers["link"] ?? "");
   if (link === undefined) return undefined;
   const to = URL.canParse(link, response.url.href) ? new URL(link, response.url) : undefined;

@@ -85,7 +85,7 @@ function numbered(sql: string): string {
 }
 
 /** The address to show in messages: user, host and database, without the password and the options. */
-export function withoutSecrets(address: string): string {
+function withoutSecrets(address: string): string {
   try {
     const { protocol, username, host, pathname } = new URL(address);
     return `${protocol}//${username ? `${username}@` : ""}${host}${pathname}`;
