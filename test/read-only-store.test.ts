@@ -13,10 +13,10 @@ const reason = missing({ root: true, programs: ["unshare", "setpriv", "mount"] }
 const one = "reg.example.org/one:v1";
 const two = "reg.example.org/two:v1";
 
-/** A store with one name in its database, and one that only SQLite's log has: its writer was killed. */
+/** A store with one name in its database, and one that is only in SQLite's log, because its writer was killed. */
 async function filled(): Promise<string> {
   const directory = join(await temporary(), "store");
-  // In a process of its own: libsql has a database open until the garbage collector comes by.
+  // In a process of its own: libsql closes a database only when its handle is garbage-collected.
   const module = (name: string): string => JSON.stringify(join(main, "../..", name, "index.js"));
   const script = `
     import { Store } from ${module("store")};
@@ -35,7 +35,7 @@ async function filled(): Promise<string> {
 
 function run(program: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve) => {
-    // Without configuration of root's, which another user may not read.
+    // Without the configuration of root, which another user may not read.
     const child = spawn(program, args, { env: { ...process.env, HOME: "/nonexistent" }, cwd: "/" });
     const output = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
@@ -47,7 +47,7 @@ function run(program: string, args: readonly string[]): Promise<Ran> {
   });
 }
 
-/** Everything in a store, and when it last changed. */
+/** Every entry of a store with the time of its last change. */
 const listing = (directory: string): string[] =>
   readdirSync(directory, { recursive: true })
     .map((path) => `${path} ${statSync(join(directory, String(path))).mtimeMs}`)
@@ -56,7 +56,7 @@ const copies = (): string[] => readdirSync(tmpdir()).filter((name) => name.start
 
 type Gantry = (store: string, ...args: string[]) => Promise<Ran>;
 
-/** What every read-only store can do, and what it says to the rest. */
+/** Expects that reading commands work on a read-only store, and that writing commands fail with `says`. */
 async function readsAndRefuses(gantry: Gantry, store: string, work: string, says: string): Promise<void> {
   const before = listing(store);
   await using server = await startTestRegistry();
@@ -97,7 +97,7 @@ async function readsAndRefuses(gantry: Gantry, store: string, work: string, says
 describe.skipIf(reason)(`a store that cannot be written to${reason ? ` (${reason})` : ""}`, () => {
   let app: string;
   beforeAll(async () => {
-    // Where another user can run it, also in a clone below /root.
+    // A directory where another user can run it, also for a clone below /root.
     app = join(tmpdir(), `gantry-test-app-${process.pid}`);
     mkdirSync(app, { mode: 0o755 });
     const root = join(main, "../../..");
@@ -113,7 +113,7 @@ describe.skipIf(reason)(`a store that cannot be written to${reason ? ` (${reason
   for (const [title, node] of drivers) {
     const command = (): string => join(app, "dist/cli/main.js");
 
-    test(`a mount that is read-only is read, and writes say so (${title})`, async () => {
+    test(`a store on a read-only mount can be read, and writes fail with an error (${title})`, async () => {
       const [store, work] = [await filled(), await temporary()];
       const mounted: Gantry = (directory, ...args) => {
         const script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"';
@@ -121,14 +121,14 @@ describe.skipIf(reason)(`a store that cannot be written to${reason ? ` (${reason
         return run("unshare", ["-m", "sh", "-c", script, "sh", directory, ...words]);
       };
       await readsAndRefuses(mounted, store, work, "read-only");
-      // With a log that is put away, as after every command that ends well.
+      // Without a log, as after every command that ends normally.
       await peer(node(), [command(), "images", "ls", "--json", "--store", store]);
       expect(existsSync(join(store, "names.db-wal"))).toBe(false);
       expect((await mounted(store, "images", "ls", "--filter", "name~=two")).stdout).toContain(two);
       expect(copies()).toEqual([]);
     });
 
-    test(`a tree without permission to write is read by another user (${title})`, async () => {
+    test(`another user reads a store without permission to write (${title})`, async () => {
       const [store, work] = [await filled(), await temporary()];
       chmodSync(join(store, ".."), 0o755);
       chmodSync(work, 0o777);
@@ -148,7 +148,7 @@ describe.skipIf(reason)(`a store that cannot be written to${reason ? ` (${reason
       await peer("chmod", ["-R", "u+w", store]);
     });
 
-    test(`what another process writes while it is read through a read-only mount is seen (${title})`, async () => {
+    test(`a reader on a read-only mount sees the changes of another process (${title})`, async () => {
       const store = await filled();
       const writer = new Store(store);
       const { target } = await writer.images.get(one);

@@ -8,7 +8,7 @@ import { pushImage, randomImage, startTestRegistry } from "../src/testing/index.
 import { gantry, main, peer } from "./support/peers.ts";
 import { temporary } from "./support/temporary.ts";
 
-/** Runs a command as it was advised, in a shell, as a user would who copies the line. */
+/** Runs an advised command in a shell, as a user would who copies the line. */
 async function obey(command: string): Promise<void> {
   await peer("sh", ["-c", `gantry() { '${process.execPath}' '${main}' "$@"; }; ${command}`]);
 }
@@ -17,7 +17,7 @@ async function obey(command: string): Promise<void> {
 const advised = (text: string): string[] =>
   [...text.matchAll(/repair it with: (gantry .*)|`(gantry [^`]*)`/g)].map((match) => (match[1] ?? match[2])!);
 
-/** A store that is not the default one, at a path that a shell must have quoted. */
+/** A store that is not the default one, at a path that must be quoted for a shell. */
 async function filled(): Promise<{ directory: string; flags: string[] }> {
   const directory = join(await temporary(), "it's a store");
   const store = new Store(directory, { namespace: "team" });
@@ -32,7 +32,7 @@ const removeNames = async (directory: string): Promise<void> => {
 const fsck = (flags: readonly string[], ...more: string[]) =>
   gantry(["images", "fsck", "--progress", "none", ...more, ...flags]);
 
-test("a damaged database is a finding of fsck, with 5; its command restores the names", async () => {
+test("a damaged database is a finding of fsck, which exits with 5; the advised command restores the names", async () => {
   const { directory, flags } = await filled();
   await removeNames(directory);
   await writeFile(join(directory, "names.db"), Buffer.alloc(20_000, 7));
@@ -46,7 +46,7 @@ test("a damaged database is a finding of fsck, with 5; its command restores the 
   expect(JSON.parse((await gantry(["images", "--json", ...flags])).stdout)).toMatchObject([{ name: one }]);
 });
 
-test("rebuild names the file that it put aside, and no file where there was none", async () => {
+test("rebuild names the file that it renamed, and no file where the database was missing", async () => {
   const { directory, flags } = await filled();
   await removeNames(directory);
   const gone = await fsck(flags, "--rebuild");
@@ -59,7 +59,7 @@ test("rebuild names the file that it put aside, and no file where there was none
 });
 
 for (const ruined of ["gone", "unreadable"]) {
-  test(`with the database gone and index.json ${ruined}, the advice leads to an empty list and to what lies there`, async () => {
+  test(`with the database missing and index.json ${ruined}, the advice leads to an empty list and to the images without a name`, async () => {
     const { directory, flags } = await filled();
     await removeNames(directory);
     const index = join(directory, "index.json");
@@ -83,17 +83,17 @@ for (const ruined of ["gone", "unreadable"]) {
   });
 }
 
-test("with both gone, the command that the error advises works as it is printed", async () => {
+test("with both missing, the command in the error works as printed", async () => {
   const { directory, flags } = await filled();
   await removeNames(directory);
   await rm(join(directory, "index.json"));
   const { stderr } = await gantry(["images", "ls", "--json", ...flags]);
-  // It ends with 5: there is an image without a name.
+  // It exits with 5, because an image has no name.
   await expect(obey(advised(stderr)[0]!)).rejects.toMatchObject({ code: 5 });
   expect(await fsck(flags)).toMatchObject({ code: 0 });
 });
 
-test("fsck of a directory that is absent, or a plain layout, is an error that says so", async () => {
+test("fsck of a missing directory, or of a plain layout, is an error that says so", async () => {
   const work = await temporary();
   const absent = await fsck(["--store", join(work, "absent")]);
   expect([absent.code, absent.stderr]).toEqual([3, expect.stringContaining("there is no store at")]);
@@ -103,10 +103,10 @@ test("fsck of a directory that is absent, or a plain layout, is an error that sa
   const layout = new LayoutRegistry(join(work, "layout"), { create: true });
   await pushImage(layout, layout.defaultRepository, randomImage(), "v1");
   const plain = await fsck(["--store", join(work, "layout")]);
-  expect([plain.code, plain.stderr]).toEqual([3, expect.stringContaining("is an image layout, and no store")]);
+  expect([plain.code, plain.stderr]).toEqual([3, expect.stringContaining("is an image layout, not a store")]);
 });
 
-test("what fsck advises for an image works as it is printed; names that are no references are not pulled", async () => {
+test("the command that fsck advises for an image works as printed; a name that is not a reference is not pulled", async () => {
   await using server = await startTestRegistry();
   await pushImage(server.registry, "app", randomImage({ seed: 3 }), "v1");
   const name = `${server.host}/app:v1`;
@@ -125,13 +125,13 @@ test("what fsck advises for an image works as it is printed; names that are no r
   const commands = advised(stdout);
   const quoted = `--store '${directory.replace("'", "'\\''")}' --namespace team`;
   const pull = `gantry pull ${name} ${quoted}`;
-  // The aliases come with what they were made from; of the last nothing says where it was from.
+  // The aliases are repaired by a pull of the name with the same image. No name says which registry has the last one.
   expect(commands.sort()).toEqual([`gantry images rm 'an old one' ${quoted}`, pull, pull, pull].sort());
   for (const command of new Set(commands)) await obey(command);
   expect(await fsck(flags)).toMatchObject({ code: 0 });
 });
 
-test("what an image that is not there advises works as it is printed", async () => {
+test("the command in the error for a missing image works as printed", async () => {
   await using server = await startTestRegistry();
   await pushImage(server.registry, "app", randomImage({ seed: 3 }), "v1");
   const { flags } = await filled();

@@ -28,7 +28,7 @@ export async function isComplete(
   }
 }
 
-/** The entries of an index in a store whose manifests are missing. */
+/** The entries of an image's index whose manifests the store does not have; none for a single manifest. */
 export async function missingManifests(options: StoredImageOptions): Promise<readonly Descriptor[]> {
   const { store, name } = options;
   const { target } = await store.images.get(name);

@@ -11,19 +11,19 @@ export interface MendOptions<T> extends OperationOptions, GraphOptions {
   readonly store: Store;
   /** The platform of the image that is read. Default: the host's. */
   readonly platform?: Platform | undefined;
-  /** Reads an image of the store, and is called again when damaged blobs were replaced. */
+  /** Reads an image of the store. It is called again when damaged blobs were replaced. */
   readonly work: () => Promise<T>;
   /** The top document of that image; undefined where the store does not have it. */
   readonly target: () => Promise<Descriptor | undefined>;
-  /** Where damaged blobs are fetched from. Without it they are only reported. */
+  /** The source from which damaged blobs are fetched. Without it they are only reported. */
   readonly source: Provider | undefined;
-  /** What to do where there is no source. */
+  /** What the user can do where there is no source; the end of the message. */
   readonly advice: string;
 }
 
 /**
- * Does work that reads an image of a store. Where it fails and blobs of the image are damaged, each of them is removed
- * and fetched again, once, and the work is repeated. The image keeps its name.
+ * Does work that reads an image of a store. If it fails and blobs of the image are damaged, each damaged blob is
+ * removed and fetched again once, and the work is repeated. The image keeps its name.
  * @throws DIGEST_MISMATCH naming the damaged blobs where there is no source; else what `work` throws
  */
 export async function withMending<T>(options: MendOptions<T>): Promise<T> {
@@ -33,7 +33,7 @@ export async function withMending<T>(options: MendOptions<T>): Promise<T> {
       return await options.work();
     } catch (error) {
       const target = mayBeDamage(error) ? await options.target() : undefined;
-      // A blob that is damaged again has damaged bytes at the source too.
+      // A blob that is damaged once more is damaged at the source too.
       const damaged = (target ? await damagedBlobs(target, options) : []).filter(({ digest }) => !mended.has(digest));
       if (damaged.length === 0) throw error;
       if (!options.source) throw damageError(damaged, options, error);
@@ -44,14 +44,14 @@ export async function withMending<T>(options: MendOptions<T>): Promise<T> {
   }
 }
 
-/** Whether damaged bytes may be the cause of an error. What parses them may fail before their digest is proved wrong. */
+/** Whether damaged bytes may be the cause of an error. A parser may fail on them before their digest is checked. */
 function mayBeDamage(error: unknown): boolean {
   return exitCodeOf(error) === 5 || isGantryError(error, "UNSUPPORTED_TAR", "LIMIT_EXCEEDED");
 }
 
 type ReadOptions = Omit<MendOptions<unknown>, "work" | "target">;
 
-/** The blobs of one image whose bytes do not have their digest, found by hashing all of them. */
+/** The damaged blobs of one image, found by hashing all of its blobs. */
 async function damagedBlobs(target: Descriptor, options: ReadOptions): Promise<readonly Descriptor[]> {
   const { blobs } = options.store;
   const needed = new Map<Digest, Descriptor>();

@@ -4,7 +4,7 @@ import type { Platform } from "../spec/types.ts";
 import { isComplete } from "./complete.ts";
 import { type PullImageOptions, pullImage } from "./pull.ts";
 
-/** Whether an image that the store has is pulled all the same: the policies of Kubernetes. */
+/** When an image is pulled: only if the store lacks it, always, or never. The names are those of Kubernetes. */
 export type PullPolicy = "IfNotPresent" | "Always" | "Never";
 
 export interface EnsureImageOptions extends Omit<PullImageOptions, "platforms"> {
@@ -15,7 +15,7 @@ export interface EnsureImageOptions extends Omit<PullImageOptions, "platforms"> 
 
 /**
  * Makes sure that a store has an image for one platform, pulling it as the policy says.
- * @throws IMAGE_NOT_FOUND where the policy Never forbids to pull a missing image
+ * @throws IMAGE_NOT_FOUND where the policy Never forbids pulling a missing image
  */
 export async function ensureImage(options: EnsureImageOptions): Promise<void> {
   const { policy, platform = hostPlatform(), store, name } = options;
@@ -23,7 +23,7 @@ export async function ensureImage(options: EnsureImageOptions): Promise<void> {
   if (policy === "Never") {
     throw new GantryError(
       "IMAGE_NOT_FOUND",
-      `the store ${store.directory} does not have ${name} in full, and the policy Never forbids to pull it`,
+      `the store ${store.directory} does not have all of ${name}, and the policy Never forbids pulling it; pull it first, or use another policy`,
     );
   }
   await pullImage({ ...options, platforms: [platform] });

@@ -24,13 +24,13 @@ export interface PullResult extends CopyResult {
 }
 
 /**
- * Pulls an image into a store, verified. The name is set last: when the pull fails no name is set, and the blobs that
- * arrived whole stay for the next try.
- * @throws LOCK_LOST where this process slept so long that what it pulled may have been collected
+ * Pulls an image into a store, verified. The name is set last: a pull that fails sets no name, and the complete blobs
+ * stay for the next try.
+ * @throws LOCK_LOST where this process slept so long that pulled blobs may have been collected
  */
 export async function pullImage(options: PullImageOptions): Promise<PullResult> {
   const { source, store, name, platforms = [hostPlatform()], parallel, signal, progress, limits } = options;
-  // A store that cannot take the image says so before the registry is asked.
+  // A store that cannot be written to fails before the registry is asked.
   await store.prepare();
   const registry = store.writer(`pull ${name}`);
   try {

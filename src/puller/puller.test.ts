@@ -19,7 +19,7 @@ const image = testImage([testLayer([{ name: "file", data: "x" }])], { platform: 
 const other = testImage([testLayer([{ name: "file", data: "y" }])], { platform: arm64 });
 const name = "any name";
 
-/** A store, and an index of two platforms in something that can only read and counts how often it is asked. */
+/** A store, and a read-only source with an index of two platforms that records its requests. */
 async function setUp() {
   const store = new Store(join(await temporary(), "store"));
   onTestFinished(() => store.close());
@@ -58,7 +58,7 @@ test("the policy decides whether the source is asked", async () => {
   await rejects(ensureImage({ ...options, platform: arm64, policy: "Never" }), "IMAGE_NOT_FOUND");
 });
 
-test("a pull of one platform is complete for it, and says what is missing of the others", async () => {
+test("a pull of one platform is complete for it, and the manifests of the others are missing", async () => {
   const { store, source } = await setUp();
   expect(await isComplete({ store, name, platform: amd64 })).toBe(false);
   expect(await pullImage({ source, store, name, platforms: [amd64] })).toMatchObject({ name, blobs: { moved: 2 } });

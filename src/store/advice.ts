@@ -45,7 +45,7 @@ export class Advice {
   }
 }
 
-/** Whether a pull could have set the name. No registry has an image `backup`. */
+/** Whether a pull could have set the name, which is then a full reference: `backup` is not. */
 function isFullReference(name: string): boolean {
   try {
     const reference = parseRef(name);

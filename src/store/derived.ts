@@ -5,17 +5,18 @@ import { requireDirectory } from "../sys/in-place.ts";
 import { readSmallFileSync } from "../sys/regular-file.ts";
 import { replaceFileSync } from "../sys/replace-file.ts";
 
-/** Until a change is this old, another one may leave the same time: some file systems count whole seconds. */
+/** Two changes within this time may leave the same timestamp: some file systems count whole seconds. Milliseconds. */
 const SETTLED_MS = 2_500;
+/** The longest kept text that is read. Bytes. */
 const MAX_KEPT = 64 << 20;
 
-/** A stamp that changes with the files, and whether it is safe to use: none of them has just changed. */
+/** A stamp that changes with the files. It is `settled` where each later change will show: no file has just changed. */
 function stampOf(files: readonly string[]): { text: string; settled: boolean } {
   const parts = [version];
   let settled = true;
   for (const file of files) {
     const found: BigIntStats | undefined = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    // An empty file counts as none: SQLite makes an empty log when it opens a database, and removes it on close.
+    // An empty file counts as missing: SQLite creates an empty log when it opens a database, and removes it on close.
     parts.push(found && found.size > 0n ? `${found.ino}.${found.size}.${found.mtimeNs}` : "-");
     if (found && Date.now() - Number(found.mtimeMs) < SETTLED_MS) settled = false;
   }
@@ -23,8 +24,8 @@ function stampOf(files: readonly string[]): { text: string; settled: boolean } {
 }
 
 /**
- * Text that is derived from files (or from the listings of directories) alone, kept in a file until they change. It only
- * saves time: where it cannot be kept or read, the caller derives it again.
+ * A cache of text that is derived only from files, or from the listings of directories. A file keeps the text until
+ * they change. Where the text cannot be kept or read, the caller derives it again.
  */
 export class Derived {
   readonly #path: string;
@@ -38,7 +39,7 @@ export class Derived {
     this.#stamp = stampOf(files);
   }
 
-  /** The kept text, if no file changed since. */
+  /** The kept text, if no file has changed since. */
   read(): string | undefined {
     try {
       requireDirectory(dirname(this.#path));
@@ -50,7 +51,7 @@ export class Derived {
     }
   }
 
-  /** Keeps the text, unless a file changed meanwhile. */
+  /** Keeps the text, unless a file has changed since the constructor ran, or just before. */
   keep(text: string): void {
     const { text: stamp, settled } = this.#stamp;
     if (settled && stampOf(this.#files).text === stamp) write(this.#path, `${stamp}\n${text}`);
@@ -60,7 +61,7 @@ export class Derived {
 function write(path: string, text: string): void {
   try {
     requireDirectory(dirname(path));
-    // The parent must exist: looking at a store does not make one.
+    // Not recursive: reading a missing store must not create it.
     if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
     replaceFileSync(path, text);
   } catch {

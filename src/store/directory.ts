@@ -6,7 +6,7 @@ import { algorithmOf, type Digest, digestAlgorithms, hexOf } from "../spec/diges
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory, requireFile } from "../sys/in-place.ts";
 
-/** Where a store is by default: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
+/** The default directory of a store: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
 export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
   if (env["GANTRY_STORE"]) return env["GANTRY_STORE"];
   if (process.getuid?.() === 0) return "/var/lib/gantry";
@@ -16,7 +16,7 @@ export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): str
 /** The namespace of a store that was opened without one. */
 export const DEFAULT_NAMESPACE = "default";
 
-/** The database of a store that keeps its names itself. */
+/** The SQLite database in the directory of a store or of a served layout. */
 export const namesFile = (directory: string): string => join(directory, "names.db");
 
 /** A blob's file, below `blobs/` or another directory like it. */
@@ -28,14 +28,14 @@ export function blobFile(directory: string, digest: Digest): string {
 export const blobListings = (directory: string): readonly string[] =>
   digestAlgorithms.map((algorithm) => join(directory, "blobs", algorithm));
 
-/** The files that say which names a store with its own database has. */
+/** The files that say which names a store with a SQLite database has. */
 export const nameListings = (directory: string): readonly string[] =>
   ["version.json", "names.db", "names.db-wal"].map((name) => join(directory, name));
 
-/** A file of answers about a store that are worth keeping. It can be removed at any time. */
+/** A file in the cache of a store. It can be removed at any time. */
 export const derivedFile = (directory: string, name: string): string => join(directory, "cache", name);
 
-/** The parts of a store that are written to or deleted from. */
+/** The directories of a store that gantry writes to or removes from. */
 const directories = [
   "blobs",
   ...digestAlgorithms.map((algorithm) => `blobs/${algorithm}`),
@@ -48,13 +48,13 @@ const directories = [
 ];
 const files = ["version.json", "oci-layout", "index.json", "names.db", "names.db-wal", "names.db-shm"];
 
-/** @throws NOT_REGULAR_FILE where a part of the store is a link, or another kind of file */
+/** @throws NOT_REGULAR_FILE where a part of the store is a symbolic link, or not the expected kind of file */
 export function requireOwnParts(directory: string): void {
   for (const name of directories) requireDirectory(join(directory, name));
   for (const name of files) requireFile(join(directory, name));
 }
 
-/** Whether an error says that a file system, or the permissions of a file, forbid to write. */
+/** Whether an error says that the file system, or the permissions of a file, forbid writing. */
 export function isUnwritable(error: unknown): boolean {
   const errno = isGantryError(error) ? error.details["errno"] : errnoOf(error);
   return ["EROFS", "EACCES", "EPERM"].includes(String(errno));
@@ -68,4 +68,13 @@ export async function namesIn(path: string): Promise<string[]> {
     if (errnoOf(error) === "ENOENT") return [];
     throw await fileSystemError(error, "listing", path);
   }
+}
+
+/** The existing blobs, as `ALGORITHM:NAME`: the name of a file may not be a digest. */
+export async function inventory(directory: string): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const algorithm of digestAlgorithms) {
+    for (const name of await namesIn(join(directory, "blobs", algorithm))) found.add(`${algorithm}:${name}`);
+  }
+  return found;
 }

@@ -5,9 +5,9 @@ import type { IndexFile } from "../registry/layout/index-file.ts";
 import { removeAbandoned } from "../sys/abandoned.ts";
 import { removeDeadLock } from "../sys/lock.ts";
 import type { Advice } from "./advice.ts";
+import { inventory } from "./directory.ts";
 import { exportedGeneration, exportedIndex } from "./index-entries.ts";
 import type { Names } from "./names.ts";
-import { inventory } from "./presence.ts";
 import type { NamespacedImage } from "./sql/image-rows.ts";
 import type { VersionFile } from "./version-file.ts";
 
@@ -27,22 +27,22 @@ export class NamesExport {
     this.#options = options;
   }
 
-  /** Called after a change of the names, which is then in the file. @param change its generation */
+  /** Call this after a change of the names. It returns when the file shows the change. @param change its generation */
   async after(change: number): Promise<void> {
     const { advice, version } = this.#options;
-    // A host without a store that changes shared names has no directory to write to.
+    // Shared names can be changed from a host that has no store, and so no file to write.
     if (!(await version.exists())) return;
     try {
       await this.#write(change);
     } catch (error) {
       if (!isGantryError(error)) throw error;
       const fsck = advice.command(["images", "fsck"]);
-      const message = `the change is made, but index.json could not be written: ${error.message}; \`${fsck}\` writes it`;
+      const message = `the names were changed, but index.json could not be written: ${error.message}; to write it run \`${fsck}\``;
       throw new GantryError(error.code, message, { cause: error });
     }
   }
 
-  /** Brings the file up to date. @returns false where it was so already */
+  /** Brings the file up to date. @returns false where it already was */
   async update(): Promise<boolean> {
     const { index, names } = this.#options;
     const generation = await (await names.get()).generation();
@@ -88,7 +88,7 @@ export class NamesExport {
 async function removeLeftovers(directory: string): Promise<void> {
   await removeAbandoned(directory, ["version.json", "index.json", "oci-layout"]);
   await removeAbandoned(join(directory, "cache"));
-  // gc.lock stays: the next collection takes it over. These two may never be asked for again.
+  // gc.lock stays, because the next collection takes it over. These two locks may never be taken again.
   for (const name of ["version.json.lock", "index.json.lock"])
     await removeDeadLock(join(directory, name)).catch(() => {});
 }

@@ -14,9 +14,9 @@ function fieldValue(image: StoredImage, field: readonly string[]): string | unde
 }
 
 /**
- * A function that says whether an image passes any of the filters; without filters every image does. The engine of
+ * A function that says whether an image passes any of the filters; without filters every image passes. The engine of
  * regular expressions is loaded only where a filter has one.
- * @throws INVALID_FILTER for an expression that RE2 does not know
+ * @throws INVALID_FILTER for an expression that RE2 does not accept
  */
 export async function matcher(filters: readonly Filter[]): Promise<(image: StoredImage) => boolean> {
   const compiled = await Promise.all(
@@ -37,7 +37,7 @@ async function test(filter: Filter, selector: Selector): Promise<(image: StoredI
   } catch (error) {
     throw new GantryError(
       "INVALID_FILTER",
-      `the filter ${JSON.stringify(filter.text)} is wrong at character ${selector.at + 1}: ${JSON.stringify(value)} is no RE2 expression: ${(error as Error).message}`,
+      `the filter ${JSON.stringify(filter.text)} is wrong at character ${selector.at + 1}: ${JSON.stringify(value)} is not an RE2 expression: ${(error as Error).message}`,
       { cause: error, details: { position: selector.at + 1 } },
     );
   }

@@ -12,7 +12,7 @@ export interface Selector {
   readonly at: number;
 }
 
-/** A filter. An image passes if all selectors hold; without selectors every image does. */
+/** A filter. An image passes if it meets every selector; without selectors every image passes. */
 export interface Filter {
   readonly text: string;
   readonly selectors: readonly Selector[];
@@ -20,10 +20,10 @@ export interface Filter {
 
 /**
  * Reads a filter in containerd's language: `name==docker.io/library/alpine:3.20`, `labels.team==core,name~=alpine`,
- * `labels."org.example/x"`. Fields are `name`, `target.digest`, `target.mediatype` and `labels.KEY`; operators are `==`,
- * `!=` and `~=` (an RE2 expression that matches anywhere), and a field alone asks whether it is present. A comma is AND.
- * Values are bare up to a comma or space, or quoted with `"`; those of `~=` also with `/` or `|`. Between all of these
- * a backslash begins an escape of Go's strings, so that the expression `a\.b` is written `/a\\.b/`.
+ * `labels."org.example/x"`. Fields are `name`, `target.digest`, `target.mediatype` and `labels.KEY`; operators are
+ * `==`, `!=` and `~=` (an RE2 expression that matches anywhere), and a field alone asks whether it is present. A comma
+ * is AND. A bare value ends at a comma or space. A value may be quoted with `"`, and one of `~=` also with `/` or `|`.
+ * Inside quotes a backslash begins an escape of Go's strings, so the expression `a\.b` is written `/a\\.b/`.
  * @throws INVALID_FILTER with the position
  */
 export function parseFilter(text: string): Filter {
@@ -39,7 +39,7 @@ export function parseFilter(text: string): Filter {
     while (/\s/.test(text[at] ?? "")) at += 1;
   };
 
-  /** Between quotes containerd reads one set of escapes, whatever the quote: a backslash itself is always `\\`. */
+  /** As in containerd, all kinds of quotes have the same escapes: a backslash is always written `\\`. */
   function quoted(): string {
     const start = at;
     const quote = text[at]!;
@@ -59,11 +59,11 @@ export function parseFilter(text: string): Filter {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(bytes));
     } catch {
-      return fail(start, "the bytes that this value escapes are no UTF-8");
+      return fail(start, "the escapes in this value do not make valid UTF-8");
     }
   }
 
-  /** What an escape stands for: a character, or with `\x` and three octal digits one byte. Ends at its last character. */
+  /** The bytes of an escape: `\x` or three octal digits give one byte, others a character. `at` moves to its end. */
   function escaped(quote: string): Buffer {
     const simple = { n: "\n", t: "\t", r: "\r", a: "\x07", b: "\b", f: "\f", v: "\v", "\\": "\\", [quote]: quote };
     const start = at;
@@ -80,7 +80,7 @@ export function parseFilter(text: string): Filter {
     at += match?.length ?? 0;
     if (byte <= 0xff) return Buffer.from([byte]);
     if (point <= 0x10ffff && (point < 0xd800 || point > 0xdfff)) return Buffer.from(String.fromCodePoint(point));
-    return fail(start, `there is no escape like this; write \\\\ for a backslash`);
+    return fail(start, `this escape is unknown; write \\\\ for a backslash`);
   }
 
   function fieldPart(): string {
@@ -98,7 +98,7 @@ export function parseFilter(text: string): Filter {
   function value(operator: Operator): string {
     if (text[at] === '"' || text[at] === "/" || text[at] === "|") {
       if (text[at] !== '"' && operator !== "~=") {
-        return fail(at, `between ${text[at]} stand only the expressions of ~=; quote this value with "`);
+        return fail(at, `only an expression of ~= can be quoted with ${text[at]}; quote this value with "`);
       }
       const inner = quoted();
       if (at < text.length && !/[\s,]/.test(text[at]!)) return fail(at, "a comma is missing after the quoted value");
@@ -120,7 +120,7 @@ export function parseFilter(text: string): Filter {
     const signs = /^[=!~]*/.exec(text.slice(at))![0];
     const operator = (["==", "!=", "~="] as const).find((candidate) => candidate === signs);
     if (!operator) {
-      if (signs !== "") return fail(at, `${signs} is no operator; there are ==, != and ~=`);
+      if (signs !== "") return fail(at, `${signs} is not an operator; the operators are ==, != and ~=`);
       if (at < text.length && text[at] !== ",") return fail(at, "an operator is missing here: ==, != or ~=");
       return { field, operator: "present", value: "", at };
     }

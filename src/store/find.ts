@@ -3,8 +3,8 @@ import { parseRef, parseTag, Reference } from "../reference/reference.ts";
 import type { ImageStore, StoredImage } from "./images.ts";
 
 /**
- * The image that a user means: the one of exactly this name, since a store accepts any name; else the one of the name in
- * full, as a pull writes it.
+ * The image with exactly the given name, since a store accepts any name; else the image with the name in full, as a
+ * pull writes it.
  * @throws IMAGE_NOT_FOUND
  */
 export async function findImage(images: ImageStore, given: string): Promise<StoredImage> {
@@ -17,12 +17,16 @@ export async function findImage(images: ImageStore, given: string): Promise<Stor
   }
 }
 
-/** `docker.io/library/alpine:latest` for `alpine`; undefined for a name that is no reference. */
+/** The name that a reference gets in a store: with its host, and with `latest` where it has neither tag nor digest. */
+export function storeName(reference: Reference): string {
+  const full = reference.tag || reference.digest ? reference : new Reference({ ...reference, tag: parseTag("latest") });
+  return full.toFullString();
+}
+
+/** `docker.io/library/alpine:latest` for `alpine`; undefined for a name that is not a reference. */
 function fullName(given: string): string | undefined {
   try {
-    const reference = parseRef(given);
-    const named = reference.tag !== undefined || reference.digest !== undefined;
-    return (named ? reference : new Reference({ ...reference, tag: parseTag("latest") })).toFullString();
+    return storeName(parseRef(given));
   } catch (error) {
     if (isGantryError(error)) return undefined;
     throw error;

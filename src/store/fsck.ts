@@ -1,14 +1,15 @@
 import { isGantryError } from "../base/error.ts";
 import type { OperationOptions } from "../base/progress.ts";
 import { type Digest, isDigest, shortDigest } from "../spec/digest.ts";
+import { inventory } from "./directory.ts";
 import type { Collectable } from "./gc/collectable.ts";
-import { inventory, type Missing, PresenceScan } from "./presence.ts";
+import { type Missing, PresenceScan } from "./presence.ts";
 import type { NamespacedImage } from "./sql/image-rows.ts";
 import { restoreTrash } from "./trash.ts";
 import { unnamedManifests } from "./unnamed.ts";
 
 export interface FsckOptions extends OperationOptions {
-  /** Also repair what this store alone can repair: names from index.json, and damaged blobs, which are removed. */
+  /** Also repair what needs no registry: restore names from index.json, and remove damaged blobs. */
   readonly rebuild?: boolean | undefined;
 }
 
@@ -33,7 +34,7 @@ export interface FsckReport {
 }
 
 interface CheckOptions extends FsckOptions {
-  /** The names were lost, so images may have none. */
+  /** The names were lost, so images may be without a name. */
   readonly namesLost?: boolean | undefined;
 }
 
@@ -43,14 +44,14 @@ export interface Checkable extends Collectable {
   readonly shared: boolean;
   /** The faults that the database finds in itself. */
   checkDatabase(): Promise<readonly string[]>;
-  /** Brings index.json up to date. @returns false where it was so already */
+  /** Brings index.json up to date. @returns false where it already was */
   exportAll(): Promise<boolean>;
 }
 
 /**
- * Hashes every blob and follows every image. Finishes what killed processes left half done: brings back the blobs that a
- * collection put aside, and index.json up to date. With `rebuild` it removes damaged blobs, so that a pull fetches them
- * again.
+ * Hashes every blob and follows every image. Finishes the work of killed processes: restores the blobs that a
+ * collection put aside, and brings index.json up to date. With `rebuild` it removes damaged blobs, so that a pull
+ * fetches them again.
  */
 export async function checkStore(store: Checkable, options: CheckOptions = {}): Promise<FsckReport> {
   const findings: Finding[] = [];
@@ -70,7 +71,7 @@ export async function checkStore(store: Checkable, options: CheckOptions = {}): 
   return { blobs: sound.size + damaged.length, bytes, images: images.length, findings, repaired };
 }
 
-/** Checks the database. @returns its names; none where it cannot be used, which is a finding */
+/** Checks the database. @returns its names; none where it cannot be used, which becomes a finding */
 async function checkNames(
   store: Checkable,
   findings: Finding[],
@@ -81,7 +82,7 @@ async function checkNames(
     for (const fault of await store.checkDatabase()) {
       findings.push({ kind: "database", message: `the database: ${fault}`, repair });
     }
-    if (await store.exportAll()) repaired.push("index.json was behind the names; it was written again");
+    if (await store.exportAll()) repaired.push("index.json did not show the latest names; it was written again");
     return (await store.snapshot()).images;
   } catch (error) {
     if (!isGantryError(error, "STORE_INVALID")) throw error;
@@ -96,7 +97,7 @@ function nameless(store: Checkable, sound: ReadonlySet<string>, images: readonly
   return unnamedManifests(store.blobs, sound, named, store.limits).map((digest) => ({
     kind: "unnamed",
     digest,
-    message: `manifest ${digest} has no name, so the next collection removes what it leads to; pull it again, or give it a name`,
+    message: `manifest ${digest} has no name, so the next collection removes it and its blobs; pull the image again, or give it a name`,
     repair: store.advice.command(["tag", `store:localhost/recovered@${digest}`, shortDigest(digest).slice(-12)]),
   }));
 }
@@ -117,7 +118,7 @@ async function hashBlobs(
     if (!isDigest(digest)) {
       findings.push({
         kind: "stray",
-        message: `blobs/${digest.replace(":", "/")} has a name that is no digest, so nothing uses it`,
+        message: `blobs/${digest.replace(":", "/")} has a name that is not a digest, so it is not used`,
       });
       continue;
     }
@@ -130,7 +131,7 @@ async function hashBlobs(
     else {
       damaged.push(digest);
       const repair = store.advice.command(["images", "fsck", "--rebuild"]);
-      const message = `${fault}; once it is removed a pull fetches it again`;
+      const message = `${fault}; after its removal a pull fetches it again`;
       findings.push(
         options.rebuild ? { kind: "damaged", digest, message: fault } : { kind: "damaged", digest, message, repair },
       );
@@ -171,7 +172,7 @@ function examine(
   const finding = (kind: Finding["kind"], fault: string, platform?: string): Finding => {
     const message = `${name}${platform ? ` for ${platform}` : ""}: ${fault}`;
     const call = { platform };
-    // Another name of the same image may say where it came from.
+    // Another name of the same image may say which registry has it.
     for (const { name: source, namespace, target: other } of [image, ...images]) {
       const pull = other.digest === target.digest ? advice.pull(source, { ...call, namespace }) : undefined;
       if (pull) return { kind, image: name, message, repair: pull };
@@ -180,7 +181,7 @@ function examine(
     return {
       kind,
       image: name,
-      message: `${message}; its name does not say where it came from: pull it from there again, or remove the name`,
+      message: `${message}; its name does not say which registry has it: pull it from its registry again, or remove the name`,
       repair,
     };
   };

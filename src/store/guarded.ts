@@ -11,7 +11,7 @@ interface Guarded {
   prepare(): Promise<void>;
 }
 
-/** Names of a store that may not exist: reads of a missing store find nothing, and writes make it. */
+/** The names of a store that may be missing: reads find nothing then, and a write creates the store. */
 export class GuardedImages implements ImageStore {
   readonly #inner: ImageStore;
   readonly #store: Guarded;
@@ -62,7 +62,7 @@ export class GuardedImages implements ImageStore {
   }
 
   async delete(name: string): Promise<void> {
-    // A delete in a missing store must not make the store. `get` throws.
+    // A delete must not create a missing store. `get` throws.
     if (!(await this.#readable())) await this.get(name);
     return this.#inner.delete(name);
   }

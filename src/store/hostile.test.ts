@@ -39,12 +39,12 @@ describe("a hostile image in a store", () => {
     const store = new Store(join(work, "store"));
     const good = testLayer([{ name: "file", data: Buffer.from("good") }]);
     const evil = testLayer([{ name: "file", data: Buffer.from("evil") }]);
-    // Bytes under a digest that is not theirs never get its name.
+    // Bytes with another digest are not stored under the claimed one.
     const repo = parseRepoName("reg.example.org/app");
     const lie = { ...evil.descriptor, digest: good.descriptor.digest, size: evil.bytes.length };
     await rejects(store.registry.pushBlob(repo, lie, bytesSource(lie, evil.bytes)), "DIGEST_MISMATCH");
     expect(await store.blobs.has({ digest: good.descriptor.digest })).toBe(false);
-    // An image that says that its layer is another one's, in its config and in annotations that others believe.
+    // An image whose config and annotations claim the diffID and digest of another layer.
     const claims = {
       "containerd.io/uncompressed": good.diffID,
       "io.github.containers.zstd-chunked.manifest-checksum": good.descriptor.digest,
@@ -56,16 +56,16 @@ describe("a hostile image in a store", () => {
     await pushImage(store.registry, repo, liar, "liar");
     await rejects(unpack("store:reg.example.org/app:liar", join(work, "liar"), { store }), "DIFF_ID_MISMATCH");
     expect(readdirSync(join(store.directory, "layers"))).toEqual([]);
-    // The image whose layer it claimed to have is none the worse.
+    // The image with the claimed layer is not affected.
     await pushImage(store.registry, repo, testImage([good]), "good");
     await unpack("store:reg.example.org/app:good", join(work, "good"), { store });
     expect(readFileSync(join(work, "good/file"), "utf8")).toBe("good");
-    // A truthful diffID among lying annotations is all that counts.
+    // With a true diffID, false annotations have no effect.
     const honest = testImage([{ ...evil, descriptor: { ...evil.descriptor, annotations: claims } }]);
     await pushImage(store.registry, repo, honest, "honest");
     await unpack("store:reg.example.org/app:honest", join(work, "honest"), { store });
     expect(readFileSync(join(work, "honest/file"), "utf8")).toBe("evil");
-    // And a collection marks by what blobs are, not by what is claimed of them.
+    // A collection marks blobs by their digests, not by claims in annotations.
     const stray = testBlob(seededBytes(64, 8), mediaTypes.layer);
     await store.registry.pushBlob(repo, stray.descriptor, bytesSource(stray.descriptor, stray.bytes));
     await store.registry.release();
@@ -74,7 +74,7 @@ describe("a hostile image in a store", () => {
   });
 });
 
-/** Every file below a directory: what it is, what is in it, and when it last changed. */
+/** Every entry below a directory: its path, its times, and the bytes of a file. */
 function listing(root: string, at = ""): string[] {
   return readdirSync(join(root, at), { withFileTypes: true }).flatMap((entry) => {
     const path = join(at, entry.name);
@@ -97,8 +97,9 @@ test("S1 a symbolic link in place of a part of a store or layout is never writte
   expect(await run(pristine, "cp", "--progress", "none", `store:${name}`, `oci:${pristine}-layout:v1`)).toMatchObject({
     code: 0,
   });
-  // Something of everything that a command might take for its own: an expired lease, a layer and a blob that no name
-  // leads to, blobs that a collection put aside, what is left of a download.
+  // One of each thing that a command may remove: an expired lease, a layer and a blob that no name leads to, blobs that
+  // a
+  // collection put aside, a partial download.
   const put = (path: string, data: string | Uint8Array): void => {
     mkdirSync(dirname(join(pristine, path)), { recursive: true });
     writeFileSync(join(pristine, path), data);
@@ -130,10 +131,10 @@ test("S1 a symbolic link in place of a part of a store or layout is never writte
       const place = join(root, kind, path);
       renameSync(place, join(outside, "target"));
       symlinkSync(dangling ? join(outside, "nothing") : join(outside, "target"), place);
-      // Long enough ago that a command that writes believes a dead collection's trash is there to be brought back.
+      // So old that a command that writes takes the trash for that of a killed collection, and restores it.
       if (existsSync(join(store, "trash"))) utimesSync(join(store, "trash"), 1, 1);
       const before = listing(outside);
-      // Deeper down only the commands that come by notice the link.
+      // A link deeper in the store is noticed only by commands that use that directory.
       const [inLayers, inTrash] = ["layers/", "trash/"].map((prefix) => path.startsWith(prefix)) as [boolean, boolean];
       const commands: [refuses: boolean, ...args: string[]][] =
         kind === "store"

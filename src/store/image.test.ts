@@ -43,7 +43,7 @@ test("a stored image gives its config, diffIDs, size and bytes, by its exact nam
   await store.close();
 });
 
-test("check lists what is missing with the document that leads to it, of one platform or of all", async () => {
+test("check lists missing blobs with the document that lists them, for one platform or for all", async () => {
   const store = await filled();
   const { target } = await store.image(name);
   const [amd, arm] = document(store, target.digest).manifests;
@@ -66,7 +66,7 @@ test("check lists what is missing with the document that leads to it, of one pla
   await store.close();
 });
 
-test("what is protected while it is read stays, with all that it leads to, though its name goes", async () => {
+test("gc keeps a protected document and everything that it leads to, even without a name", async () => {
   const store = await filled();
   const { target } = await store.image(name);
   const other = new Store(store.directory);
@@ -78,16 +78,16 @@ test("what is protected while it is read stays, with all that it leads to, thoug
   expect((await other.gc()).blobs).toHaveLength(9);
   await other.close();
   await store.close();
-  // Reading makes no store.
+  // Reading creates no store.
   const absent = new Store(join(await temporary(), "absent"));
   await using _nothing = await absent.protect(target.digest, "reading");
   expect(await absent.exists()).toBe(false);
 });
 
-test("the images commands take the exact name first, then the name in full", async () => {
+test("the images commands look for the exact name first, then for the name in full", async () => {
   const store = await filled();
   const { target } = await store.image(name);
-  // What `two` is in full is another image than what is called just so.
+  // The image with exactly the name `two` is not the one of `two` in full.
   await store.images.create({ name: "two", target });
   await store.images.create({ name: "NOT a reference", target });
   await store.close();

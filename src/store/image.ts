@@ -48,9 +48,9 @@ export class StoreImage extends Image {
   }
 
   /**
-   * Looks for every blob of the image, each once: of all platforms, or of the image's own where it has one. Layers that
-   * may be fetched from elsewhere (`urls`) may be missing. Documents are read and verified, other blobs are looked for by
-   * digest and size.
+   * Looks for every blob of the image once: for all platforms, or only for the image's platform where it has one.
+   * Layers that may be fetched from elsewhere (`urls`) may be missing. Documents are read and verified; of other blobs
+   * only existence and size are checked.
    * @throws PLATFORM_NOT_FOUND, and what a damaged document throws
    */
   async check(options: GraphOptions = {}): Promise<ImageCheck> {

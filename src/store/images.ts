@@ -19,15 +19,15 @@ export interface ImageRecord {
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Which fields an update changes: `target`, `labels`, or `labels.KEY`, where KEY is all that follows. */
+/** Which fields an update changes: `target`, `labels`, or `labels.KEY`, where KEY is everything after the first dot. */
 export type FieldPath = "target" | "labels" | `labels.${string}`;
 
-/** The names of one namespace. A change of a name is seen as a whole or not at all. */
+/** The names of one namespace. Readers see a change of a name as a whole or not at all. */
 export interface ImageStore {
   /** @throws IMAGE_NOT_FOUND */
   get(name: string): Promise<StoredImage>;
   /**
-   * In the order of the names' bytes. Lists the images that pass any of the filters; without filters, all.
+   * The images that pass any of the filters, in the byte order of their names; without filters, all images.
    * @see parseFilter
    * @throws INVALID_FILTER
    */
@@ -35,8 +35,8 @@ export interface ImageStore {
   /** @throws IMAGE_EXISTS, INVALID_IMAGE */
   create(image: ImageRecord): Promise<StoredImage>;
   /**
-   * Changes the given fields: `labels` replaces all labels; `labels.KEY` sets one, or removes it where the value is empty
-   * or absent. Without field paths target and labels are replaced. `createdAt` stays.
+   * Changes the given fields: `labels` replaces all labels; `labels.KEY` sets one, or removes it where the value is
+   * empty or absent. Without field paths target and labels are replaced. `createdAt` stays.
    * @throws IMAGE_NOT_FOUND, INVALID_IMAGE
    */
   update(image: ImageRecord, ...fields: readonly FieldPath[]): Promise<StoredImage>;
@@ -66,24 +66,20 @@ function invalid(name: string, field: string, fault: string): GantryError<"INVAL
   });
 }
 
-/** Whether a store can have the name: both databases must give it back unchanged. */
+/** Whether a store accepts the name: both databases must return it unchanged. */
 export function isName(name: string): boolean {
-  return name !== "" && name.length <= MAX_NAME && !/[\u0000-\u001f\u007f]/.test(name) && isWhole(name);
+  return name !== "" && name.length <= MAX_NAME && !/[\u0000-\u001f\u007f]/.test(name) && isUnicode(name);
 }
 
-/** Whether UTF-8 can hold the text: it has no single surrogates. */
-const isWhole = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+/** Whether the text is valid Unicode, which UTF-8 can hold: it has no lone surrogates. */
+const isUnicode = (text: string): boolean => !/\p{Surrogate}/u.test(text);
 
 /** The record, checked. @throws INVALID_IMAGE naming the field, or what decoding the target throws */
 export function checkImage(image: ImageRecord): Pick<StoredImage, "name" | "target" | "labels"> {
   const { name, target, labels = {} } = image;
   if (typeof name !== "string" || name === "") throw invalid("", "name", "is required");
   if (!isName(name)) {
-    throw invalid(
-      name,
-      "name",
-      `must have at most ${MAX_NAME} characters, all of them whole, and no control characters`,
-    );
+    throw invalid(name, "name", `must be valid Unicode of at most ${MAX_NAME} characters, without control characters`);
   }
   if (!target?.digest) throw invalid(name, "target.digest", "is required");
   if (!target.mediaType) throw invalid(name, "target.mediaType", "is required");
@@ -93,7 +89,8 @@ export function checkImage(image: ImageRecord): Pick<StoredImage, "name" | "targ
 
 function checkLabels(name: string, labels: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(labels)) {
-    if (key === "" || typeof value !== "string") throw invalid(name, `labels.${key}`, "must be a string under a key");
+    if (key === "" || typeof value !== "string")
+      throw invalid(name, `labels.${key}`, "must be a string, and its key must not be empty");
     if (key.length + value.length > MAX_LABEL) {
       throw invalid(
         name,
@@ -101,8 +98,8 @@ function checkLabels(name: string, labels: Readonly<Record<string, string>>): vo
         `is longer than ${MAX_LABEL} characters, key and value together`,
       );
     }
-    if (key.includes("\0") || value.includes("\0") || !isWhole(key + value)) {
-      throw invalid(name, `labels.${key}`, "must hold whole characters, and no NUL");
+    if (key.includes("\0") || value.includes("\0") || !isUnicode(key + value)) {
+      throw invalid(name, `labels.${key}`, "must be valid Unicode without NUL");
     }
   }
 }

@@ -24,7 +24,7 @@ export function exportedIndex({ generation, images }: Snapshot): object {
   return {
     schemaVersion: 2,
     mediaType: mediaTypes.index,
-    // Before the entries, so that it can be read without them.
+    // Before the entries, so that the generation can be read without them.
     annotations: { [keys.generation]: String(generation) },
     manifests: images.map(toEntry),
   };

@@ -1,14 +1,14 @@
 import type { Descriptor } from "../spec/types.ts";
 import { Derived } from "./derived.ts";
-import { blobListings, derivedFile } from "./directory.ts";
+import { blobListings, derivedFile, inventory } from "./directory.ts";
 import type { StoreParts } from "./parts.ts";
-import { inventory, type Presence, PresenceScan } from "./presence.ts";
+import { type Presence, PresenceScan } from "./presence.ts";
 import { restoreOldTrash } from "./trash.ts";
 
-/** The same bytes may be read as two things. */
+/** Two descriptors may list the same bytes under different media types. */
 const keyOf = ({ digest, mediaType }: Descriptor): string => `${digest} ${mediaType}`;
 
-/** How much of each image is on this host. Answers are kept in a file for as long as no blob comes or goes. */
+/** How much of each image is on this host. A file keeps the answers until a blob is added or removed. */
 export async function presenceOf(
   { directory, blobs, limits, version }: StoreParts,
   targets: readonly Descriptor[],

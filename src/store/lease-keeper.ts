@@ -3,8 +3,8 @@ import type { Digest } from "../spec/digest.ts";
 import { LEASE_MS, Lease } from "./leases.ts";
 
 /**
- * The lease of a writer, made with the first blob. A server, which never ends, gets a new lease every hour so that the
- * file does not grow without bound: its blobs have at least an hour to get their names.
+ * The lease of a writer, created with the first blob. The lease of a server (`endless`) is replaced every hour, so that
+ * its file does not grow without bound. A blob stays protected for at least 45 minutes, in which it must get a name.
  */
 export class LeaseKeeper {
   readonly #endless: boolean;
@@ -15,7 +15,7 @@ export class LeaseKeeper {
     this.#lease = new Once(() => Lease.create(root, reason));
   }
 
-  /** Whether anything is protected. */
+  /** Whether there is a lease. */
   get active(): boolean {
     return this.#lease.value !== undefined;
   }

@@ -8,16 +8,16 @@ import { fileSystemError } from "../sys/fs-error.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 import { namesIn } from "./directory.ts";
 
-/** How long a lease protects its blobs after its holder was killed. Milliseconds. */
+/** How long a lease protects its blobs after it was last renewed. Milliseconds. */
 export const LEASE_MS: number = 60 * 60 * 1000;
 
-/** The size of a lease with some 700,000 blobs. Bytes. */
+/** The largest lease that is read: it has some 700,000 blobs. Bytes. */
 const MAX_LEASE = 64 << 20;
 
 /**
  * Keeps blobs that have no name yet from being collected, for example during a pull. It is a file of JSON lines, only
- * ever appended to: first `{"id","reason","created","expires"}`, then `{"digest"}` for each blob, and `{"expires"}` from
- * time to time while the holder runs.
+ * ever appended to: first `{"id","reason","created","expires"}`, then `{"digest"}` for each blob, and `{"expires"}` to
+ * renew the lease while its holder runs.
  */
 export class Lease {
   readonly id: string;
@@ -57,8 +57,8 @@ export class Lease {
   }
 
   /**
-   * Protects a blob, existing or not. Call this before looking for the blob: one that is found after this returned is not
-   * collected.
+   * Protects a blob, which may be missing. Call this before looking for the blob: a blob that is found afterwards is
+   * not collected.
    */
   async protect(digest: Digest): Promise<void> {
     if (this.#named.has(digest)) return;
@@ -70,7 +70,7 @@ export class Lease {
     this.#named.add(digest);
   }
 
-  /** Call this when all protected blobs have names. @throws LOCK_LOST where some may have been collected before */
+  /** Call this when all protected blobs have names. @throws LOCK_LOST where some may have been collected meanwhile */
   async check(): Promise<void> {
     await access(this.#path).catch(() => {
       throw this.#lost();
@@ -98,7 +98,7 @@ export class Lease {
 
 const expiry = (): string => new Date(Date.now() + LEASE_MS).toISOString();
 
-/** The blobs that the leases of a store protect at this moment, and the files of expired leases. */
+/** The blobs that the leases of a store protect now, and the files of expired leases. */
 export async function readLeases(root: string): Promise<{ protected: Set<Digest>; expired: readonly string[] }> {
   const directory = join(root, "leases");
   const digests = new Set<Digest>();
@@ -118,7 +118,7 @@ export async function readLeases(root: string): Promise<{ protected: Set<Digest>
       throw await fileSystemError(error, "reading", path);
     }
     const lease = parseLease(text);
-    // A lease without this line is being written.
+    // A lease without an expiry is being written.
     if ((lease.expires ?? modified + LEASE_MS) < Date.now()) expired.push(path);
     else for (const digest of lease.digests) digests.add(digest);
   }
@@ -133,7 +133,7 @@ function parseLease(text: string): { expires: number | undefined; digests: Diges
     try {
       entry = Object(JSON.parse(line)) as typeof entry;
     } catch {
-      // A holder that was killed while writing leaves a part of a line.
+      // A holder that was killed while writing leaves an incomplete line.
       continue;
     }
     if (typeof entry.expires === "string") expires = Date.parse(entry.expires);

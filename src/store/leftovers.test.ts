@@ -34,7 +34,7 @@ const leftIn = (directory: string): string[] =>
   readdirSync(directory).filter((name) => /\.gantry-|\.lock|[0-9a-f-]{36}$/.test(name));
 const one = "reg.example.org/one:v1";
 
-test("an export that was killed leaves nothing for ever: the next one removes it", async () => {
+test("the next export removes the temporary file of a killed export", async () => {
   const { directory } = await filled();
   const label = (text: string): string[] => ["images", "label", "--store", directory, one, text];
   for (let at = 0; at < 3; at += 1) await killBefore("index.json", label(`a=${at}`));
@@ -44,9 +44,9 @@ test("an export that was killed leaves nothing for ever: the next one removes it
   expect(readFileSync(join(directory, "index.json"), "utf8")).toContain(String.raw`{\"a\":\"2\",\"b\":\"2\"}`);
 });
 
-test("so does what was being kept of a listing", async () => {
+test("the next export removes the temporary file of a killed listing", async () => {
   const { directory } = await filled();
-  // A listing is kept once the files that it follows from have not changed for a while.
+  // A listing is cached when the files that it depends on have not changed for a while.
   const old = new Date(Date.now() - 60_000);
   for (const name of ["version.json", "names.db", "blobs/sha256"]) await utimes(join(directory, name), old, old);
   await killBefore("presence.json", ["images", "ls", "--store", directory]);
@@ -55,7 +55,7 @@ test("so does what was being kept of a listing", async () => {
   expect(leftIn(join(directory, "cache"))).toEqual([]);
 });
 
-test("a store whose making was killed is made by the next, and nothing of the first stays", async () => {
+test("the next command creates a store whose creation was killed, and leaves no temporary files", async () => {
   const layout = join(await temporary(), "layout");
   const source = await filled();
   await gantry(["cp", "--store", source.directory, `store:${one}`, `oci:${layout}:v1`]);
@@ -64,7 +64,7 @@ test("a store whose making was killed is made by the next, and nothing of the fi
   await killBefore("version.json", args);
   const lock = join(directory, "version.json.lock");
   expect(leftIn(directory)).toEqual([expect.stringMatching(/^version\.json\.gantry-/), "version.json.lock"]);
-  // Half a minute later the dead one's lock counts for nothing.
+  // After half a minute the lock of the killed process is taken over.
   const old = new Date(Date.now() - 60_000);
   await utimes(lock, old, old);
   await writeFile(`${lock}.takeover`, "");
@@ -76,7 +76,7 @@ test("a store whose making was killed is made by the next, and nothing of the fi
   expect(existsSync(join(directory, "version.json"))).toBe(true);
 });
 
-test("a layout's index.json that was being written goes with the next change", async () => {
+test("the next change of a layout removes the temporary file of a killed change", async () => {
   const { directory } = await filled();
   const layout = join(await temporary(), "layout");
   const cp = (tag: string): string[] => ["cp", "--store", directory, `store:${one}`, `oci:${layout}:${tag}`];

@@ -19,7 +19,7 @@ interface NamesOptions {
   readonly advice: Advice;
   readonly index: IndexFile;
   readonly version: VersionFile;
-  /** Brings a store of an older version up to this one. */
+  /** Migrates a store of an older version to the version of this code. */
   readonly upgrade: () => Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export class Names {
   }
 
   /**
-   * The names, in tables of the version that this code knows, in the database that the store knows.
+   * The names. The first call checks that the database is the one of this store, and migrates older tables.
    * @throws STORE_VERSION, STORE_INVALID, STORE_DATABASE, DATABASE_FAILED
    */
   get(): Promise<SqlImages> {
@@ -84,9 +84,9 @@ export class Names {
   }
 
   /**
-   * Makes the tables.
-   * @param fromIndex takes the names from index.json, where a store of version 1 keeps them
-   * @returns the number that tells the database from others
+   * Creates the tables, or migrates older ones.
+   * @param fromIndex also take the names from index.json, where a store of version 1 keeps them
+   * @returns the id of the database
    */
   async makeTables(fromIndex: boolean): Promise<number> {
     if (!this.shared) await this.#makeFile();
@@ -101,7 +101,7 @@ export class Names {
     }
   }
 
-  /** An empty file for SQLite to fill. SQLite itself would create one that others may read. */
+  /** Creates an empty file for SQLite. A file that SQLite creates itself could be read by other users. */
   async #makeFile(): Promise<void> {
     try {
       await (await open(this.#file, "wx", 0o600)).close();
@@ -128,7 +128,7 @@ export class Names {
       `the names of the store ${directory} are lost: ${this.#file} is missing or empty. ${
         existsSync(index.path)
           ? `${rebuild} restores them from index.json`
-          : `index.json is missing too: ${rebuild} begins an empty list of names, and shows which images have none`
+          : `index.json is missing too: ${rebuild} starts an empty list of names, and lists the images without a name`
       }`,
     );
   }
@@ -144,12 +144,12 @@ export class Names {
     throw new GantryError(
       "STORE_DATABASE",
       kind === "postgres"
-        ? `the names of the store ${directory} are in PostgreSQL; say where with --store-db or GANTRY_STORE_DB`
+        ? `the names of the store ${directory} are in PostgreSQL; give its address with --store-db or GANTRY_STORE_DB`
         : `the store ${directory} keeps its names in its own database; to move them to PostgreSQL run \`${advice.command(["images", "fsck", "--rebuild"])}\`, or use a new --store`,
     );
   }
 
-  /** Names of another database, or older names of the same one, lead to other blobs. @throws STORE_DATABASE */
+  /** Another database, or an old backup of the right one, has names of other blobs. @throws STORE_DATABASE */
   async #requireSameDatabase(images: SqlImages, id: number): Promise<void> {
     const { advice, directory, index } = this.#options;
     const exported = await exportedGeneration(index.path);
@@ -159,13 +159,13 @@ export class Names {
     if (found !== id) {
       throw new GantryError(
         "STORE_DATABASE",
-        `${where} is not the one that keeps the names of the store ${directory}; check the address. If the names shall be there from now on, \`${rebuild}\` moves them`,
+        `${where} is not the one that keeps the names of the store ${directory}; check the address. To keep the names there from now on, run \`${rebuild}\``,
       );
     }
     if (exported > generation) {
       throw new GantryError(
         "STORE_DATABASE",
-        `${where} is older than the index.json of the store ${directory} (change ${generation} and change ${exported}): it may have been restored. \`${rebuild}\` takes the names of both`,
+        `${where} is older than the index.json of the store ${directory} (its last change is ${generation}, that of index.json ${exported}): it may have been restored from a backup. \`${rebuild}\` merges the names of both`,
       );
     }
   }

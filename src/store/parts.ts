@@ -6,7 +6,7 @@ import type { NamesExport } from "./export.ts";
 import type { Names } from "./names.ts";
 import type { VersionFile } from "./version-file.ts";
 
-/** The parts of a store, for what works on several of them: creating, collecting, checking, rebuilding. */
+/** The parts of a store, for functions that need several of them: creating, collecting, checking, rebuilding. */
 export interface StoreParts {
   readonly directory: string;
   readonly limits: Limits;

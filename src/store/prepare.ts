@@ -7,7 +7,7 @@ import type { StoreParts } from "./parts.ts";
 import { restoreOldTrash } from "./trash.ts";
 import { STORE_VERSION } from "./version-file.ts";
 
-/** Makes the directory of a store, or brings it up to the version of this code. */
+/** Creates a store, or migrates one to the version of this code. */
 export async function prepareStore({ directory, blobs, version, names, index }: StoreParts): Promise<void> {
   const found = await version.read();
   if (found?.version === STORE_VERSION) {
@@ -32,7 +32,7 @@ export async function prepareStore({ directory, blobs, version, names, index }: 
   }
 }
 
-/** A layout does not become a store: the first change would write its index.json without the names that it has. */
+/** A layout does not become a store: the first change would write an index.json without the layout's names. */
 async function refuseLayout(index: IndexFile): Promise<void> {
   const names = await index.read().catch((error: unknown) => {
     if (isGantryError(error, "NAME_UNKNOWN")) return undefined;
@@ -41,6 +41,6 @@ async function refuseLayout(index: IndexFile): Promise<void> {
   if (!names?.manifests.length) return;
   throw new GantryError(
     "TARGET_NOT_EMPTY",
-    `${index.root} is an image layout, and no store (it has no version.json); name another --store, and read the layout as oci:${index.root}`,
+    `${index.root} is an image layout, not a store (it has no version.json); name another --store, and read the layout as oci:${index.root}`,
   );
 }

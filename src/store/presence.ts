@@ -1,5 +1,4 @@
 import { lstatSync } from "node:fs";
-import { join } from "node:path";
 import { isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
@@ -7,11 +6,10 @@ import { childrenOf, isDocument } from "../images/graph.ts";
 import { formatFullPlatform } from "../images/platform.ts";
 import { isAttestation } from "../images/select.ts";
 import { type Document, decodeDocument, decodeImage } from "../spec/decode.ts";
-import { algorithmOf, type Digest, digestAlgorithms, digestOf } from "../spec/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../spec/digest.ts";
 import { isConfigType } from "../spec/media-types.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { readSmallFileSync } from "../sys/regular-file.ts";
-import { namesIn } from "./directory.ts";
 
 /** How much of an image is on this host. */
 export interface Presence {
@@ -28,15 +26,6 @@ export interface Missing {
   readonly descriptor: Descriptor;
   readonly parent: Digest;
   readonly platform?: string | undefined;
-}
-
-/** The existing blobs, as `ALGORITHM:NAME`: a file may have a name that is no digest. */
-export async function inventory(root: string): Promise<ReadonlySet<string>> {
-  const found = new Set<string>();
-  for (const algorithm of digestAlgorithms) {
-    for (const name of await namesIn(join(root, "blobs", algorithm))) found.add(`${algorithm}:${name}`);
-  }
-  return found;
 }
 
 /**
@@ -57,7 +46,7 @@ function readStored(blobs: BlobDirectory, { digest, size }: Descriptor, limits: 
   return bytes?.length === size ? bytes : undefined;
 }
 
-/** Finds out how much of images is here, from their documents and one listing of the blobs. */
+/** Finds out how much of each image is on this host, from its documents and one listing of the blobs. */
 export class PresenceScan {
   readonly #blobs: BlobDirectory;
   readonly #here: ReadonlySet<string>;
@@ -70,7 +59,7 @@ export class PresenceScan {
     this.#limits = limits;
   }
 
-  /** @returns also the missing blobs of existing manifests. Entries of an index may be missing. */
+  /** @returns also the missing blobs of existing manifests; missing manifests of an index are not among them */
   examine(target: Descriptor): Presence & { readonly missing: readonly Missing[] } {
     const missing: Missing[] = [];
     const counted = new Map<Digest, number>();
@@ -79,7 +68,7 @@ export class PresenceScan {
     const visit = (descriptor: Descriptor, platform: string | undefined): boolean => {
       const known = seen.get(descriptor.digest);
       if (known !== undefined) return known;
-      // A document that leads back to itself is complete if the rest is.
+      // A document that leads back to itself is complete if its other children are.
       seen.set(descriptor.digest, true);
       const complete = look(descriptor, platform);
       seen.set(descriptor.digest, complete);

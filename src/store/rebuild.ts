@@ -21,7 +21,7 @@ interface Rebuilt {
 }
 
 /**
- * Makes a missing or unreadable database again, and adds the names that only index.json has. Where the store was opened
+ * Replaces a missing or unreadable database, and adds the names that only index.json has. Where the store was opened
  * with PostgreSQL and its names are in SQLite, moves them to PostgreSQL.
  */
 export function rebuildNames({ directory, index, version, names }: StoreParts): Promise<Rebuilt> {
@@ -32,8 +32,8 @@ export function rebuildNames({ directory, index, version, names }: StoreParts): 
     const moving = names.shared && found?.database === "sqlite";
     if (!moving) names.requireKind(found?.database);
     const sound = (moving || !names.shared) && (await isSound(file));
-    // Before any change: an error here leaves the store as it is.
-    const known = moving && sound ? await namesIn(file) : await namesOfIndex(index, sound || !names.shared);
+    // Read before any change, so that an error leaves the store unchanged.
+    const known = moving && sound ? await namesOfDatabase(file) : await namesOfIndex(index, sound || !names.shared);
     const namesLost = !names.shared && !sound && !known;
     if (!names.shared && !sound) {
       repaired.push(await putAside(file));
@@ -61,7 +61,7 @@ export function rebuildNames({ directory, index, version, names }: StoreParts): 
   });
 }
 
-/** Renames an unusable file, whose parts may still be readable. @returns what was done */
+/** Renames an unusable file instead of removing it: parts of it may be readable. @returns what was done */
 async function putAside(file: string): Promise<string> {
   if (!existsSync(file)) return `${file} was missing`;
   const aside = `${file}.damaged-${Date.now()}`;
@@ -69,10 +69,10 @@ async function putAside(file: string): Promise<string> {
   return `${file} could not be used; it was renamed to ${aside}`;
 }
 
-/** The names that index.json shows; undefined where it is missing or cannot be read, if it `mayFail`. */
+/** The names that index.json shows. @param mayFail return undefined where it is missing or cannot be decoded */
 async function namesOfIndex(index: StoreParts["index"], mayFail: boolean): Promise<KnownNames | undefined> {
   try {
-    // Without the file `oci-layout`, which this call writes, index.json cannot be read.
+    // index.json can be read only beside the file `oci-layout`, which this call writes.
     if (existsSync(index.path)) await index.create();
     return { names: await exportedNames(index), generation: await exportedGeneration(index.path) };
   } catch (error) {
@@ -82,7 +82,7 @@ async function namesOfIndex(index: StoreParts["index"], mayFail: boolean): Promi
 }
 
 /** The names in the database of this directory. */
-async function namesIn(file: string): Promise<KnownNames> {
+async function namesOfDatabase(file: string): Promise<KnownNames> {
   const { openSqlite } = await import("./sql/sqlite.ts");
   const own = new SqlImages(await openSqlite(file));
   try {

@@ -13,7 +13,7 @@ import type { ImageStore } from "./images.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { fullRepository, repositoryOf } from "./repository-names.ts";
 
-/** A name as its user wrote it. If an image has exactly this name, `repo` and `tag` mean that image. */
+/** A name as the user wrote it. If an image has exactly this name, `repo` and `tag` mean that image. */
 export interface GivenName {
   readonly name: string;
   readonly repo: RepoName;
@@ -22,7 +22,7 @@ export interface GivenName {
   full(): string;
 }
 
-interface StoreParts {
+interface StoreRegistryOptions {
   readonly blobs: BlobDirectory;
   readonly images: ImageStore;
   readonly limits: Limits;
@@ -42,27 +42,27 @@ interface StoreParts {
 export class StoreRegistry extends DirectoryRegistry implements Registry {
   readonly name: string;
   readonly #images: ImageStore;
-  readonly #parts: StoreParts;
+  readonly #options: StoreRegistryOptions;
 
-  constructor(name: string, parts: StoreParts) {
-    super(parts.blobs, parts.limits);
+  constructor(name: string, options: StoreRegistryOptions) {
+    super(options.blobs, options.limits);
     this.name = name;
-    this.#images = parts.images;
-    this.#parts = parts;
+    this.#images = options.images;
+    this.#options = options;
   }
 
   protected override async willUse(digest: Digest): Promise<void> {
-    await this.#parts.prepare();
-    await this.#parts.lease.protect(digest);
+    await this.#options.prepare();
+    await this.#options.lease.protect(digest);
   }
 
-  /** Protects a blob before a caller that writes an image finds it, and so does not push it. */
+  /** Protects a blob before a writer finds it: the writer does not push a blob that it finds. */
   async #willFind(digest: Digest): Promise<void> {
-    if (this.#parts.eager || this.#parts.lease.active) await this.willUse(digest);
+    if (this.#options.eager || this.#options.lease.active) await this.willUse(digest);
   }
 
   override async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
-    // A missing blob needs no protection. An existing one may be collected before it is protected, so it is looked for again.
+    // A missing blob needs no protection. An existing one may be collected before it is protected: look again.
     await super.resolveBlob(repo, digest);
     await this.#willFind(digest);
     return super.resolveBlob(repo, digest);
@@ -78,24 +78,24 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
     await this.#images.set(`${fullRepository(repo)}@${descriptor.digest}`, descriptor);
   }
 
-  /** Call this when all written images have names. @throws LOCK_LOST where some blobs may have been collected before */
+  /** Call this when all written images have names. @throws LOCK_LOST where blobs may have been collected meanwhile */
   checkLease(): Promise<void> {
-    return this.#parts.lease.check();
+    return this.#options.lease.check();
   }
 
   /** Ends the protection of what this registry wrote. */
   async release(): Promise<void> {
-    await this.#parts.lease.release();
+    await this.#options.lease.release();
   }
 
   override async close(): Promise<void> {
     await super.close();
     await this.release();
-    await this.#parts.close();
+    await this.#options.close();
   }
 
   protected override prepareWrite(): Promise<void> {
-    return this.#parts.prepare();
+    return this.#options.prepare();
   }
 
   async resolveManifest(repo: RepoName, reference: Tag | Digest): Promise<Descriptor> {
@@ -144,7 +144,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 
   async #nameOf(repo: RepoName, tag: string): Promise<string> {
-    const { given } = this.#parts;
+    const { given } = this.#options;
     if (given?.repo !== repo || given.tag !== tag) return nameOf(repo, tag);
     try {
       return (await this.#images.get(given.name)).name;
@@ -173,7 +173,7 @@ export class StoreRegistry extends DirectoryRegistry implements Registry {
   }
 }
 
-/** The name in the store of a tag of a repository. */
+/** The name that a store has for a tag of a repository. */
 export function nameOf(repo: RepoName, tag: string): string {
   return `${fullRepository(repo)}:${tag}`;
 }
@@ -182,7 +182,7 @@ export function nameOf(repo: RepoName, tag: string): string {
 function referenceOf(name: string): { repo: RepoName; tag: Tag | undefined } | undefined {
   try {
     const reference = parseRef(name);
-    // In a name with a digest the tag is only shown, and is none of the repository.
+    // A tag beside a digest is only for display; it is not a tag of the repository.
     return { repo: repositoryOf(reference), tag: reference.digest === undefined ? reference.tag : undefined };
   } catch (error) {
     if (isGantryError(error, "INVALID_REFERENCE")) return undefined;

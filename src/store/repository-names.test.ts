@@ -15,7 +15,7 @@ test.each([
   expect(fullRepository(parseRepoName(repository))).toBe(full);
 });
 
-test("what a client writes without a host is Docker Hub's, as everywhere else", () => {
+test("a name without a host is on Docker Hub, as everywhere else", () => {
   expect(fullRepository(parseRepoName("app"))).toBe("docker.io/library/app");
   expect(fullRepository(parseRepoName("o/app"))).toBe("docker.io/o/app");
 });

@@ -1,9 +1,9 @@
 import { parseRef, parseRepoName, type Reference, type RepoName } from "../reference/reference.ts";
 
 /**
- * The name of an image's repository, with its host. A store has repositories of many hosts, and a client must be able to
- * ask for each in the grammar of repository names: a port follows an underscore (`127.0.0.1_5000/app`), an IPv6 address
- * is written out with dashes (`ip6.0-0-0-0-0-0-0-1_5000/app`).
+ * The name of an image's repository, with its host. A store has repositories of many hosts, and clients must be able to
+ * ask for each of them. The grammar of repository names has no colons, so a port follows an underscore
+ * (`127.0.0.1_5000/app`), and an IPv6 address is written in full with dashes (`ip6.0-0-0-0-0-0-0-1_5000/app`).
  */
 export function repositoryOf(reference: Reference): RepoName {
   const { host, repository } = reference.normalize();

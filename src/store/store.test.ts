@@ -15,7 +15,7 @@ import { LEASE_MS } from "./leases.ts";
 
 const fixture = fileURLToPath(new URL("../../test/fixtures/store-v1", import.meta.url));
 
-/** A store with one image for two platforms and one for one, nothing of it leased any more. */
+/** A store with one image for two platforms and one for one platform, without leases. */
 async function filled(): Promise<Store> {
   const store = new Store(await temporary());
   await pushImage(store.registry, "reg.example.org/one", randomImage({ seed: 1 }), "v1");
@@ -34,7 +34,7 @@ const one = "reg.example.org/one:v1";
 const two = "reg.example.org/two:v1";
 
 describe("the directory", () => {
-  test("of version 1 is brought to version 2, and keeps its names, times and bytes", async () => {
+  test("of version 1 is migrated to version 2, and keeps its names, times and bytes", async () => {
     const directory = join(await temporary(), "store");
     await cp(fixture, directory, { recursive: true });
     const before = JSON.parse(await readFile(join(fixture, "index.json"), "utf8")).manifests as Descriptor[];
@@ -60,7 +60,7 @@ describe("the directory", () => {
     });
   });
 
-  test("of version 1 is brought up once by many at once", async () => {
+  test("of version 1 is migrated once by many processes at the same time", async () => {
     const directory = join(await temporary(), "store");
     await cp(fixture, directory, { recursive: true });
     const stores = Array.from({ length: 5 }, () => new Store(directory));
@@ -69,7 +69,7 @@ describe("the directory", () => {
     await Promise.all(stores.map((store) => store.close()));
   });
 
-  test("of a newer version, and a database of a newer version, are refused and left as they are", async () => {
+  test("of a newer version is refused and not changed, and so is a newer database", async () => {
     const store = await filled();
     await store.close();
     const version = join(store.directory, "version.json");
@@ -91,7 +91,7 @@ describe("the directory", () => {
     expect(await readFile(version, "utf8")).toBe('{"version":3}');
   });
 
-  test("is not made by looking", async () => {
+  test("is not created by reading", async () => {
     const directory = join(await temporary(), "store");
     const store = new Store(directory);
     expect(await store.images.list()).toEqual([]);
@@ -103,7 +103,7 @@ describe("the directory", () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test("belongs to its owner alone, the database too", async () => {
+  test("and its files can be accessed only by their owner", async () => {
     const store = await filled();
     for (const name of ["", "leases", "layers", "blobs"]) {
       expect([name, (statSync(join(store.directory, name)).mode & 0o777).toString(8)]).toEqual([name, "700"]);
@@ -122,7 +122,7 @@ const target = (content: string): Descriptor => ({
 });
 
 describe("index.json", () => {
-  test("shows the names after each change, other namespaces apart", async () => {
+  test("shows the names after each change, and marks those of other namespaces", async () => {
     const store = await filled();
     await store.images.update({ ...(await store.images.get(one)), labels: { a: "<1>" } }, "labels");
     await store.imagesOf("team").create({ name: one, target: (await store.images.get(one)).target });
@@ -138,7 +138,7 @@ describe("index.json", () => {
     await store.close();
   });
 
-  test("that a killed process left behind is brought up to date by the next change, and by fsck", async () => {
+  test("is brought up to date by fsck after a process was killed before it wrote it", async () => {
     const store = await filled();
     const path = join(store.directory, "index.json");
     const old = await readFile(path);
@@ -146,13 +146,16 @@ describe("index.json", () => {
     const right = await readFile(path, "utf8");
     await writeFile(path, old);
     const report = await store.fsck();
-    expect([report.findings, report.repaired]).toEqual([[], ["index.json was behind the names; it was written again"]]);
+    expect([report.findings, report.repaired]).toEqual([
+      [],
+      ["index.json did not show the latest names; it was written again"],
+    ]);
     expect(await readFile(path, "utf8")).toBe(right);
     expect((await store.fsck()).repaired).toEqual([]);
     await store.close();
   });
 
-  test("restores the names, labels, namespaces and times of a database that is lost, empty or damaged", async () => {
+  test("restores the names, labels, namespaces and times of a missing, empty or damaged database", async () => {
     const store = await filled();
     await store.images.update({ ...(await store.images.get(one)), labels: { a: "1", "b.c": "<>" } }, "labels");
     await store.imagesOf("team").create({ name: "any name", target: (await store.images.get(one)).target });
@@ -165,7 +168,7 @@ describe("index.json", () => {
       ["damaged", () => writeFile(file, seededBytes(20_000))],
     ];
     for (const [name, work] of ruin) {
-      // A new file each time, and what SQLite has beside the old one goes with it: it would bring all back.
+      // SQLite's log goes with the old file, because it would restore the names.
       for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`, { force: true });
       await work();
       const broken = new Store(store.directory);
@@ -184,7 +187,7 @@ describe("index.json", () => {
 });
 
 describe("garbage collection", () => {
-  test("takes what no name leads to, of any namespace, and nothing else", async () => {
+  test("removes only blobs that no name of any namespace leads to", async () => {
     const store = await filled();
     const all = blobsOf(store);
     expect((await store.gc()).blobs).toEqual([]);
@@ -204,7 +207,7 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("keeps what a lease protects, also another process's, until the lease expires", async () => {
+  test("keeps the blobs that a lease protects, also another process's, until it expires", async () => {
     const store = await filled();
     const blob = testBlob(seededBytes(500, 77));
     const lease = await store.lease("a test");
@@ -212,7 +215,7 @@ describe("garbage collection", () => {
     await store.blobs.write(blob.descriptor, () => bytesSource(blob.descriptor, blob.bytes).open());
     const other = new Store(store.directory);
     expect((await other.gc()).blobs).toEqual([]);
-    // A holder that died while it wrote its last line.
+    // The holder was killed while it wrote its last line.
     const [name] = readdirSync(join(store.directory, "leases"));
     const path = join(store.directory, "leases", name!);
     await appendFile(path, '{"digest":"sha256:12');
@@ -232,7 +235,7 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("a lease that says nothing protects for as long as leases last, and no longer", async () => {
+  test("removes an empty lease when its file is older than leases last", async () => {
     const store = await filled();
     const path = join(store.directory, "leases", "x.jsonl");
     await writeFile(path, "");
@@ -245,13 +248,13 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("a pull that finds its blobs while they are collected keeps them", async () => {
+  test("keeps blobs that a pull finds during the collection", async () => {
     const store = await filled();
     const image = await store.images.get(one);
     await store.images.delete(one);
     const digests = (await store.gc({ dryRun: true })).blobs.map(({ digest }) => digest);
     expect(digests).toHaveLength(4);
-    // Between marking and removing, a writer protects what it finds, and another one has given a name already.
+    // Between marking and removing, one writer leases a blob that it finds, and another one sets a name.
     const writer = store.writer("a pull");
     const repo = parseRepoName("reg.example.org/one");
     let asked = 0;
@@ -279,7 +282,7 @@ describe("garbage collection", () => {
     const first = await collectGarbage(parts);
     expect(first.blobs.map(({ digest }) => digest)).not.toContain(digests[0]);
     expect(first.blobs).toHaveLength(3);
-    // The whole image again, this time named in between.
+    // The whole image again, which gets its name between marking and removing.
     await pushImage(store.registry, "reg.example.org/one", randomImage({ seed: 1 }));
     await store.registry.release();
     await writer.release();
@@ -302,7 +305,7 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("brings back what a killed one had put aside", async () => {
+  test("restores the blobs that a killed collection had put aside", async () => {
     const store = await filled();
     const [digest] = blobsOf(store);
     const aside = join(store.directory, "trash/some-id/sha256");
@@ -315,7 +318,7 @@ describe("garbage collection", () => {
     await away();
     await store.gc();
     expect(blobsOf(store)).toHaveLength(13);
-    // So does whoever writes next, once nobody can be at it any more.
+    // The next writer restores them too, when the trash is so old that no collection can be running.
     await mkdir(aside, { recursive: true });
     await away();
     const old = new Date(Date.now() - 60_000);
@@ -328,7 +331,7 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("keeps extracted layers of images that stay, by diffID and chainID", async () => {
+  test("keeps the extracted layers of named images, by diffID and chainID", async () => {
     const store = await filled();
     const { document } = await config(store, one);
     const [base, top] = document.rootfs.diff_ids;
@@ -346,7 +349,7 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("removes nothing below a document that is damaged, and says so", async () => {
+  test("removes nothing where a document is damaged, and reports it", async () => {
     const store = await filled();
     const { digest } = (await store.images.get(one)).target;
     const path = store.blobs.path(digest);
@@ -359,7 +362,7 @@ describe("garbage collection", () => {
     await store.close();
   });
 
-  test("keeps what documents of unknown types mention", async () => {
+  test("keeps blobs that documents of unknown types mention", async () => {
     const store = await filled();
     const payload = testBlob(seededBytes(100, 3));
     const document = testBlob(JSON.stringify({ blobs: [payload.descriptor] }), "application/vnd.example.thing+json");
@@ -404,7 +407,7 @@ describe("presence and fsck", () => {
     await store.close();
   });
 
-  test("a damaged blob is found, removed on request, and the pull that brings it again is named", async () => {
+  test("fsck finds a damaged blob, removes it on request, and names the pull that fetches it again", async () => {
     const store = await filled();
     const index = JSON.parse(await readFile(store.blobs.path((await store.images.get(two)).target.digest), "utf8"));
     const manifest = JSON.parse(await readFile(store.blobs.path(index.manifests[1].digest), "utf8"));
@@ -424,7 +427,7 @@ describe("presence and fsck", () => {
     await store.close();
   });
 
-  test("files that are no blobs are named, and links are not followed", async () => {
+  test("fsck reports files that are not blobs", async () => {
     const store = await filled();
     await writeFile(join(store.directory, "blobs/sha256/not-a-digest"), "x");
     const { findings } = await store.fsck();
@@ -432,7 +435,7 @@ describe("presence and fsck", () => {
     await store.close();
   });
 
-  test("names that are no references are listed, and are no tags", async () => {
+  test("names that are not references are listed, but not as tags or repositories", async () => {
     const store = await filled();
     await store.images.create({ name: "NOT a reference", target: (await store.images.get(one)).target });
     const tags: string[] = [];
@@ -450,8 +453,8 @@ describe("presence and fsck", () => {
   });
 });
 
-describe("what would lose something is refused, or loses nothing", () => {
-  test("somebody's image layout is not taken over as a store", async () => {
+describe("the store loses nothing", () => {
+  test("an image layout is not made a store", async () => {
     const directory = join(await temporary(), "layout");
     const layout = new LayoutRegistry(directory, { create: true });
     await pushImage(layout, layout.defaultRepository, randomImage(), "v1");
@@ -460,19 +463,19 @@ describe("what would lose something is refused, or loses nothing", () => {
     const store = new Store(directory);
     await rejects(pushImage(store.registry, "reg.example.org/one", randomImage({ seed: 2 }), "v1"), "TARGET_NOT_EMPTY");
     expect([await readFile(join(directory, "index.json"), "utf8"), statSync(directory).mode]).toEqual([before, mode]);
-    // Nor is a directory refused for what every new volume has.
+    // A new volume with its `lost+found` is not refused.
     const volume = await temporary();
     await mkdir(join(volume, "lost+found"));
     await new Store(volume).prepare();
   });
 
-  test("a pull that comes and goes while garbage is being collected keeps what it found", async () => {
+  test("a pull that starts and ends during a collection keeps the blobs that it found", async () => {
     const store = await filled();
     const { target: top } = await store.images.get(two);
     const index = JSON.parse(await readFile(store.blobs.path(top.digest), "utf8"));
     const arm = index.manifests[1];
     const manifest = await readFile(store.blobs.path(arm.digest));
-    // The layers of arm64 are here, its manifest is not: what a pull that was broken off leaves.
+    // The layers of arm64 exist and its manifest is missing, as after an interrupted pull.
     await store.blobs.delete(arm.digest);
     const garbage = (await store.gc({ dryRun: true })).blobs;
     expect(garbage).toHaveLength(3);
@@ -500,7 +503,7 @@ describe("what would lose something is refused, or loses nothing", () => {
       exported: async () => -1,
       snapshot: async () => {
         const images = await names();
-        // After the first look at the names, and before anything is put aside.
+        // After the names were read, and before a blob is put aside.
         if (!pulled) setImmediate(() => {});
         return { generation, images };
       },
@@ -512,7 +515,7 @@ describe("what would lose something is refused, or loses nothing", () => {
         return generation;
       },
     });
-    // It looked after they had been put aside, and what it found came back.
+    // The pull looked for the blobs after they had been put aside, and they were restored.
     expect(report.blobs).toEqual([]);
     expect((await other.presence([top]))[0]!.state).toBe("complete");
     expect((await other.fsck()).findings).toEqual([]);
@@ -520,7 +523,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("a lease of a single copy lasts as long as the copy; a server's is let go, but not before an hour", async () => {
+  test("the lease of a copy lasts as long as the copy; a server's is replaced, but not before an hour", async () => {
     vi.useFakeTimers({ toFake: ["Date", "setInterval", "clearInterval"] });
     try {
       const store = await filled();
@@ -548,7 +551,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     }
   });
 
-  test("documents larger than the limit still lead on", async () => {
+  test("the children of documents larger than the limit are kept", async () => {
     const store = await filled();
     const layer = testBlob(seededBytes(100, 55), mediaTypes.layer);
     const config_ = testBlob(JSON.stringify({ rootfs: { type: "layers", diff_ids: [] } }), mediaTypes.config);
@@ -572,7 +575,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("what cannot be read is not taken for what is not there", async () => {
+  test("leases that cannot be read do not count as missing", async () => {
     const store = await filled();
     await store.images.delete(one);
     const all = blobsOf(store);
@@ -587,7 +590,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("bytes are not deleted under a name of somebody else's", async () => {
+  test("a client cannot delete blobs, which other names may need", async () => {
     const store = await filled();
     const [digest] = blobsOf(store) as Digest[];
     await rejects((store.registry as Registry).deleteBlob(parseRepoName("any"), digest!), "UNSUPPORTED");
@@ -595,7 +598,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("a layer that an index calls a manifest is not read as one", async () => {
+  test("a large layer that an index calls a manifest is not read", async () => {
     const store = await filled();
     const big = testBlob(Buffer.alloc((4 << 20) + 1, 0x7b));
     await store.blobs.write(big.descriptor, () => bytesSource(big.descriptor, big.bytes).open());
@@ -606,19 +609,19 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("a name that was removed stays removed, also by fsck --rebuild", async () => {
+  test("a deleted name stays deleted, also after fsck --rebuild", async () => {
     const store = await filled();
     const path = join(store.directory, "index.json");
     const old = await readFile(path);
     await store.images.delete(one);
     await writeFile(path, old);
     const { repaired } = await store.fsck({ rebuild: true });
-    expect(repaired).toEqual(["index.json was behind the names; it was written again"]);
+    expect(repaired).toEqual(["index.json did not show the latest names; it was written again"]);
     expect((await store.images.list()).map(({ name }) => name)).toEqual([two]);
     await store.close();
   });
 
-  test("a database that is older than what was shown of it is not believed", async () => {
+  test("a database that is older than index.json is refused", async () => {
     const store = await filled();
     await store.close();
     const file = join(store.directory, "names.db");
@@ -636,7 +639,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await restored.close();
   });
 
-  test("what a live collection has put aside is brought back for whoever reads it", async () => {
+  test("a reader restores a blob that a running collection has put aside", async () => {
     const store = await filled();
     const aside = join(store.directory, "trash/some-id/sha256");
     await mkdir(aside, { recursive: true });
@@ -647,7 +650,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("asking after blobs that are not there writes nothing", async () => {
+  test("resolving missing blobs writes nothing", async () => {
     const directory = join(await temporary(), "store");
     const store = new Store(directory);
     const writer = store.writer("serve", { endless: true });
@@ -657,7 +660,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test("a full disk is said to be full", async () => {
+  test("a full disk is NO_SPACE", async () => {
     const { openSqlite } = await import("./sql/sqlite.ts");
     const { SqlImages } = await import("./sql/images.ts");
     const { migrate } = await import("./sql/migrations.ts");
@@ -679,7 +682,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await images.close();
   });
 
-  test("tags with a digest beside them are no tags; names are whole characters", async () => {
+  test("a tag beside a digest is not listed; names must be valid Unicode", async () => {
     const store = await filled();
     const { target: top } = await store.images.get(one);
     await store.images.set(`reg.example.org/one:3.20@${top.digest}`, top);
@@ -691,7 +694,7 @@ describe("what would lose something is refused, or loses nothing", () => {
     await store.close();
   });
 
-  test("two that open a database at once leave the process's warnings as they were", async () => {
+  test("opening two databases at once does not change the warnings of the process", async () => {
     const before = process.emitWarning;
     const stores = await Promise.all([filled(), filled()]);
     await Promise.all(stores.map((store) => new Store(store.directory).images.list()));

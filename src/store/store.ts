@@ -7,6 +7,7 @@ import { IndexFile } from "../registry/layout/index-file.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor, Platform } from "../spec/types.ts";
 import { Advice } from "./advice.ts";
+import { checkable } from "./checkable.ts";
 import { DEFAULT_NAMESPACE, defaultStoreDirectory, isUnwritable } from "./directory.ts";
 import { NamesExport } from "./export.ts";
 import { findImage } from "./find.ts";
@@ -18,7 +19,6 @@ import { type ImageStore, parseNamespace, type StoredImage } from "./images.ts";
 import { presenceOf } from "./kept-presence.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { Lease } from "./leases.ts";
-import { checkable } from "./maintenance.ts";
 import { Names } from "./names.ts";
 import type { StoreParts } from "./parts.ts";
 import { prepareStore } from "./prepare.ts";
@@ -33,7 +33,9 @@ import { VersionFile } from "./version-file.ts";
 
 export interface StoreOptions {
   readonly limits?: Limits | undefined;
-  /** The PostgreSQL database with the names, which a fleet shares: `postgres://...`. Default: SQLite in the directory. */
+  /**
+   * The PostgreSQL database with the names, which a fleet shares: `postgres://...`. Default: SQLite in the directory.
+   */
   readonly database?: string | undefined;
   /** Default: `default`. */
   readonly namespace?: string | undefined;
@@ -46,9 +48,9 @@ export interface WriterOptions {
 }
 
 /**
- * Images on this machine: verified blobs, names for them, and leases for blobs that have no name yet. The directory is an
- * image layout too, so other tools can read it. Only its owner has access (0700). The first write makes it. Close the
- * store, so that no lease of this process stays in it.
+ * Images on this machine: verified blobs, names for them, and leases for blobs that have no name yet. The directory is
+ * an image layout too, so other tools can read it. Only its owner has access (0700). The first write creates it. Close
+ * the store to release its leases.
  *
  * Throws STORE_VERSION, STORE_INVALID, STORE_DATABASE, DATABASE_FAILED, NO_SPACE, FILE_SYSTEM.
  */
@@ -73,7 +75,7 @@ export class Store {
     const address = options.database ?? (process.env["GANTRY_STORE_DB"] || undefined);
     this.namespace = parseNamespace(options.namespace ?? (process.env["GANTRY_NAMESPACE"] || DEFAULT_NAMESPACE));
     if (address !== undefined && !/^postgres(?:ql)?:\/\//.test(address)) {
-      throw new GantryError("USAGE", "the database of a store is an address like postgres://user@host/database");
+      throw new GantryError("USAGE", "the database of a store must be an address like postgres://user@host/database");
     }
     const advice = new Advice({ directory: root, database: address, namespace: this.namespace });
     const version = new VersionFile(root);
@@ -112,14 +114,14 @@ export class Store {
   }
 
   /**
-   * This store as the destination of images: the blobs that it is asked for or given are leased until `release`.
-   * @param options.endless for a server: leases end after some hours, while the registry stays in use
+   * This store as the destination of images: blobs that are resolved or pushed are leased until `release`.
+   * @param options.endless for a server: a lease is replaced every hour, while the registry stays in use
    */
   writer(reason: string, options: WriterOptions = {}): StoreRegistry {
     return this.#registry(reason, true, options);
   }
 
-  /** This store as the source of one image, by the name that its user wrote, and to tag that image. */
+  /** This store as the source of one image, which is found by the name that the user wrote, and can be tagged. */
   reader(reason: string, given: GivenName | undefined): StoreRegistry {
     return this.#registry(reason, false, { given });
   }
@@ -138,8 +140,8 @@ export class Store {
   }
 
   /**
-   * This store as repositories for clients of a server; each shows only its own content. Names that clients give are in
-   * index.json some time later, and when the registry is closed. Closing it does not close the store.
+   * This store as repositories for clients of a server; each shows only its own content. Names that clients set are
+   * written to index.json some time later, at the latest on `close`, which leaves the store open.
    */
   async serve(): Promise<RepositoryRegistry> {
     const { names, exports } = this.#parts;
@@ -162,7 +164,7 @@ export class Store {
     });
   }
 
-  /** Makes the directory, or brings it up to the version of this code. */
+  /** Creates the store, or migrates it to the version of this code. */
   prepare(): Promise<void> {
     return this.#prepared.get();
   }
@@ -173,7 +175,7 @@ export class Store {
   }
 
   /**
-   * The image that a user means: the name as it is given (`backup`), else in full (`docker.io/library/alpine:latest` for
+   * The image with exactly this name (`backup`), else with the name in full (`docker.io/library/alpine:latest` for
    * `alpine`).
    * @throws IMAGE_NOT_FOUND
    */
@@ -187,8 +189,8 @@ export class Store {
   }
 
   /**
-   * Keeps an image that is being read from being collected, also when its name is deleted: its document, and all that
-   * this leads to. A store that is missing, full or not writable is read without protection.
+   * Protects a document and everything that it leads to from collection while an image is read, even if its name is
+   * deleted. A store that is missing, full or not writable is read without protection.
    * @param reason shown to people, never read by a program
    */
   async protect(digest: Digest, reason: string): Promise<AsyncDisposable> {
@@ -222,7 +224,7 @@ export class Store {
   }
 
   /**
-   * Hashes every blob and follows every image. With `rebuild` a missing or unreadable database is made again from
+   * Hashes every blob and follows every image. With `rebuild` a missing or unreadable database is restored from
    * index.json, the names that only index.json has are added, and damaged blobs are removed.
    * @see checkStore
    * @throws STORE_NOT_FOUND

@@ -11,7 +11,7 @@ import { blobFile, isUnwritable, namesIn } from "./directory.ts";
 /** Trash that has not changed for this long was left by a collection that was killed. Milliseconds. */
 const OLD_MS = 30_000;
 
-/** Where collections put blobs aside, each in a directory of its own. */
+/** The directory of all trash. Each collection has a directory of its own in it. */
 const trashOf = (blobs: BlobDirectory): string => join(blobs.root, "trash");
 
 /** The directory in which one collection puts blobs aside. */
@@ -36,7 +36,7 @@ export class Trash {
     return digestAlgorithms.map((algorithm) => join(this.#path, algorithm));
   }
 
-  /** Where a blob is while it is aside. */
+  /** The file of a blob that is put aside. */
   file(digest: Digest): string {
     return blobFile(this.#path, digest);
   }
@@ -63,7 +63,7 @@ export class Trash {
     move(this.file(digest), this.#blobs.path(digest));
   }
 
-  /** Brings back the wanted blobs, and removes the others. @returns the removed ones */
+  /** Restores the wanted blobs, and removes the others. @returns the removed ones */
   async empty(isWanted: (digest: Digest) => boolean): Promise<ReadonlySet<Digest>> {
     const removed = new Set<Digest>();
     await forEachSync(await this.list(), (digest) => {
@@ -75,7 +75,7 @@ export class Trash {
     return removed;
   }
 
-  /** Removes the directories that are empty; another process may use those that are not. */
+  /** Removes the empty directories; another process may use the others. */
   async removeDirectories(): Promise<void> {
     for (const path of [...this.#parts(), this.#path, trashOf(this.#blobs)]) {
       await rmdir(path).catch(() => {});
@@ -83,12 +83,12 @@ export class Trash {
   }
 }
 
-/** Brings back all blobs that killed collections put aside: a name or a lease may lead to them. */
+/** Restores all blobs that are put aside: a name or a lease may lead to them. */
 export async function restoreTrash(blobs: BlobDirectory): Promise<void> {
   for (const trash of await Trash.all(blobs)) await trash.empty(() => true);
 }
 
-/** As {@link restoreTrash}, for old trash alone. In a store that cannot be written to the blobs stay aside. */
+/** As {@link restoreTrash}, but only old trash. In a store that cannot be written to, the blobs stay in the trash. */
 export async function restoreOldTrash(blobs: BlobDirectory): Promise<void> {
   const found = await stat(trashOf(blobs)).catch(() => undefined);
   if (!found || Date.now() - found.mtimeMs <= OLD_MS) return;
@@ -97,7 +97,7 @@ export async function restoreOldTrash(blobs: BlobDirectory): Promise<void> {
   });
 }
 
-/** Brings back one blob that is about to be read. @returns false where no collection has put it aside */
+/** Restores one blob that is about to be read. @returns false where no collection has put it aside */
 export async function recoverBlob(blobs: BlobDirectory, digest: Digest): Promise<boolean> {
   if (!existsSync(trashOf(blobs))) return false;
   const trash = (await Trash.all(blobs)).find((each) => existsSync(each.file(digest)));
@@ -114,7 +114,7 @@ function move(from: string, to: string): void {
   }
 }
 
-/** Calls `work` for each item. A call without a promise is faster, and the pauses let other work of this process run. */
+/** Calls `work`, which is synchronous for speed, for each item. In pauses other work of this process runs. */
 export async function forEachSync<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
   for (const [at, item] of items.entries()) {
     work(item);

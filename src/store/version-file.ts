@@ -7,7 +7,7 @@ import { readSmallFile } from "../sys/regular-file.ts";
 import { replaceFile } from "../sys/replace-file.ts";
 import { requireOwnParts } from "./directory.ts";
 
-/** The version of the directory that this code writes. Older versions are brought up to it, newer ones are refused. */
+/** The version of the directory that this code writes. Older versions are migrated to it, newer ones are refused. */
 export const STORE_VERSION = 2;
 const MAX_VERSION_BYTES = 64 << 10;
 
@@ -17,7 +17,7 @@ export type DatabaseKind = "sqlite" | "postgres";
 interface StoreVersion {
   readonly version: 1 | typeof STORE_VERSION;
   readonly database: DatabaseKind;
-  /** Of the database; 0 in version 1. */
+  /** The id of the database; 0 in version 1. */
   readonly id: number;
 }
 
@@ -44,7 +44,7 @@ export class VersionFile {
     try {
       parsed = parseJsonObject(bytes, this.#path);
     } catch (error) {
-      const message = `${this.#path} cannot be read: is ${this.#directory} a store?`;
+      const message = `${this.#path} is not valid; check that ${this.#directory} is a store`;
       throw new GantryError("STORE_INVALID", message, { cause: error });
     }
     const { version, database = "sqlite", id = 0 } = parsed;
@@ -53,7 +53,7 @@ export class VersionFile {
     }
     throw new GantryError(
       "STORE_VERSION",
-      `the store ${this.#directory} has version ${String(version)}, this gantry knows ${STORE_VERSION}; it was left untouched: use a newer gantry, or another --store`,
+      `the store ${this.#directory} has version ${String(version)}, but this gantry knows only versions up to ${STORE_VERSION}; it was not changed: use a newer gantry, or another --store`,
     );
   }
 
@@ -65,8 +65,8 @@ export class VersionFile {
     throw new GantryError(
       "STORE_NOT_FOUND",
       existsSync(join(directory, "index.json"))
-        ? `${directory} is an image layout, and no store (it has no version.json); read it as oci:${directory}, or name the store with --store`
-        : `there is no store at ${directory}: the first image that is pulled there makes it; name another one with --store`,
+        ? `${directory} is an image layout, not a store (it has no version.json); read it as oci:${directory}, or name the store with --store`
+        : `there is no store at ${directory}; name another one with --store, or pull an image to create it`,
     );
   }
 
@@ -79,7 +79,7 @@ export class VersionFile {
     return replaceFile(this.#path, JSON.stringify({ version: STORE_VERSION, database, id }));
   }
 
-  /** Runs work that no other process runs for this store: creating, migrating or rebuilding it. */
+  /** Runs work, while no other process creates, migrates or rebuilds this store. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     return withLock(`${this.#path}.lock`, work);
   }

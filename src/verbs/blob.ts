@@ -6,8 +6,8 @@ import type { LookOptions } from "./look.ts";
 import { open } from "./open.ts";
 
 /**
- * The bytes of a blob, which a location names by digest, verified while they are passed on: the last ones come only
- * when size and digest are proved.
+ * Passes on the bytes of a blob, which a location names by digest. The last bytes are passed on only after size and
+ * digest are verified.
  * @throws DIGEST_MISMATCH, BLOB_UNKNOWN, USAGE
  */
 export async function blob(location: string | Location, write: ChunkWriter, options: LookOptions = {}): Promise<void> {

@@ -29,7 +29,7 @@ export async function copy(
   return await copyOpened(source, destination, options);
 }
 
-/** Copies between opened locations. An image of a store is not collected meanwhile, also when its name is removed. */
+/** Copies between opened locations. An image of a store is protected from collection, even if its name is removed. */
 export async function copyOpened(
   source: Opened,
   destination: Opened,

@@ -15,37 +15,39 @@ import type { RegistryOptions, VerbOptions } from "./options.ts";
 export interface ExplainedEndpoint {
   /** The address of its API. Where `protocol` is absent it may be reached by http instead. */
   readonly url: string;
-  /** The protocol of its address, or, for a loopback host, the one that it answered in. Absent where only a request can tell. */
+  /**
+   * The protocol of its address, or the one in which a loopback host answered. Absent where only a request can tell.
+   */
   readonly protocol?: "http" | "https" | undefined;
   /** Why a loopback host did not answer. */
   readonly protocolFault?: string | undefined;
   readonly repository: string;
   readonly role: "registry" | "mirror";
   readonly capabilities: readonly string[];
-  /** Asked only for images that are named by a digest, or only for tags. */
+  /** Whether it is asked only for digests, or only for tags. */
   readonly only?: "digests" | "tags" | undefined;
-  /** No further endpoint is asked, also where this one does not have the image. */
+  /** No further endpoint is asked, even if this one does not have the image. */
   readonly final: boolean;
   readonly tls: "verified" | "not verified" | "none";
-  /** Whether a first request, without secrets, finds out if it speaks http or TLS. */
+  /** Whether a first request, without secrets, finds out if it speaks http or https. */
   readonly asksProtocol: boolean;
-  /** Files and directories of certificates that are trusted beside those of the system. */
+  /** Files and directories of certificates that are trusted in addition to those of the system. */
   readonly caFiles: readonly string[];
   readonly clientCertificate?: string | undefined;
   /** Names of the configured headers that are sent. */
   readonly headers: readonly string[];
   /** The proxy for each protocol that uses one. */
   readonly proxies: Readonly<Record<string, string>>;
-  /** The kind of credentials that would be sent if it asks for some, and where they are kept. */
+  /** The kind of credentials that would be sent if it asked for them, and where they are kept. */
   readonly credentials?: { readonly kind: Credential["kind"]; readonly from: string } | undefined;
-  /** Why the credentials are not known: a helper failed. */
+  /** Why the credentials are not known, for example because a helper failed. */
   readonly credentialsFault?: string | undefined;
   /** The files and variables that configure it. */
   readonly because: readonly string[];
 }
 
 export interface ExplainOptions extends Pick<VerbOptions, "registry" | "signal"> {
-  /** The files that functions of `registry` for certificates read; the functions do not tell. */
+  /** The certificate files that functions in `registry` read. The functions themselves cannot list them. */
   readonly certificates?: Certificates | undefined;
 }
 
@@ -94,7 +96,7 @@ export async function explainEndpoint(
 /** How long a loopback host may take to answer, in milliseconds. */
 const PROBE_MS = 5_000;
 
-/** The protocol of the address, or the one that a client of this endpoint would find out. */
+/** The protocol of the address, or the one in which a loopback host answers. */
 async function protocolOf(
   endpoint: Endpoint,
   url: URL,

@@ -11,20 +11,21 @@ export interface Explanation {
   readonly repository: string;
   /** The tag or the digest that would be asked for. */
   readonly reference: string;
-  /** The file that forbids it. */
+  /** The file that forbids this registry or repository. */
   readonly blockedBy?: string | undefined;
   /** In the order in which they are asked. */
   readonly endpoints: readonly ExplainedEndpoint[];
 }
 
 /**
- * Explains how an image would be reached. No registry is asked, except one on this machine: whether it speaks http or TLS.
+ * Explains how an image would be reached. No registry is asked, except that one on this machine is asked for its
+ * protocol, http or https.
  * @throws USAGE for a location that is not in a registry, INVALID_REFERENCE, CONFIG_INVALID
  */
 export async function explain(location: string | Location, options: ExplainOptions = {}): Promise<Explanation> {
   const parsed = asLocation(location);
   if (parsed.kind !== "registry") {
-    throw new GantryError("USAGE", `${parsed.text}: only images in a registry are reached by routes`);
+    throw new GantryError("USAGE", `${parsed.text}: only registries have endpoints; name an image in a registry`);
   }
   const { reference } = parsed;
   const { host, repository, wanted } = reference;

@@ -1,9 +1,8 @@
-import { GantryError, isGantryError } from "../base/error.ts";
+import { GantryError } from "../base/error.ts";
 import type { StoredImage } from "../store/images.ts";
 import type { Presence } from "../store/presence.ts";
 import type { Store } from "../store/store.ts";
 import { asStoreLocation, type Location } from "./location.ts";
-import { storeName } from "./stored-name.ts";
 
 /** An image of the store, and how much of it is on this host. Times are RFC 3339. */
 export interface ListedImage extends Omit<StoredImage, "createdAt" | "updatedAt"> {
@@ -24,16 +23,9 @@ export async function listImages(store: Store, filters: readonly string[] = []):
   }));
 }
 
-/** Finds an image by exactly the name that was given, else by the name in full. @throws IMAGE_NOT_FOUND */
+/** Finds an image by exactly the name that was given, else by the name in full. @throws IMAGE_NOT_FOUND, USAGE */
 export async function findImage(store: Store, location: string | Location): Promise<StoredImage> {
-  const { name, reference } = asStoreLocation(location);
-  const full = reference && storeName(reference);
-  try {
-    return await store.images.get(name);
-  } catch (error) {
-    if (!isGantryError(error, "IMAGE_NOT_FOUND") || full === undefined || full === name) throw error;
-    return store.images.get(full);
-  }
+  return store.find(asStoreLocation(location).name);
 }
 
 /** Sets labels, `KEY=VALUE` each; `KEY=` removes one. @throws IMAGE_NOT_FOUND, USAGE, INVALID_IMAGE */
@@ -45,7 +37,10 @@ export async function labelImage(
   const pairs = labels.map((label): [string, string] => {
     const at = label.indexOf("=");
     if (at <= 0)
-      throw new GantryError("USAGE", `${JSON.stringify(label)} is no label; expected KEY=VALUE, or KEY= to remove it`);
+      throw new GantryError(
+        "USAGE",
+        `${JSON.stringify(label)} is not a label; expected KEY=VALUE, or KEY= to remove it`,
+      );
     return [label.slice(0, at), label.slice(at + 1)];
   });
   const image = await findImage(store, location);
@@ -54,7 +49,7 @@ export async function labelImage(
   return store.images.update({ ...image, labels: Object.fromEntries(pairs) }, ...fields);
 }
 
-/** Removes names, once all of them are found. @returns the names in full @throws IMAGE_NOT_FOUND */
+/** Deletes names, after all of them were found. @returns the names as stored @throws IMAGE_NOT_FOUND */
 export async function removeImages(store: Store, given: readonly (string | Location)[]): Promise<readonly string[]> {
   const names = new Set<string>();
   for (const name of given) names.add((await findImage(store, name)).name);

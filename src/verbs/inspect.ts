@@ -18,11 +18,11 @@ export interface Inspection {
   /** Attestations and other artifacts. */
   readonly artifacts: readonly ArtifactSummary[];
   /**
-   * Entries of indexes whose documents are missing, as in a partial image, or cannot be verified because the algorithm of
-   * their digest is not known.
+   * Entries of indexes whose documents are missing, as in a partial image, or cannot be verified because the algorithm
+   * of their digest is not known.
    */
   readonly missing: readonly Descriptor[];
-  /** Signatures, SBOMs and others whose subject it is; absent where the registry keeps no such list. */
+  /** Signatures, SBOMs and other artifacts of this image; absent where the registry does not list them. */
   readonly referrers?: readonly Descriptor[] | undefined;
 }
 
@@ -97,7 +97,7 @@ class GraphInspection {
   }
 }
 
-/** Undefined where the registry refuses to list them; the rest of the inspection is shown all the same. */
+/** Undefined where the registry refuses to list them: the inspection does not fail then. */
 async function referrersOf(
   { registry, repo }: Opened,
   { digest }: Descriptor,

@@ -39,7 +39,7 @@ describe("oci:DIR[[:REPO]:TAG|@DIGEST]", () => {
     [`new:foo/bar@${digest}`, "image", "new", "foo/bar", digest],
     ["absent/new:foo/bar:1", "image", "absent/new", "foo/bar", "1"],
     ["made/new:foo/bar:1", "image", "made/new", "foo/bar", "1"],
-    // A directory with a colon: one that exists decides, of one that does not its parent.
+    // A directory with a colon: an existing directory decides; for a new one its parent does.
     ["with:colon", "image", "with:colon"],
     ["with:colon:v1", "image", "with:colon", undefined, "v1"],
     ["with:colon:foo/bar:1", "image", "with:colon", "foo/bar", "1"],
@@ -74,7 +74,7 @@ describe("a layout of many repositories", () => {
   const image = testImage([testLayer([{ name: "file", data: "x" }])]);
   const other = testIndex([testImage([testLayer([{ name: "file", data: "y" }])])]);
 
-  test("is made by a copy to a repository with slashes, and lists what it holds", async () => {
+  test("is created by a copy to a repository with slashes, and lists its repositories", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
     await pushImage(server.registry, "app", other, "v2");
@@ -96,7 +96,7 @@ describe("a layout of many repositories", () => {
     expect(await collect(tags(`${layout}:foo/bar`))).toEqual(["1", "latest"]);
   });
 
-  test("says which repositories there are where the one that is asked for is not", async () => {
+  test("lists its repositories in the error for an unknown one", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
     const layout = `oci:${await temporary()}/new`;

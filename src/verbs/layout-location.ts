@@ -13,20 +13,22 @@ export interface LayoutParts {
   readonly reference: Tag | Digest | undefined;
 }
 
-/** What a location names. It decides what one word after the directory is. */
+/** What a location names. It decides how one word after the directory is read. */
 export type Named = "image" | "repository";
 
 /**
- * Parses `DIR[[:REPO]:TAG|[:REPO]@DIGEST]`. One word after the directory is the TAG where an image is wanted, and the REPO
- * where a repository is. A word with a slash, or before a digest, is a REPO. The path of a directory may contain colons: the
- * longest directory that exists is chosen. The name of a new directory cannot contain one; its parent should exist.
+ * Parses `DIR[[:REPO]:TAG|[:REPO]@DIGEST]`. One word after the directory is the TAG where an image is wanted, and the
+ * REPO where a repository is. A word with a slash, or before a digest, is a REPO. The path of a directory may contain
+ * colons: the longest directory that exists is chosen. The name of a new directory cannot contain one; its parent
+ * should exist.
  * @throws INVALID_REFERENCE
  */
 export function parseLayoutLocation(text: string, wanted: Named): LayoutParts {
   const at = text.lastIndexOf("@");
   const colon = text.indexOf(":", at);
   if (at > 0 && colon > 0 && !existsSync(text) && !existsSync(text.slice(0, colon))) {
-    return { ...parseLayoutLocation(text.slice(0, at), "repository"), reference: digestIn(text, at + 1) };
+    const reference = parseTyped(() => parseDigest(text.slice(at + 1), `oci:${text}`));
+    return { ...parseLayoutLocation(text.slice(0, at), "repository"), reference };
   }
   const directory = directoryOf(text);
   const [first, second] = text.slice(directory.length).split(":").slice(1);
@@ -38,11 +40,14 @@ export function parseLayoutLocation(text: string, wanted: Named): LayoutParts {
   return { directory, repo: undefined, reference: parseTag(first) };
 }
 
-function digestIn(text: string, start: number): Digest {
+/**
+ * Runs a parser of text that a user typed. A mistyped digest is INVALID_REFERENCE, a usage error: INVALID_DIGEST exits
+ * with 5, as damaged content does.
+ */
+export function parseTyped<T>(parse: () => T): T {
   try {
-    return parseDigest(text.slice(start), `oci:${text}`);
+    return parse();
   } catch (error) {
-    // INVALID_DIGEST exits with 5, as damaged content does; a mistyped digest is a usage error.
     if (isGantryError(error, "INVALID_DIGEST")) throw new GantryError("INVALID_REFERENCE", error.message);
     throw error;
   }

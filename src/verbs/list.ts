@@ -32,7 +32,7 @@ function hasReference(location: Location): boolean {
   return location.reference?.tag !== undefined || location.reference?.digest !== undefined;
 }
 
-/** The error for a repository that a layout does not have, with the repositories that it has. */
+/** The error for a repository that a layout does not have, with the names of its repositories. */
 async function withRepositories(error: GantryError, registry: Registry): Promise<GantryError> {
   const found: string[] = [];
   try {

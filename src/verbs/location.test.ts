@@ -15,7 +15,7 @@ describe("parseLocation", () => {
     },
   );
 
-  test("oci:DIR:x is an image, or a repository where one is wanted", async () => {
+  test("oci:DIR:x is an image, or a repository with names: repository", async () => {
     const directory = join(await temporary(), "layout");
     const text = `oci:${directory}:x`;
     const image: Location = { kind: "layout", text, directory, repo: undefined, reference: "x" as never };
@@ -68,7 +68,7 @@ test("every verb takes a location that is parsed already", async () => {
   await pull(remote, options);
   await copy(stored, layout, options);
   await push(stored, parseLocation(`${server.host}/copy:v2`), options);
-  // A registry's location is the image that a pull of it put into the store.
+  // A location in a registry names the image that a pull of it has put into the store.
   await push(remote, parseLocation(`${server.host}/copy:v3`), options);
   for (const location of [remote, stored, layout]) {
     expect((await resolve(location, options)).digest).toBe(image.descriptor.digest);

@@ -1,6 +1,6 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import { parseRef, type Reference } from "../reference/reference.ts";
-import { type LayoutParts, type Named, parseLayoutLocation } from "./layout-location.ts";
+import { type LayoutParts, type Named, parseLayoutLocation, parseTyped } from "./layout-location.ts";
 
 /** Where an image is, parsed from text once by {@link parseLocation}. `text` is the location as it was given. */
 export type Location = RegistryLocation | LayoutLocation | StoreLocation;
@@ -95,12 +95,4 @@ export function asStoreLocation(location: string | Location): StoreLocation {
 const withoutDocker = (text: string): string =>
   text.startsWith(dockerPrefix) ? text.slice(dockerPrefix.length) : text;
 
-function referenceIn(text: string): Reference {
-  try {
-    return parseRef(withoutDocker(text));
-  } catch (error) {
-    // INVALID_DIGEST exits with 5, as damaged content does; a mistyped digest is a usage error.
-    if (isGantryError(error, "INVALID_DIGEST")) throw new GantryError("INVALID_REFERENCE", error.message);
-    throw error;
-  }
-}
+const referenceIn = (text: string): Reference => parseTyped(() => parseRef(withoutDocker(text)));

@@ -7,7 +7,7 @@ import { connect } from "../registry/routed/routed.ts";
 import { connectOptions, type RegistryOptions, type VerbOptions } from "./options.ts";
 
 export interface LoginOptions extends Pick<VerbOptions, "signal" | "progress" | "limits"> {
-  /** Without `credentials`: `username` and `password` are used. */
+  /** `credentials` is not possible, because `username` and `password` are used. */
   readonly registry?: Omit<RegistryOptions, "credentials"> | undefined;
   readonly username: string;
   readonly password: string;
@@ -21,7 +21,7 @@ export interface LoginResult {
   readonly where: string;
   /** True where the password is in a file, encoded and not encrypted. */
   readonly plain: boolean;
-  /** False where the registry did not ask for the password, so that it is not known to be right. */
+  /** False where the registry did not ask for the password, so it may be wrong. */
   readonly checked: boolean;
 }
 
@@ -32,8 +32,8 @@ export function registryHost(text: string): string {
 }
 
 /**
- * Asks a registry whether it accepts a user name and a password, and keeps them if it does.
- * @throws UNAUTHORIZED, DENIED where it does not; HELPER_FAILED, CONFIG_INVALID, USAGE
+ * Asks a registry whether it accepts a user name and a password, and saves them if it does.
+ * @throws UNAUTHORIZED, DENIED where the registry refuses them; HELPER_FAILED, CONFIG_INVALID, USAGE
  */
 export async function login(registry: string, options: LoginOptions): Promise<LoginResult> {
   const { username, password, file = authFiles()[0]!, signal } = options;
@@ -61,7 +61,7 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
     if (!checked || !isGantryError(error, "UNAUTHORIZED", "DENIED")) throw error;
     throw new GantryError(
       error.code,
-      `the registry ${host} refused this username and password; nothing was kept (${error.details["status"]} from ${error.details["url"]})`,
+      `the registry ${host} refused this user name and password; nothing was saved (${error.details["status"]} from ${error.details["url"]})`,
       { cause: error, details: error.details },
     );
   } finally {
@@ -70,7 +70,10 @@ export async function login(registry: string, options: LoginOptions): Promise<Lo
   return { host, checked, ...(await saveLogin(file, host, { username, password })) };
 }
 
-/** Removes what is kept for a registry from every file that credentials are read from. @returns whether there was any */
+/**
+ * Removes the saved credentials of a registry from every file that is read for them.
+ * @returns whether there were any
+ */
 export async function logout(registry: string, options: { readonly file?: string | undefined } = {}): Promise<boolean> {
   let removed = false;
   for (const file of options.file === undefined ? authFiles() : [options.file]) {

@@ -12,8 +12,8 @@ export interface LookOptions extends VerbOptions {
 }
 
 /**
- * What a location names right now. Asks by HEAD where it can, so that it costs nothing of a pull quota; what the
- * registry claims is no proof.
+ * The descriptor of what a location names now. It asks by HEAD where possible, which does not count against a pull
+ * quota. The answer of the registry is not verified.
  */
 export async function resolve(location: string | Location, options: LookOptions = {}): Promise<Descriptor> {
   await using opened = open(location, options);

@@ -19,7 +19,7 @@ import { storedName } from "./stored-name.ts";
 
 /** `names` is for a location that is given as text. */
 export interface OpenOptions extends VerbOptions, LocationOptions {
-  /** For a destination: create a layout that is absent, and accept images of which some platforms are missing. */
+  /** For a destination: create a missing layout, and accept images with missing platforms. */
   readonly write?: boolean | undefined;
 }
 
@@ -68,7 +68,7 @@ export function open(location: string | Location, options: OpenOptions = {}): Op
 export function openRegistry({ text, reference }: RegistryLocation, options: VerbOptions): OpenedRegistry {
   const registry = connect(reference.host, connectOptions(options));
   const { repository: repo, wanted } = reference;
-  // The next request of this process finds the connections still open.
+  // The connections stay open for the next request of this process.
   const close = (): Promise<void> => registry.close({ keepIdle: true });
   return { kind: "registry", registry, repo, reference: wanted, ...parts(text, close) };
 }
@@ -79,7 +79,7 @@ function openLayout({ text, directory, repo, reference }: LayoutLocation, option
   return { kind: "layout", registry, repo: repo ?? registry.defaultRepository, reference, ...parts(text, close) };
 }
 
-/** A layout that keeps its names in index.json, or in a database where it was served. */
+/** Opens a layout through its database where it was served, else through index.json. */
 export function openDirectory(directory: string, options: OpenOptions = {}): LayoutRegistry | ServedLayout {
   const { limits, write } = options;
   if (isServedLayout(directory)) return new ServedLayout(directory, { limits, sparse: write });
@@ -104,7 +104,7 @@ function openHeld(held: HeldStore, location: StoreLocation, write = false): Open
   return { kind: "store", registry, repo, reference, ...parts(location.text, close), protect };
 }
 
-/** Only a store is collected. */
+/** Only a store has a garbage collection. */
 const needless: Opened["protect"] = async () => ({ async [Symbol.asyncDispose]() {} });
 
 function parts(name: string, close: () => Promise<void>): Omit<OpenedParts, "repo" | "reference"> {
@@ -112,8 +112,8 @@ function parts(name: string, close: () => Promise<void>): Omit<OpenedParts, "rep
 }
 
 /**
- * The tag or digest of an opened location. For a layout's location without one: `latest` of a named repository, and of the
- * default repository the one image that the layout holds.
+ * The tag or digest of an opened location. For a layout's location without one: `latest` of a named repository, and of
+ * the default repository the one image that the layout holds.
  * @throws USAGE where it holds several
  */
 export async function referenceOf(opened: Opened): Promise<Tag | Digest> {

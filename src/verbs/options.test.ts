@@ -10,7 +10,7 @@ import { blob, catalog, copy, inspect, pull, push, resolve, Store, unpack } from
 const image = testImage([testLayer([{ name: "file", data: "x" }])]);
 
 describe("options of verbs", () => {
-  test("a namespace of the store is not one that a registry is asked for", async () => {
+  test("the namespace of the store is not sent to a registry", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
     const name = `${server.host}/app:v1`;
@@ -34,7 +34,7 @@ describe("options of verbs", () => {
     expect(server.requests.at(-1)!.path).toContain("ns=docker.io");
   });
 
-  test("a store is its directory or an open store, in every verb; one that was passed in stays open", async () => {
+  test("every verb takes the store as a directory or open; an open store stays open", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
     const name = `${server.host}/app:v1`;
@@ -67,7 +67,7 @@ describe("options of verbs", () => {
     expect(closed).toBe(1);
   });
 
-  test("unpack and pull reach a registry as the routes say", async () => {
+  test("unpack and pull use the routes to reach a registry", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
     const routes: RouteSource = {
@@ -82,7 +82,7 @@ describe("options of verbs", () => {
     expect((await pull("registry.example/app:v1", options)).blobs).toMatchObject({ moved: 0, existing: 2 });
   });
 
-  test("copy speaks to each side as that side's options say", async () => {
+  test("copy uses the options of each side", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
     const seen: string[] = [];

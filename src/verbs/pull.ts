@@ -1,10 +1,10 @@
 import { GantryError } from "../base/error.ts";
 import type { PlatformChoice } from "../images/select.ts";
 import { type PullResult, pullImage } from "../puller/pull.ts";
+import { storeName } from "../store/find.ts";
 import { asLocation, type Location } from "./location.ts";
 import { openRegistry } from "./open.ts";
 import { holdStore, type VerbOptions } from "./options.ts";
-import { storeName } from "./stored-name.ts";
 
 export interface PullOptions extends VerbOptions {
   /** Default: the host's platform. */
@@ -13,8 +13,8 @@ export interface PullOptions extends VerbOptions {
 }
 
 /**
- * Pulls an image from a registry into a store, verified. The name is set last: when the pull fails no name is set, and
- * the blobs that arrived whole stay for the next try.
+ * Pulls an image from a registry into a store, verified. The name is set last: a pull that fails sets no name, and the
+ * complete blobs stay for the next try.
  * @throws USAGE for a location that is not in a registry
  */
 export async function pull(location: string | Location, options: PullOptions = {}): Promise<PullResult> {

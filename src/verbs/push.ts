@@ -24,8 +24,8 @@ export interface PushOptions extends VerbOptions {
 }
 
 /**
- * Sends an image of the store to a registry, by default to where its name says.
- * @throws INCOMPLETE_IMAGE where the store has only some platforms of it; USAGE
+ * Sends an image of the store to a registry, by default to the one in its name.
+ * @throws INCOMPLETE_IMAGE where the store lacks some of its platforms; USAGE
  */
 export async function push(
   image: string | Location,
@@ -49,7 +49,7 @@ function notRegistry(text: string): GantryError<"USAGE"> {
   return new GantryError("USAGE", `push sends to a registry; for ${text} use \`gantry cp\``);
 }
 
-/** The registry that the name of a stored image says. @throws USAGE where it says none */
+/** The location in a registry that the name of a stored image gives. @throws USAGE where it gives none */
 function locationOf({ reference, fault }: StoreLocation): RegistryLocation {
   if (reference) return { kind: "registry", text: reference.toFullString(), reference };
   throw new GantryError("USAGE", `${fault}; say where to push it: \`gantry push NAME REF\``);
@@ -62,7 +62,7 @@ async function requireAllPlatforms(store: Store, name: string): Promise<void> {
   const pull = store.advice.pull(name, { platform: "all" });
   throw new GantryError(
     "INCOMPLETE_IMAGE",
-    `${name} is in the store only in part: ${names.join(", ")} missing. ${pull ? `Pull the rest with \`${pull}\`, or push` : "Push"} one platform with --platform`,
+    `the store has only a part of ${name}: ${names.join(", ")} missing. ${pull ? `Pull the rest with \`${pull}\`, or push` : "Push"} one platform with --platform`,
     { details: { missing: names } },
   );
 }

@@ -5,8 +5,8 @@ import type { LookOptions } from "./look.ts";
 import { openRegistry } from "./open.ts";
 
 /**
- * What a registry says of its quota for an image, asked by a HEAD; undefined where it says nothing. For a repository
- * without `latest` its first tag is asked for.
+ * What a registry says about its quota for an image, asked by HEAD; undefined where it says nothing. Where a repository
+ * is named and it has no `latest`, its first tag is used.
  * @throws USAGE for a location that is not in a registry
  */
 export async function rateLimit(

@@ -1,6 +1,7 @@
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { Tag } from "../reference/reference.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
+import { storeName } from "../store/find.ts";
 import {
   asLocation,
   type LayoutLocation,
@@ -11,12 +12,11 @@ import {
 import type { LookOptions } from "./look.ts";
 import { type Opened, open } from "./open.ts";
 import { holdStore } from "./options.ts";
-import { storeName } from "./stored-name.ts";
 
 /**
  * Deletes a tag, or, where the location names a digest, a manifest with every tag that leads to it. Blobs stay until
- * the registry collects its garbage. Of the store it removes a name.
- * @throws UNSUPPORTED where the registry does not delete, MANIFEST_UNKNOWN, IMAGE_NOT_FOUND, USAGE
+ * the registry collects its garbage. Of an image in the store only the name is deleted.
+ * @throws UNSUPPORTED where the registry does not support it, MANIFEST_UNKNOWN, IMAGE_NOT_FOUND, USAGE
  */
 export async function remove(location: string | Location, options: LookOptions = {}): Promise<void> {
   const parsed = asLocation(location);
@@ -29,7 +29,7 @@ export async function remove(location: string | Location, options: LookOptions =
   else await deleteTag(opened, reference, options);
 }
 
-/** The tag or the digest of a location. Other verbs take no tag for latest; what is deleted must be named. @throws USAGE */
+/** The tag or the digest of a location, which must have one: a delete never assumes `latest`. @throws USAGE */
 function namedBy(location: RegistryLocation | LayoutLocation): Tag | Digest {
   const { text } = location;
   const parts =
@@ -39,7 +39,7 @@ function namedBy(location: RegistryLocation | LayoutLocation): Tag | Digest {
   if (other === undefined) return named;
   throw new GantryError(
     "USAGE",
-    `${text}: name the tag or the digest; a digest takes every tag of its manifest with it`,
+    `${text}: name either the tag or the digest; by digest every tag of the manifest is deleted too`,
   );
 }
 
@@ -51,13 +51,13 @@ async function deleteTag({ kind, registry, repo }: Opened, tag: Tag, { signal }:
     const { digest } = await registry.resolveManifest(repo, tag, { signal });
     throw new GantryError(
       "UNSUPPORTED",
-      `${error.message}; some registries delete manifests but no tags: \`gantry rm ${registry.name}/${repo}@${digest}\` deletes the manifest, and every tag that leads to it`,
+      `${error.message}; some registries can delete manifests but not tags: \`gantry rm ${registry.name}/${repo}@${digest}\` deletes the manifest and every tag that leads to it`,
       { cause: error },
     );
   }
 }
 
-/** Removes the exact name from the store, else the name in full. Bytes stay until garbage is collected. */
+/** Deletes exactly this name from the store, else the name in full. Blobs stay until garbage is collected. */
 async function removeName({ text, name, reference, fault }: StoreLocation, options: LookOptions): Promise<void> {
   await using held = holdStore(options);
   const { images } = held.store;

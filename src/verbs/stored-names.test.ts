@@ -24,7 +24,7 @@ const image = testImage([testLayer([{ name: "file", data: "exact" }])]);
 const other = testImage([testLayer([{ name: "file", data: "in full" }])]);
 const { digest } = image.descriptor;
 
-/** A store that has one image as `backup`, as a name that is no reference, and another one as `backup` in full. */
+/** A store that has one image under three exact names, among them `backup`, and another one as `backup` in full. */
 async function makeStore(): Promise<{ store: Store; work: string }> {
   const work = await temporary();
   const store = new Store(join(work, "store"));
@@ -44,7 +44,7 @@ describe.each([
   ["a name with a tag", "app:v1"],
   ["a name that is no reference", "My Backup (1)"],
 ])("store:NAME with %s", (_, name) => {
-  test("means the image of exactly this name to everything that reads", async () => {
+  test("means the image of exactly this name in every verb that reads", async () => {
     const { store, work } = await makeStore();
     const location = `store:${name}`;
     expect(await resolve(location, { store })).toMatchObject({ digest });
@@ -60,11 +60,11 @@ describe.each([
     await using server = await startTestRegistry();
     for (const given of [name, location]) await push(given, `${server.host}/pushed:v1`, { store });
     expect(await resolve(`${server.host}/pushed:v1`)).toMatchObject({ digest });
-    // A store keeps no list of what refers to an image, and is asked for it.
+    // A store keeps no list of referrers.
     await rejects(referrers(location, { store }).next(), "UNSUPPORTED");
   });
 
-  test("is what is written to and removed", async () => {
+  test("is the name that is written and deleted", async () => {
     const { store } = await makeStore();
     const inFull = await resolve("store:docker.io/library/backup", { store });
     await copy("store:docker.io/library/backup:latest", `store:${name}`, { store });
@@ -87,12 +87,12 @@ describe("store:NAME", () => {
     }
     await remove("store:app:v1", { store });
     await rejects(resolve("store:app:v1", { store }), "IMAGE_NOT_FOUND");
-    // What is removed is said: without a tag only the exact name is meant.
+    // A removal must name the tag: without one only the exact name is meant.
     await rejects(remove("store:backup", { store }), "USAGE");
     expect((await store.images.get("docker.io/library/backup:latest")).target.digest).toBe(other.descriptor.digest);
   });
 
-  test("is tagged in the repository that it says, and refused where it says none", async () => {
+  test("is tagged in the repository that it names, and refused where it names none", async () => {
     const { store } = await makeStore();
     await tag("store:backup", ["v2"], { store });
     expect((await store.images.get("docker.io/library/backup:v2")).target.digest).toBe(digest);
@@ -108,7 +108,7 @@ describe("store:NAME", () => {
     expect(await store.images.list()).toHaveLength(length);
   });
 
-  test("with a digest names a manifest or a blob, whatever the store's names are", async () => {
+  test("with a digest names a manifest or a blob, whatever names the store has", async () => {
     const { store } = await makeStore();
     expect(await resolve(`store:backup@${other.descriptor.digest}`, { store })).toMatchObject({
       digest: other.descriptor.digest,

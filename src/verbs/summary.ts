@@ -17,7 +17,7 @@ export interface ImageSummary {
   readonly size: number;
 }
 
-/** A manifest that is not an image, or an entry of an index that is not a document at all and has no layers then. */
+/** A manifest that is not an image, or an entry of an index that is not a document, which has no layers. */
 export interface ArtifactSummary extends Descriptor {
   /** Its artifactType, else the media type of its config (image-spec manifest.md, "Guidelines for Artifact Usage"). */
   readonly artifactType?: string | undefined;
@@ -35,7 +35,7 @@ export function summarizeImage({
   const { os, architecture, variant } = config;
   return {
     descriptor,
-    // An empty text says nothing.
+    // An empty variant counts as absent.
     platform: { os, architecture, variant: variant || undefined },
     created: config.created || undefined,
     config: config.config,

@@ -6,7 +6,7 @@ import type { LookOptions } from "./look.ts";
 import { open, referenceOf } from "./open.ts";
 import { requireRepository } from "./stored-name.ts";
 
-/** Gives what a location names further tags in its repository, byte for byte. @throws what the registry throws */
+/** Gives the image at a location further tags in its repository, byte for byte. @throws USAGE, INVALID_REFERENCE */
 export async function tag(
   location: string | Location,
   tags: readonly string[],

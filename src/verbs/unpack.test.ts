@@ -20,7 +20,7 @@ import {
 import { pull, Store, unpack } from "./index.ts";
 
 const small = testImage([testLayer([{ name: "low", data: "low" }]), testLayer([{ name: "high", data: "high" }])]);
-/** Past what is unpacked in this thread. */
+/** So large that it is unpacked by worker threads. */
 const large = testImage([
   testLayer([{ name: "low", data: seededBytes(5 << 20) }]),
   testLayer([{ name: "high", data: "high" }]),
@@ -66,7 +66,7 @@ function run(store: Store, command: string, ...args: string[]): string {
   return ran.stdout;
 }
 
-/** Other bytes of the same size, as a disk may give them back. */
+/** Changes one bit of a stored blob, as a faulty disk may. */
 function damage(store: Store, { descriptor }: TestBlob): void {
   const path = store.blobs.path(descriptor.digest);
   const bytes = readFileSync(path);
@@ -110,7 +110,7 @@ describe.each([
 });
 
 describe("mending a store", () => {
-  test("is told on stderr whatever --progress says, and exit code 5 where it is forbidden", async () => {
+  test("is reported on stderr also with --progress none, and exits with 5 where the policy forbids it", async () => {
     const { store, name, rootfs } = await pulled(small);
     damage(store, small.blobs[0]!);
     const args = ["unpack", "--progress", "none", "--store", store.directory, name, rootfs];
@@ -121,7 +121,7 @@ describe("mending a store", () => {
     expect(done.stderr).toMatch(/^warning: the blob sha256:\w+ in the store .* was damaged; it was removed/);
   });
 
-  test("fetches blobs of the image that the store has, also where the tag has moved", async () => {
+  test("fetches blobs of the stored image, even if the tag has moved", async () => {
     const { server, store, name, rootfs } = await pulled(small);
     await pushImage(server.registry, "app", large, "v1");
     damage(store, small.blobs[0]!);
@@ -129,7 +129,7 @@ describe("mending a store", () => {
     expect((await store.images.get(name)).target.digest).toBe(small.descriptor.digest);
   });
 
-  test("mends several blobs, each once, and ends where the registry has wrong ones too", async () => {
+  test("fetches each damaged blob once, and fails where the registry's blob is damaged too", async () => {
     const { server, store, name, rootfs, warnings, progress } = await pulled(small);
     for (const blob of [...small.blobs, ...small.documents]) damage(store, blob);
     await unpack(name, rootfs, { store, progress });
@@ -147,14 +147,14 @@ describe("unpack", () => {
   test.each([
     ["a single image", small],
     ["one platform of an index", index],
-  ])("leases %s by its top document, and gc removes nothing that this leads to", async (_, image) => {
+  ])("leases the top document of %s, and gc keeps everything that it leads to", async (_, image) => {
     for (const prefix of ["", "store:"]) {
       const { store, name, rootfs } = await pulled(image);
       let leases = "";
       const { entries } = await unpack(`${prefix}${name}`, rootfs, {
         store,
         platform: amd64,
-        // This process waits until other processes have removed the name and collected.
+        // Other processes delete the name and collect garbage, while this one waits.
         progress(event) {
           if (event.type !== "start" || event.id !== "unpack") return;
           leases = leasesOf(store).join("");
@@ -180,7 +180,7 @@ describe("unpack", () => {
     expect(leasesOf(store)).toEqual([]);
   });
 
-  test("strict fails where something cannot be kept, which is a warning else", async () => {
+  test("strict fails where an attribute cannot be set; otherwise that is a warning", async () => {
     const work = await temporary();
     const layout = new LayoutRegistry(join(work, "layout"), { create: true });
     const layer = testLayer([{ name: "file", data: "x", xattrs: { "no-such-namespace.name": "x" } }]);

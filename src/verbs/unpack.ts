@@ -18,7 +18,7 @@ export interface UnpackVerbOptions extends VerbOptions {
   readonly platform?: Platform | undefined;
   /** Default: IfNotPresent. */
   readonly policy?: PullPolicy | undefined;
-  /** Fail where something cannot be kept (a device without root, an attribute), instead of leaving it out. */
+  /** Fail where something cannot be created (a device without root, an attribute), instead of omitting it. */
   readonly strict?: boolean | undefined;
   readonly workers?: 0 | 2 | undefined;
 }
@@ -29,17 +29,17 @@ export interface UnpackResult extends ApplyReport {
   readonly rootfs: string;
 }
 
-/** @param what the location as it was given, for errors */
 interface Unpacking {
+  /** The location as it was given, for errors. */
   readonly what: string;
   readonly rootfs: string;
   readonly options: UnpackVerbOptions;
 }
 
 /**
- * Makes a directory the file system of an image from a registry (through the store), a layout, or the store. The
- * directory must be absent or empty. A damaged blob of the store is removed and fetched again from the registry, unless
- * the policy is Never.
+ * Unpacks the file system of an image into a directory, which must be missing or empty. The image comes from a registry
+ * (through the store), a layout, or the store. A damaged blob of the store is removed and fetched again from the
+ * registry, unless the policy is Never.
  * @throws DIGEST_MISMATCH for a damaged blob that cannot be fetched again, and what pulling and `unpackImage` throw
  */
 export async function unpack(
@@ -59,7 +59,7 @@ export async function unpack(
   return await unpackStored(held.store, { image: storeLocationOf(parsed), remote }, unpacking);
 }
 
-/** Unpacks an image of a store. Where it has a registry, it is pulled from there as the policy says. */
+/** Unpacks an image of a store. With `remote` it is first pulled from there, as the policy says. */
 async function unpackStored(
   store: Store,
   { image, remote }: { readonly image: StoreLocation; readonly remote: OpenedRegistry | undefined },
@@ -77,8 +77,8 @@ async function unpackStored(
     target: () => targetOf(store, image),
     source: remote && policy !== "Never" ? providerOf(remote.registry, remote.repo) : undefined,
     advice: remote
-      ? "The policy Never forbids to fetch them again; another policy does so"
-      : "Name the image as it is in its registry, without store:, to fetch them again",
+      ? "The policy Never forbids fetching them again; use another policy"
+      : "To fetch them again, name the image without store:",
   });
 }
 

@@ -6,9 +6,8 @@ import { GantryError } from "../../base/error.ts";
 import type { OperationOptions } from "../../base/progress.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import { withLock } from "../../sys/lock.ts";
-import { blobFile } from "../directory.ts";
+import { blobFile, inventory } from "../directory.ts";
 import { readLeases } from "../leases.ts";
-import { inventory } from "../presence.ts";
 import { forEachSync, restoreTrash, Trash } from "../trash.ts";
 import type { Collectable } from "./collectable.ts";
 import { layerNames } from "./layers.ts";
@@ -23,7 +22,7 @@ export interface GcReport {
   readonly blobs: readonly { readonly digest: Digest; readonly size: number }[];
   /** Extracted layers, by the name of their directory. */
   readonly layers: readonly string[];
-  /** Of the blobs. */
+  /** The sum of the blobs' sizes. */
   readonly bytes: number;
   /** How many blobs stay. */
   readonly kept: number;
@@ -34,9 +33,9 @@ const BATCH = 1_000;
 
 /**
  * Removes the blobs and extracted layers that no name of any namespace and no lease leads to. Other processes may pull
- * meanwhile: blobs are first put aside, then names and leases are read again, and only blobs that are still unmarked are
- * removed. A pull that looks for a blob after it was put aside does not find it and fetches it anew; a pull that found it
- * before has leased it first, so the second reading sees the lease.
+ * meanwhile: blobs are first put aside, then names and leases are read again, and only blobs that are still unmarked
+ * are removed. A pull that looks for a blob after it was put aside does not find it and fetches it anew; a pull that
+ * found it before has leased it first, so the second reading sees the lease.
  * @throws STORE_DAMAGED for a damaged document, whose children are unknown; STORE_DATABASE where the database has lost
  * names
  */
@@ -46,7 +45,7 @@ export async function collectGarbage(store: Collectable, options: GcOptions = {}
     join(directory, "gc.lock"),
     async (lock) => {
       if (!options.dryRun) await restoreTrash(blobs);
-      // Of this collection alone: one that slept and woke up must not touch what another one has put aside.
+      // Each collection has its own trash: one that slept must not touch the blobs that another one has put aside.
       const trash = new Trash(blobs, randomUUID());
       const extracted = layerNames(directory);
       const marks = new Marks(store, trash, { layers: extracted.length > 0 });
@@ -81,12 +80,12 @@ export async function collectGarbage(store: Collectable, options: GcOptions = {}
   );
 }
 
-/** A name that the database has lost leads to blobs that must stay. @throws STORE_DATABASE */
+/** Blobs of a name that the database has lost must stay. @throws STORE_DATABASE */
 function requireCurrent(store: Collectable, generation: number, exported: number): void {
   if (exported <= generation) return;
   throw new GantryError(
     "STORE_DATABASE",
-    `the database of the store ${store.directory} is older than its index.json (change ${generation} and change ${exported}): it may have been replaced. Nothing was removed; \`${store.advice.command(["images", "fsck", "--rebuild"])}\` takes the names of both`,
+    `the database of the store ${store.directory} is older than its index.json (its last change is ${generation}, that of index.json ${exported}): it may have been restored from a backup. Nothing was removed; \`${store.advice.command(["images", "fsck", "--rebuild"])}\` merges the names of both`,
   );
 }
 
@@ -95,8 +94,8 @@ function report(blobs: GcReport["blobs"], layers: readonly string[], kept: numbe
 }
 
 /**
- * Marks what new leases and names lead to. Leases are read first: a lease that is released by then has left a name. All
- * images are followed again, because documents that were missing may exist now.
+ * Marks the blobs that new leases and names lead to. Leases are read before names: a lease that was released earlier
+ * has left a name. All images are followed again, because documents that were missing may exist now.
  * @param seen the generation of the names that are marked already
  */
 async function markAgain(store: Collectable, marks: Marks, seen: number): Promise<number> {

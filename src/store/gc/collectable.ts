@@ -11,10 +11,11 @@ export interface Collectable {
   readonly blobs: BlobDirectory;
   readonly limits: Limits;
   readonly advice: Advice;
-  /** All names of all namespaces, also those that other hosts made. */
+  /** All names of all namespaces, also those that other hosts set. */
   snapshot(): Promise<Snapshot>;
   /** How many changes of the names there were. */
   generation(): Promise<number>;
+  /** The manifests that may have to stay without a name. */
   pushed(): Promise<readonly PushedManifest[]>;
   /** Called with the digests whose bytes were removed. */
   removed(digests: readonly Digest[]): Promise<void>;

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { errnoOf } from "../../base/error.ts";
 import { requireDirectory } from "../../sys/in-place.ts";
 
-/** The extracted layers of a store: `ALGORITHM/HEX` of a diffID or chainID. @throws NOT_REGULAR_FILE for a link */
+/**
+ * The extracted layers of a store: `ALGORITHM/HEX` of a diffID or chainID.
+ * @throws NOT_REGULAR_FILE for a symbolic link
+ */
 export function layerNames(directory: string): string[] {
   const root = join(directory, "layers");
   return list(root).flatMap((algorithm) => {

@@ -12,7 +12,7 @@ import type { Collectable } from "./collectable.ts";
 
 /** A larger blob is not decoded as a document. It is searched for digests instead. Bytes. */
 const LARGEST_DOCUMENT = 64 << 20;
-/** What a search carries from one piece to the next: more than a digest of sha512 has characters. */
+/** Characters that a search repeats at the start of the next piece: more than a digest of sha512 has. */
 const OVERLAP = 140;
 
 interface Child {
@@ -25,16 +25,16 @@ interface FoundFile {
   readonly size: number;
 }
 
-/** The blobs and layers that names and leases lead to. Documents are read where they are, put aside or not. */
+/** The blobs and layers that names and leases lead to. Documents are read from the store, or from the trash. */
 export class Marks {
   readonly #store: Collectable;
   readonly #trash: Trash;
   readonly #wantLayers: boolean;
   readonly #marked = new Set<string>();
   readonly #layers = new Set<string>();
-  /** The blobs that were followed since the last start, and as what. */
+  /** The blobs that were followed since `startAgain`, each with the way in which it was read. */
   #followed = new Set<string>();
-  /** The children of documents that exist. A missing document is looked for again. */
+  /** The children of existing documents. A missing document is looked for again. */
   readonly #known = new Map<string, readonly Child[]>();
 
   /** @param options.layers whether there are extracted layers to mark */
@@ -53,7 +53,7 @@ export class Marks {
     return this.#layers.has(digest) || this.#marked.has(digest);
   }
 
-  /** Keeps the marks, and lets everything be followed once more. */
+  /** Lets every blob be followed once more. The marks stay. */
   startAgain(): void {
     this.#followed = new Set();
   }
@@ -70,7 +70,9 @@ export class Marks {
     }
   }
 
-  /** Marks manifests that were pushed by their digest, and those whose subject is marked: referrers of referrers too. */
+  /**
+   * Marks manifests that were pushed by their digest, and those whose subject is marked: referrers of referrers too.
+   */
   markPushed(pushed: readonly PushedManifest[]): void {
     let waiting = pushed;
     for (let found = true; found; ) {
@@ -90,7 +92,7 @@ export class Marks {
     }
   }
 
-  /** What an existing blob leads to, once until `startAgain`. */
+  /** The children of a blob; none where it is missing, or was followed since `startAgain`. */
   #follow(child: Child, as: string, read: (child: Child) => readonly Child[] | undefined): readonly Child[] {
     const key = `${child.digest} ${as}`;
     if (this.#followed.has(key)) return [];

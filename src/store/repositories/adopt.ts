@@ -22,8 +22,8 @@ interface Found {
 }
 
 /**
- * Puts an existing manifest, which a pull or another tool wrote, into a repository, with those of its blobs and manifests
- * that exist. Manifests that the repository has are not read again.
+ * Puts an existing manifest, which a pull or another tool wrote, into a repository, with those of its blobs and
+ * manifests that exist. Manifests that the repository has are not read again.
  */
 export async function adoptManifest(into: Adopting, repository: string, root: Descriptor): Promise<void> {
   const { manifests, nested, blobs } = await follow(into, repository, root);
@@ -49,7 +49,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
     if (await tables.read((run) => manifestOf(run, repository, digest))) continue;
     const bytes = await documentOf(blobs, digest, limits);
     if (!bytes) {
-      // A client that asks for a damaged manifest must hear of the damage, and not that the manifest is unknown.
+      // A client that asks for a damaged manifest must get an error about the damage, not MANIFEST_UNKNOWN.
       if (next === root && (await blobs.size(digest)) !== undefined) manifests.push({ descriptor: root });
       continue;
     }
@@ -63,7 +63,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
         nested.push(child.digest);
         pending.push({ digest: child.digest });
       } else if (isDigest(child.digest) && (await blobs.has({ digest: child.digest }))) {
-        // Only existing blobs: a link to a missing one would show the bytes that another repository brings later.
+        // Only existing blobs: a link to a missing one would expose the bytes that another repository receives later.
         found.add(child.digest);
       }
     }
@@ -71,7 +71,7 @@ async function follow({ blobs, limits, tables }: Adopting, repository: string, r
   return { manifests, nested, blobs: [...found] };
 }
 
-/** Undefined for a document that is missing, damaged or too large. */
+/** The bytes of a document; undefined where it is missing, damaged or too large. */
 async function documentOf(blobs: BlobDirectory, digest: Digest, limits: Limits): Promise<Buffer | undefined> {
   try {
     return await (await blobs.read({ digest })).bytes({ limit: limits.metadataBytes });

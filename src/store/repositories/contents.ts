@@ -6,7 +6,7 @@ import { hasBlob, linkBlob } from "./blob-rows.ts";
 import { type ManifestRow, manifestOf } from "./manifest-rows.ts";
 import type { RepositoryOptions } from "./options.ts";
 
-/** Answers which blobs and manifests a repository has. What other processes have named is looked for last. */
+/** Answers which blobs and manifests a repository has. Names that other processes set are read only if it lacks one. */
 export class RepositoryContents {
   readonly options: RepositoryOptions;
 
@@ -37,7 +37,7 @@ export class RepositoryContents {
     return (await find()) ?? ((await tags.refresh(repo)) ? find() : undefined);
   }
 
-  /** Whether a repository has what a manifest lists, with its bytes. */
+  /** Whether a repository has a child of a manifest, and, for a blob, its bytes. */
   async hasChild(repo: RepoName, digest: string, kind: "manifest" | "blob"): Promise<boolean> {
     if (!isDigest(digest)) return false;
     try {

@@ -48,7 +48,7 @@ async function servedStore(): Promise<Registry> {
   return registry;
 }
 
-// First of all, so that what is loaded with the first database does not count as a leak of the first case.
+// This test is first, so that handles that the first database opens do not count as leaks of the first case.
 test("a store that was never written to serves no repositories", async () => {
   const store = await servedStore();
   for await (const repo of store.repositories()) throw new Error(repo);

@@ -10,7 +10,7 @@ import type { RepositoryContents } from "./contents.ts";
 import { removeManifest, setNested } from "./manifest-rows.ts";
 import { isLinked } from "./tables.ts";
 
-/** Deletes what one repository has. Bytes are removed when no repository has them, where `frees` says so. */
+/** Deletes content from one repository. With `frees` its bytes are removed when no repository has them any more. */
 export class RepositoryDeleter implements RegistryDeleter {
   readonly name: string;
   readonly #contents: RepositoryContents;
@@ -31,13 +31,13 @@ export class RepositoryDeleter implements RegistryDeleter {
     if (!removed) throw blobUnknown(this.name, repo, digest);
   }
 
-  /** Within the transaction, so that no other change relies on bytes that are about to be removed. */
+  /** Called within the transaction, so that no other change relies on bytes that are about to be removed. */
   async #free(run: Run, digest: Digest): Promise<void> {
     const { frees, blobs } = this.#contents.options;
     if (frees && !(await isLinked(run, digest))) await blobs.delete(digest);
   }
 
-  /** Takes a manifest and its tags out of a repository. Its children stay, for other manifests to use. */
+  /** Deletes a manifest and its tags from a repository. Its children stay, because other manifests may list them. */
   async deleteManifest(repo: RepoName, digest: Digest): Promise<void> {
     const { prepare, tables, tags, key } = this.#contents.options;
     await prepare();
@@ -46,7 +46,7 @@ export class RepositoryDeleter implements RegistryDeleter {
     const removed = await tables.change(async (run) => {
       if (!(await removeManifest(run, key(repo), digest))) return false;
       await tags.forget(run, repo, digest);
-      // A child that another index lists too only gets an entry in index.json that it does not need.
+      // A child that another index lists too gets an entry in index.json that it does not need. That is harmless.
       for (const child of children) {
         if (child.kind === "manifest") await setNested(run, key(repo), child.digest, false);
       }

@@ -1,4 +1,6 @@
-/** The shortest time between two exports, in milliseconds, and the pause after an export as a multiple of its duration. */
+/**
+ * The shortest time between two exports, in milliseconds, and the pause after an export as a multiple of its duration.
+ */
 const PAUSE_MS = 500;
 const PAUSE_FACTOR = 20;
 
@@ -23,7 +25,7 @@ export class Exporter {
     if (this.#timer || this.#running) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      // A failed export is tried again after the next change, and by `close`, which throws the error.
+      // A failed export is retried after the next change, and by `close`, which throws the error.
       this.#run().catch(() => {});
     }, this.#pause).unref();
   }

@@ -5,12 +5,12 @@ import type { Descriptor } from "../../spec/types.ts";
 import type { Run } from "../sql/database.ts";
 import { toDescriptor } from "./manifest-rows.ts";
 
-/** The default repository of a layout in the tables: its real name is that of the directory, which may be renamed. */
+/** The key of a layout's default repository. Its name is that of the directory, which may be renamed. */
 export const DEFAULT_KEY = "";
 
 /**
  * The entries of index.json: every tag, and every manifest that no tag names and no index of its repository lists.
- * Existing entries stay as they are, and so do those that the tables cannot hold.
+ * Existing entries stay unchanged. Entries that the tables cannot hold stay too.
  */
 export async function entriesOf(run: Run, old: readonly Descriptor[]): Promise<Descriptor[]> {
   const found = await run(

@@ -20,7 +20,7 @@ import { DEFAULT_KEY, entriesOf } from "./layout-entries.ts";
 import { RepositoryTables } from "./tables.ts";
 import { removeTag, setTag } from "./tag-rows.ts";
 
-/** Numbers beside the tables: the last change that index.json shows, and the hash of the file as it was written then. */
+/** Numbers in `gantry_meta`: the last change that index.json shows, and the hash of the file that was written then. */
 const EXPORTED = "exported";
 const EXPORTED_HASH = "exported_hash";
 
@@ -52,7 +52,7 @@ export class LayoutNames {
     this.#exporter = new Exporter(() => this.#export());
   }
 
-  /** Makes the layout and its tables, and takes over from index.json what other tools changed. */
+  /** Creates the layout and its tables, and takes over the changes that other tools made in index.json. */
   prepare(): Promise<void> {
     return this.#prepared.get();
   }
@@ -91,8 +91,8 @@ export class LayoutNames {
   }
 
   /**
-   * Takes over the entries of index.json where the file is not the one that was written last: the layout was not served
-   * before, or another tool changed the file. Tags that were changed here since the last export stay.
+   * Takes over the entries of index.json if the file is not the last export: the layout was not served before, or
+   * another tool changed the file. Tags that were changed here since the last export stay.
    */
   async #takeOver(): Promise<void> {
     const bytes = await this.#index.bytes();
@@ -112,7 +112,7 @@ export class LayoutNames {
     });
   }
 
-  /** Puts the manifests of entries into their repositories. @returns the entries that have tags */
+  /** Puts the manifests of entries into their repositories. @returns the entries with a tag */
   async #adoptEntries(entries: readonly Descriptor[]): Promise<TagEntry[]> {
     const into = { blobs: this.#blobs, limits: this.#limits, tables: this.tables };
     const tags: TagEntry[] = [];
@@ -162,7 +162,7 @@ export class LayoutNames {
   }
 }
 
-/** Brings the tags in the tables to those of index.json, but for tags that changed after the last export. */
+/** Sets the tags in the tables to those of index.json, except tags that changed after the last export. */
 async function takeOverTags(run: Run, tags: readonly TagEntry[], exported: number, generation: number): Promise<void> {
   const rows = await run(`SELECT repository, tag, digest, generation FROM gantry_tags`);
   const unlisted = new Map(rows.map((row) => [`${row["repository"]} ${row["tag"]}`, row]));
@@ -173,7 +173,7 @@ async function takeOverTags(run: Run, tags: readonly TagEntry[], exported: numbe
     if (newer || row?.["digest"] === entry.digest) continue;
     await setTag(run, key, tag, entry.digest, generation);
   }
-  // A tag that the last export wrote and that is missing now was deleted by another tool.
+  // A tag that the last export wrote, and that is missing now, was removed by another tool.
   for (const row of unlisted.values()) {
     if (Number(row["generation"]) <= exported) {
       await removeTag(run, String(row["repository"]), String(row["tag"]));

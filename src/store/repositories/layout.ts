@@ -19,8 +19,8 @@ export interface ServedLayoutOptions {
 }
 
 /**
- * Whether a layout keeps what belongs to which repository in a database of its own. One that cannot be written to is read
- * by its index.json, as other tools read it.
+ * Whether a layout is opened through its database, which says what belongs to which repository. A layout that cannot be
+ * written to is read through its index.json, as other tools read it.
  */
 export function isServedLayout(directory: string): boolean {
   if (!existsSync(namesFile(directory)) || existsSync(join(directory, "version.json"))) return false;
@@ -33,9 +33,9 @@ export function isServedLayout(directory: string): boolean {
 }
 
 /**
- * A layout that is served, or was: `names.db` says what belongs to which repository. index.json is an export, written
- * within a second or two of a change and on `close`; what another tool changes in it is taken over. The directory is
- * made where it is absent.
+ * A layout that is or was served: `names.db` says what belongs to which repository. index.json is an export, written
+ * some time after a change and on `close`. Changes that another tool makes in it are taken over. A missing directory is
+ * created.
  */
 export class ServedLayout extends RepositoryRegistry {
   /** The repository whose tags are bare ref.names. It has the name of the directory. */

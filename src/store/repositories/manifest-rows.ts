@@ -9,7 +9,7 @@ export interface ManifestRow {
   readonly subject?: Digest | undefined;
   readonly artifactType?: string | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
-  /** It was pushed by its digest alone, and so is kept though no name leads to it. */
+  /** It was pushed by its digest, without a tag, so it is kept even if no name leads to it. */
   readonly byDigest?: boolean | undefined;
 }
 
@@ -42,9 +42,9 @@ export async function putManifest(run: Run, repository: string, manifest: Manife
   );
 }
 
-/** Says whether an index of the repository lists a manifest, which then needs no entry of its own in index.json. */
+/** Records whether an index of the repository lists a manifest, which then needs no entry of its own in index.json. */
 export async function setNested(run: Run, repository: string, digest: string, nested: boolean): Promise<void> {
-  // A referrer is reached from its subject alone, so it keeps its entry.
+  // A referrer always has an entry: tools find the referrers of a layout among its entries.
   await run(
     `UPDATE gantry_manifests SET nested = ? WHERE repository = ? AND digest = ? AND subject IS NULL`,
     nested ? 1 : 0,
@@ -83,7 +83,7 @@ export async function* referrersOf(
   }
 }
 
-/** The repositories that have manifests, in the order of their names. Each takes one look at the index. */
+/** The repositories that have manifests, in the order of their names. Each costs one look-up in a database index. */
 export async function* repositoriesOf(tables: RepositoryTables, after: string | undefined): AsyncGenerator<string> {
   let last = after;
   for (;;) {

@@ -9,16 +9,16 @@ import type { RepositoryTables } from "./tables.ts";
 /** The tags of all repositories. A store keeps them as its names, a layout in a table. */
 export interface TagTable {
   get(repo: RepoName, tag: Tag): Promise<Descriptor | undefined>;
-  /** Sets tags in the transaction that puts the manifest into its repository, where both are in the same tables. */
+  /** Called in the transaction that puts a manifest into its repository. A layout sets the tags here. */
   set(run: Run, repo: RepoName, tags: readonly Tag[], descriptor: Descriptor): Promise<void>;
-  /** Called after that transaction. */
+  /** Called after that transaction. A store sets the tags here, as its names. */
   named(repo: RepoName, tags: readonly Tag[], descriptor: Descriptor): Promise<void>;
   /** @returns false where there is no such tag */
   delete(repo: RepoName, tag: Tag): Promise<boolean>;
   /** Deletes the tags of a manifest that leaves its repository. */
   forget(run: Run, repo: RepoName, digest: Digest): Promise<void>;
   list(repo: RepoName, after: string | undefined): AsyncIterable<Tag>;
-  /** Adds to the tables what other processes have named since. @returns whether it added anything */
+  /** Adds to the tables the manifests that other processes have named. @returns whether it added any */
   refresh(repo: RepoName): Promise<boolean>;
   /** Repositories that have names but may be missing from the tables. */
   all(): Promise<readonly RepoName[]>;

@@ -22,9 +22,9 @@ import type { RepositoryOptions } from "./options.ts";
 import { pushManifest } from "./writer.ts";
 
 /**
- * A directory of many repositories over shared bytes (docs/decisions/0007). Each repository has its own blobs, manifests,
- * referrers and tags, and shows no others, whether the bytes exist or not. A delete takes something out of one
- * repository.
+ * A directory of many repositories over shared bytes (docs/decisions/0007). Each repository has its own blobs,
+ * manifests, referrers and tags, and shows no others, even where the bytes exist. A delete removes content from one
+ * repository only.
  */
 export class RepositoryRegistry extends DirectoryRegistry implements Registry {
   readonly name: string;
@@ -42,7 +42,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     this.#lister = new RepositoryLister(this.#contents);
   }
 
-  /** Makes the directory where it is absent, and exports the changes that a killed process did not. */
+  /** Creates a missing directory, and exports the changes that a killed process did not export. */
   async ready(): Promise<void> {
     await this.#options.prepare();
     this.#options.tags.changed();
@@ -56,7 +56,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     return this.#contents.protect(digest);
   }
 
-  /** The link exists before the bytes are published, so a delete at the same time sees it and keeps the bytes. */
+  /** Links the blob before its bytes are published: a delete at the same time sees the link and keeps the bytes. */
   protected override proved(repo: RepoName, digest: Digest): Promise<void> {
     return this.#contents.linkBlob(repo, digest);
   }
@@ -77,7 +77,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
 
   override async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
     await this.#contents.requireBlob(repo, digest);
-    // A client does not push a blob that it finds, so from here on the blob must stay.
+    // A client does not push a blob that it finds, so the blob must stay from now on.
     await this.willUse(digest);
     return super.resolveBlob(repo, digest);
   }
@@ -91,7 +91,7 @@ export class RepositoryRegistry extends DirectoryRegistry implements Registry {
     for (;;) {
       await super.pushBlob(repo, descriptor, source, options);
       await this.#contents.linkBlob(repo, descriptor.digest);
-      // A delete in another repository may have removed the bytes before this one had them.
+      // A delete in another repository may have removed the bytes before the link existed.
       if (!source.replayable || (await this.blobs.has(descriptor))) return descriptor;
     }
   }

@@ -51,7 +51,7 @@ function referrerOf(image: TestImage, name = "signature"): TestImage {
 
 interface Served {
   readonly registry: Registry;
-  /** As another process finds it. */
+  /** Opens it again, as another process would. */
   reopen(): Promise<Served>;
   readonly directory: string;
 }
@@ -88,7 +88,7 @@ describe.each([
   ["a layout", servedLayout],
   ["a store", servedStore],
 ] as const)("%s that is served", (kind, serve) => {
-  test("shows a repository nothing of another one, also after it is opened again", async () => {
+  test("shows in a repository no content of another one, also after it is opened again", async () => {
     let { registry, reopen } = await serve();
     const image = randomImage();
     await pushImage(registry, one, image, "v1");
@@ -110,7 +110,7 @@ describe.each([
     await registry.close();
   });
 
-  test("takes what is deleted out of one repository alone", async () => {
+  test("deletes from one repository only", async () => {
     const { registry } = await serve();
     const image = randomImage();
     await pushImage(registry, one, image, "v1");
@@ -152,7 +152,7 @@ describe.each([
     await again.registry.close();
   });
 
-  test("is read in pages from any name on, and empty ones are empty", async () => {
+  test("lists in pages after any name, and lists nothing of an empty repository", async () => {
     const { registry } = await serve();
     expect(await all(registry.repositories())).toEqual([]);
     expect(await all(registry.referrers(one, randomImage().descriptor.digest))).toEqual([]);
@@ -170,7 +170,7 @@ describe.each([
     await registry.close();
   }, 120_000);
 
-  test("names each missing child once, and not more than a hundred", async () => {
+  test("reports each missing child once, and at most a hundred", async () => {
     const { registry } = await serve();
     const missing = async (layers: readonly TestBlob["descriptor"][]): Promise<unknown> => {
       const config = testBlob("{}", mediaTypes.config).descriptor;
@@ -193,7 +193,7 @@ describe.each([
     await pushImage(registry, two, other, "v1");
     const collect = async (): Promise<void> => {
       if (kind === "a layout") return;
-      // Leases protect what a client pushed or found for an hour; a server that is closed lets go of them.
+      // Leases protect for an hour what a client pushed or resolved; a server that is closed releases them.
       await (await reopen()).registry.close();
       const store = new Store(directory);
       await store.gc();
@@ -206,7 +206,7 @@ describe.each([
         .map(({ descriptor }) => descriptor.digest.slice(7))
         .sort();
     await collect();
-    // What was pushed by its digest alone stays, and so does what refers to it.
+    // A manifest that was pushed by its digest stays, and so do its referrers.
     expect(blobs()).toEqual([...new Set(hexes(image, other, signature))].sort());
     const later = kind === "a layout" ? { registry } : await serve(directory);
     await later.registry.deleteManifest(one, signature.descriptor.digest);
@@ -224,10 +224,10 @@ describe.each([
 });
 
 describe("a layout that is served", () => {
-  test("is an index.json for other tools, and takes over what they change", async () => {
+  test("writes index.json for other tools, and takes over their changes", async () => {
     const work = await temporary();
     const directory = join(work, "layout");
-    // Written by another tool before it was served, with an entry that means nothing here.
+    // Written by another tool before it was served, with an entry that the tables cannot hold.
     const plain = new LayoutRegistry(directory, { create: true });
     const [first, second, third] = [1, 2, 3].map((seed) => randomImage({ seed }));
     await pushImage(plain, plain.defaultRepository, testIndex([first!, second!]), "multi");
@@ -256,12 +256,12 @@ describe("a layout that is served", () => {
     const names = exported.manifests.map(
       (entry: { annotations?: Record<string, string> }) => entry.annotations?.["org.opencontainers.image.ref.name"],
     );
-    // The untagged image of the other repository stays listed; what an index lists is not.
+    // The untagged image of the other repository stays listed. Manifests that an index lists are not.
     expect(names).toEqual(["multi", "third", undefined, undefined]);
     expect(exported.manifests[0].annotations["org.example.entry"]).toBe("kept");
     expect(exported.manifests.at(-1)).toEqual(odd);
 
-    // A tool that moves one tag, removes one and adds one.
+    // Another tool renames one tag and adds one.
     const [multi, moved] = exported.manifests;
     moved.annotations["org.opencontainers.image.ref.name"] = "renamed";
     const added = { ...multi, annotations: { "org.opencontainers.image.ref.name": "added" } };
@@ -293,7 +293,7 @@ describe("a layout that is served", () => {
     await again.close();
   });
 
-  test("stays plain where it is only written to by cp", async () => {
+  test("gets no database where only cp writes to it", async () => {
     const work = await temporary();
     const layout = new LayoutRegistry(join(work, "layout"), { create: true });
     await pushImage(layout, layout.defaultRepository, randomImage(), "v1");
@@ -303,7 +303,7 @@ describe("a layout that is served", () => {
   });
 });
 
-test("a store that is served shows what was pulled by other means, and what is named while it is served", async () => {
+test("a served store shows images that another process pulls or names meanwhile", async () => {
   const directory = join(await temporary(), "store");
   const source = await startTestRegistry();
   const image = testIndex([randomImage({ seed: 1 }), randomImage({ seed: 2 })]);
@@ -326,7 +326,7 @@ test("a store that is served shows what was pulled by other means, and what is n
   }
   expect((await served.getManifest(parseRepoName("app"), latest)).descriptor.digest).toBe(image.descriptor.digest);
   await rejects(served.getBlob(parseRepoName("docker.io/library/other"), image.blobs[0]!.descriptor), "BLOB_UNKNOWN");
-  // Removing the name and collecting frees it, though a client had looked at it.
+  // After its name is deleted, a collection removes the image, although a client had read it.
   await store.images.delete("docker.io/library/app:latest");
   await served.close();
   const { blobs } = await store.gc();
@@ -335,7 +335,7 @@ test("a store that is served shows what was pulled by other means, and what is n
   await source.close();
 });
 
-test("names of the first version of the tables get the tables of repositories, and stay", async () => {
+test("a database of schema version 1 gets the tables of repositories and keeps its names", async () => {
   const directory = join(await temporary(), "store");
   cpSync(fileURLToPath(new URL("../../../test/fixtures/store-v2", import.meta.url)), directory, { recursive: true });
   const store = new Store(directory);

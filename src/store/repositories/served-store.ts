@@ -26,15 +26,15 @@ export interface ServableStore {
 }
 
 /**
- * A store as many repositories, for clients that do not trust each other. Its names are the tags, whichever process sets
- * them; a pulled image becomes part of its repository when a client asks for it. Only the store's garbage collection
- * removes bytes.
+ * A store as many repositories, for clients that do not trust each other. Its names are the tags, whichever process
+ * sets them; a pulled image becomes part of its repository when a client asks for it. Only the store's garbage
+ * collection removes bytes.
  */
 export function serveStore(store: ServableStore): RepositoryRegistry {
   const { blobs, limits, namespace, tables } = store;
-  // Namespaces share the tables, and a repository of one is not visible in another.
+  // Namespaces share the tables, but a repository of one is not visible in another.
   const prefix = namespace === DEFAULT_NAMESPACE ? "" : `${namespace}//`;
-  // What a client calls `app` is the repository docker.io/library/app.
+  // A client's `app` is the repository docker.io/library/app.
   const key = (repo: RepoName): string => `${prefix}${repositoryOf(parseRef(fullRepository(repo)))}`;
   return new RepositoryRegistry({
     name: `store ${store.directory}`,

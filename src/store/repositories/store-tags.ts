@@ -23,7 +23,7 @@ interface TaggedStore {
   changed(): void;
 }
 
-/** The bounds of the names of a repository: `;` is the character after `:`. */
+/** The bounds between which the names of a repository sort: `;` is the character after `:`. */
 function rangeOf(repo: RepoName): readonly [string, string] {
   const full = fullRepository(repo);
   return [`${full}:`, `${full};`];
@@ -33,7 +33,7 @@ function rangeOf(repo: RepoName): readonly [string, string] {
 export class StoreTags implements TagTable {
   readonly #store: TaggedStore;
   readonly #key: (repo: RepoName) => string;
-  /** Up to this change the names of other processes were taken over, for the repositories in `#refreshed`. */
+  /** The change up to which names of other processes were taken over, for the repositories in `#refreshed`. */
   #generation = -1;
   #refreshed = new Set<RepoName>();
 
@@ -58,12 +58,12 @@ export class StoreTags implements TagTable {
     return adoptManifest(this.#store, this.#key(repo), descriptor);
   }
 
-  /** The names follow in `named`. The change is counted here too, so that a collection at the same time sees it. */
+  /** Only counts the change, so that a collection at the same time sees it. `named` sets the names. */
   async set(run: Run): Promise<void> {
     this.#own(await nextGeneration(run));
   }
 
-  /** A change of this process leaves nothing to take over. */
+  /** Counts a change of this process, after which nothing is to be taken over. */
   #own(generation: number): void {
     if (generation === this.#generation + 1) this.#generation = generation;
   }
@@ -100,7 +100,7 @@ export class StoreTags implements TagTable {
       const found = await tables.read((run) => run(sql, namespace, last, end));
       for (const row of found) {
         const tag = String(row["name"]).slice(first.length);
-        // In a name with a digest the tag is only shown, and is none of the repository.
+        // A tag beside a digest is only for display; it is not a tag of the repository.
         if (isTag(tag)) yield tag;
       }
       if (found.length < PAGE) return;
@@ -132,7 +132,7 @@ export class StoreTags implements TagTable {
       try {
         found.add(repositoryOf(parseRef(name)));
       } catch (error) {
-        // A store accepts any name. One that is no reference is in no repository.
+        // A store accepts any name. A name that is not a reference is in no repository.
         if (!isGantryError(error, "INVALID_REFERENCE", "NAME_INVALID")) throw error;
       }
     }

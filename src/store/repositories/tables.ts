@@ -4,12 +4,12 @@ import { type Run, type SqlDatabase, transaction, withSession } from "../sql/dat
 /** Rows of a listing that one statement reads. */
 export const PAGE = 500;
 
-/** Kept as it is: hosts with different versions of gantry may share a database. */
+/** This number must never change: hosts with different versions of gantry may share a database. */
 const CHANGE_LOCK = 7263542;
 
 /**
- * What belongs to which repository: manifests with what they refer to, blobs, and tags. Each statement uses an index, so
- * its cost does not grow with the number of names.
+ * What belongs to which repository: manifests with what they refer to, blobs, and tags. Each statement uses an index,
+ * so its cost does not grow with the number of names.
  */
 export class RepositoryTables {
   readonly #database: () => Promise<SqlDatabase>;
@@ -18,7 +18,7 @@ export class RepositoryTables {
     this.#database = database;
   }
 
-  /** Runs statements, each for itself. */
+  /** Runs statements, each as a transaction of its own. */
   async read<T>(work: (run: Run) => Promise<T>): Promise<T> {
     return withSession(await this.#database(), work);
   }

@@ -9,7 +9,7 @@ import type { Descriptor } from "../../spec/types.ts";
 import type { RepositoryContents } from "./contents.ts";
 import { putManifest, setNested } from "./manifest-rows.ts";
 
-/** Missing children that an error lists. */
+/** The most missing children that an error lists. */
 const MAX_MISSING = 100;
 
 /** Puts a manifest into a repository. @throws MANIFEST_BLOB_UNKNOWN, DIGEST_MISMATCH */
@@ -39,7 +39,7 @@ export async function pushManifest(
       }
       await tags.set(run, repo, names, descriptor);
     });
-    // A delete in another repository may have removed the bytes before this one had them.
+    // A delete in another repository may have removed the bytes before this one had the manifest.
   } while (!(await blobs.has(descriptor)));
   await tags.named(repo, names, descriptor);
   tags.changed();
@@ -54,7 +54,7 @@ async function requireChildren(
   const missing: string[] = [];
   const seen = new Set<string>();
   for (const { digest, kind, foreign } of children) {
-    // A document may list one digest a thousand times, or a thousand digests that are missing.
+    // A document may list one digest a thousand times, or a thousand missing digests.
     if (foreign || seen.has(`${kind} ${digest}`) || missing.length === MAX_MISSING) continue;
     seen.add(`${kind} ${digest}`);
     if (!(await contents.hasChild(repo, digest, kind))) missing.push(digest);

@@ -1,6 +1,6 @@
 /** A value that both databases store and give back unchanged. Numbers are safe integers. */
 export type SqlValue = string | number | null;
-/** A row by its columns: text is a string, an integer a number, NULL null. */
+/** A row by its columns: text is a string, an integer is a number, and NULL is null. */
 export type SqlRow = Readonly<Record<string, unknown>>;
 
 /** Runs one statement. Each `?` in it stands for the next value. */
@@ -9,7 +9,7 @@ export type Run = (sql: string, ...values: readonly SqlValue[]) => Promise<reado
 /** One connection. Only its caller uses it until it is released. */
 export interface SqlSession {
   readonly run: Run;
-  /** Begins a transaction that may write. SQLite has one at a time; the next waits here. */
+  /** Begins a transaction that may write. SQLite has one at a time, so the next one waits here. */
   begin(): Promise<void>;
   commit(): Promise<void>;
   rollback(): Promise<void>;
@@ -25,7 +25,7 @@ export interface SqlDatabase {
   close(): Promise<void>;
 }
 
-/** Runs statements on one connection, each for itself. */
+/** Runs statements on one connection, each as a transaction of its own. */
 export async function withSession<T>(database: SqlDatabase, work: (run: Run) => Promise<T>): Promise<T> {
   const session = await database.acquire();
   try {

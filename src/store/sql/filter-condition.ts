@@ -13,8 +13,8 @@ const columns: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * What SQL can check of filters, so that fewer rows are read: an image passes if it passes any of the filters. Selectors
- * that SQL does not answer with the same meaning (labels, `~=`) are left out, so the caller checks each image again.
+ * The part of filters that SQL can check, so that fewer rows are read. Selectors that SQL cannot check with the same
+ * meaning (labels, `~=`) are omitted, so the caller checks each image again.
  */
 export function filterCondition(filters: readonly Filter[]): Condition {
   const each = filters.map(({ selectors }) => selectors.flatMap((selector) => selectorCondition(selector) ?? []));
@@ -23,7 +23,7 @@ export function filterCondition(filters: readonly Filter[]): Condition {
 }
 
 function selectorCondition({ field, operator, value }: Selector): Condition | undefined {
-  // `"target.digest"` in quotes is one part with a dot in it, and no field.
+  // `"target.digest"` in quotes is one part that contains a dot. No image has a field of that name.
   const column = field.some((part) => part.includes(".")) ? undefined : columns.get(field.join("."));
   // PostgreSQL has no NUL in text.
   if (column === undefined || value.includes("\0")) return undefined;

@@ -17,7 +17,7 @@ interface SqlImageStoreOptions {
   /** Names the store in messages. */
   readonly where: string;
   readonly advice: Advice;
-  /** Called after each change with its generation, before the caller hears of it. */
+  /** Called after each change with its generation. The caller of the change waits for it. */
   readonly changed: (generation: number) => Promise<void>;
 }
 

@@ -9,12 +9,12 @@ import { nextGeneration, numberOf } from "./meta.ts";
 
 /** All names at one moment. */
 export interface Snapshot {
-  /** How many changes there were up to then. */
+  /** The number of changes that it includes. */
   readonly generation: number;
   readonly images: readonly NamespacedImage[];
 }
 
-/** Rows of one INSERT: SQLite bounds the number of placeholders. */
+/** Rows of one INSERT: SQLite limits the number of placeholders. */
 const INSERT_ROWS = 100;
 
 const SELECT = `SELECT ${IMAGE_COLUMNS} FROM gantry_images WHERE namespace = ?`;
@@ -47,7 +47,7 @@ export class SqlImages {
 
   /**
    * Changes one name in a transaction.
-   * @param change is given the image as it was, and returns the new target and labels; undefined removes the name
+   * @param change is given the old image, and returns the new target and labels; undefined deletes the name
    * @returns the image after the change, and the generation of this change
    */
   change(
@@ -56,7 +56,7 @@ export class SqlImages {
     change: (old: StoredImage | undefined) => Pick<StoredImage, "target" | "labels"> | undefined,
   ): Promise<{ readonly image: StoredImage | undefined; readonly generation: number }> {
     return transaction(this.database, async (run) => {
-      // First, because writers of the same row wait for each other: what is read after this does not change.
+      // First, because writers of this row wait for each other: rows that are read after it do not change.
       const generation = await nextGeneration(run);
       const [row] = await run(`${SELECT} AND name = ?`, namespace, name);
       const old = row && toImage(row);
@@ -72,9 +72,9 @@ export class SqlImages {
 
   /**
    * Adds the names that are missing, with their times: all of them, or none.
-   * @param generation the count of changes goes past this number, which the store has seen before
+   * @param generation a count of changes that the store has seen; the new count is larger
    * @returns how many names were added
-   * @throws STORE_DATABASE where a name exists already and stands for another image
+   * @throws STORE_DATABASE where a name exists already and has another target
    */
   adopt(images: readonly NamespacedImage[], generation = 0): Promise<number> {
     return transaction(this.database, async (run) => {
@@ -104,7 +104,7 @@ export class SqlImages {
     const names = clashes.slice(0, 5).map(({ name }) => name);
     return new GantryError(
       "STORE_DATABASE",
-      `${this.database.name} has ${clashes.length} of these names already, for other images: ${names.join(", ")}; remove them on one side first. Nothing was changed`,
+      `${this.database.name} already has ${clashes.length} of the names to be added, with other targets: ${names.join(", ")}. Nothing was changed; remove these names on one side, then try again`,
     );
   }
 
@@ -113,7 +113,7 @@ export class SqlImages {
     return toSnapshot(await query(this.database, SNAPSHOT));
   }
 
-  /** Runs work that no other process runs under the same name on this database. In SQLite no name changes meanwhile. */
+  /** Runs work, while no other process runs work of this name on the database. In SQLite no name changes meanwhile. */
   exclusively(name: string, work: (snapshot: () => Promise<Snapshot>) => Promise<void>): Promise<void> {
     return transaction(this.database, (run) => work(async () => toSnapshot(await run(SNAPSHOT))), name);
   }
@@ -123,7 +123,7 @@ export class SqlImages {
     return withSession(this.database, (run) => numberOf(run, "generation"));
   }
 
-  /** The number that tells this database from every other one. */
+  /** The random number that identifies this database. */
   id(): Promise<number> {
     return withSession(this.database, (run) => numberOf(run, "id"));
   }

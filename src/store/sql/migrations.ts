@@ -5,8 +5,8 @@ import { requireKnown, SCHEMA_VERSION } from "./version.ts";
 
 /**
  * Steps from one version of the tables to the next. Version N is what the first N steps made, so a released step never
- * changes. Documents and times are text, as JSON and RFC 3339 write them. `text` is the type of names, which are
- * compared and ordered by their bytes.
+ * changes. Documents are JSON and times RFC 3339, both as text. `text` is the column type of names, which are compared
+ * and ordered by their bytes.
  */
 const migrations: readonly [...((run: Run, text: string) => Promise<void>)[]] & {
   readonly length: typeof SCHEMA_VERSION;
@@ -24,7 +24,7 @@ const migrations: readonly [...((run: Run, text: string) => Promise<void>)[]] & 
         updated_at TEXT NOT NULL,
         PRIMARY KEY (namespace, name)
       )`);
-    // The id tells this database from every other one that a store could be opened with.
+    // The id identifies this database, so that a store notices when it is opened with another one.
     const id = randomInt(1, 2 ** 47);
     await run(`INSERT INTO gantry_meta (key, value) VALUES ('generation', 0), ('id', ?)`, id);
   },
@@ -63,10 +63,10 @@ const migrations: readonly [...((run: Run, text: string) => Promise<void>)[]] & 
   },
 ];
 
-/** Several hosts may migrate one database at once. */
+/** The lock of a migration: several hosts may migrate one database at once. */
 const MIGRATION_LOCK = 7263541;
 
-/** Brings the tables to the version that this code knows. @throws STORE_VERSION for newer ones, which are left alone */
+/** Brings the tables to the version that this code knows. @throws STORE_VERSION for newer ones, which stay unchanged */
 export async function migrate(database: SqlDatabase): Promise<void> {
   const text = database.dialect === "postgres" ? 'TEXT COLLATE "C"' : "TEXT";
   await transaction(

@@ -18,7 +18,7 @@ export async function openPostgres(address: string): Promise<SqlDatabase> {
     idleTimeoutMillis: 5_000,
     allowExitOnIdle: true,
     application_name: "gantry",
-    // The driver gives a BIGINT as text, because JavaScript cannot hold them all exactly. Ours are safe integers.
+    // By default the driver returns a BIGINT as text, because it may be too large for a number. Ours are safe integers.
     types: { getTypeParser: (id, format) => (id === BIGINT ? Number : pg.types.getTypeParser(id, format)) },
   });
   // The pool replaces an idle connection that fails.

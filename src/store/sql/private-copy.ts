@@ -6,15 +6,16 @@ import { sleep } from "../../base/async.ts";
 import { GantryError } from "../../base/error.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
 
+/** At 20 ms each: copying gives up after 4 s. */
 const TRIES = 200;
 
 /**
- * Copies a SQLite database and its log to a directory of this process, for a store that cannot be written to: to read a
- * database in WAL mode SQLite must write its index of the log beside it. Another process may be writing, so the copy
- * counts only if neither file changed while it was made.
+ * Copies a SQLite database and its log to a directory of this process, for a store that cannot be written to: SQLite
+ * reads a database in WAL mode only where it can write its index of the log beside it. Another process may be writing,
+ * so the copy is used only if neither file changed while it was made.
  *
- * Closing a file releases this process's POSIX locks on it. There are none here: where this process has another
- * connection, that one's index exists, so SQLite opens the database and nothing is copied.
+ * Copying closes the database file, which would release all POSIX locks of this process on it. There are none: if
+ * another connection existed, the index of the log would exist too, and SQLite would open the database without a copy.
  * @returns the directory with the copy, `names.db`; the caller removes it
  * @throws LOCK_TIMEOUT, FILE_SYSTEM, NO_SPACE
  */
@@ -39,7 +40,7 @@ export async function privateCopy(path: string): Promise<string> {
     }
     throw new GantryError(
       "LOCK_TIMEOUT",
-      `the database ${path} changed during every copy; try again when no other process writes`,
+      `the database ${path} could not be copied, because it changed during each try; try again when no other process writes`,
     );
   } catch (error) {
     if (directory) await rm(directory, { recursive: true, force: true });
@@ -47,7 +48,7 @@ export async function privateCopy(path: string): Promise<string> {
   }
 }
 
-/** A stamp that changes with the files, and whether a later change would show: file systems count times in steps. */
+/** A stamp that changes with the files. It is `settled` if a later change will show: timestamps advance in steps. */
 function stampOf(files: readonly string[]): { text: string; settled: boolean } {
   let settled = true;
   const parts = files.map((file) => {

@@ -7,7 +7,7 @@ import { openHandle, type SqliteDriver, type SqliteHandle } from "./sqlite-drive
 import { explainSqlite, isBusy, isReadOnly } from "./sqlite-errors.ts";
 
 export interface SqliteOptions {
-  /** The command that makes a damaged database again, for messages. */
+  /** The command that restores a damaged database, for messages. */
   readonly repair?: string | undefined;
 }
 
@@ -17,8 +17,8 @@ const WAIT_MS = 60_000;
 /**
  * Opens the SQLite database in an existing file, which may be empty. Several processes may have it open: it is in WAL
  * mode, so readers never wait, and a waiting writer does not block this process. Nothing else in this process may open
- * the file: closing it again would release SQLite's locks, because POSIX locks belong to the process. A file that cannot
- * be written to is opened for reading: as it is where SQLite can, else as a copy.
+ * the file: closing it again would release SQLite's locks, because POSIX locks belong to the process. A file that
+ * cannot be written to is opened for reading: directly where SQLite can, else as a copy.
  */
 export async function openSqlite(
   path: string,
@@ -60,10 +60,10 @@ export async function openSqlite(
       open = false;
       (await turn.acquire())();
       try {
-        // libsql closes with the garbage collector, some time later. This writes the log into the database now.
+        // libsql closes the file when its handle is garbage-collected. This writes the log into the database now.
         if (driver === "libsql" && copy === undefined) runOn(handle, "PRAGMA wal_checkpoint(TRUNCATE)", []);
       } catch {
-        // Another process uses the log, which stays.
+        // The log stays, because another process uses it.
       }
       handle.close();
       if (copy !== undefined) await rm(copy, { recursive: true, force: true });
@@ -97,7 +97,7 @@ async function openOrCopy(path: string): Promise<Opened> {
     });
     return { handle, driver, copy };
   } finally {
-    // An open file needs no name, and without one nothing stays where this process is killed.
+    // The open files can be read without their names, and so nothing is left behind when this process is killed.
     await rm(copy, { recursive: true, force: true }).catch(() => {});
   }
 }
@@ -118,7 +118,7 @@ function runOn(handle: SqliteHandle, sql: string, values: readonly SqlValue[]): 
   return [];
 }
 
-/** Repeats work while other processes hold the database, in pauses that let this one run. */
+/** Retries work while other processes lock the database. This process runs on in the pauses. */
 async function retried<T>(work: () => T): Promise<T> {
   const deadline = Date.now() + WAIT_MS;
   for (let pause = 1; ; pause = Math.min(pause * 2, 25)) {

@@ -21,6 +21,6 @@ export function requireKnown(database: SqlDatabase, version: number): void {
   if (version <= SCHEMA_VERSION) return;
   throw new GantryError(
     "STORE_VERSION",
-    `the database ${database.name} has version ${version}, this gantry knows ${SCHEMA_VERSION}; it was left untouched: use a newer gantry`,
+    `the database ${database.name} has version ${version}, but this gantry knows only versions up to ${SCHEMA_VERSION}; it was not changed: use a newer gantry`,
   );
 }

@@ -2,7 +2,7 @@ import type { Checkable } from "./fsck.ts";
 import type { StoreParts } from "./parts.ts";
 import { forgetContent, pushedManifests } from "./repositories/tables.ts";
 
-/** A store as collections and checks see it. */
+/** A store as garbage collections and checks see it. */
 export function checkable({ directory, blobs, limits, advice, names, exports }: StoreParts): Checkable {
   return {
     directory,
@@ -14,7 +14,7 @@ export function checkable({ directory, blobs, limits, advice, names, exports }: 
     generation: async () => (await names.get()).generation(),
     pushed: () => names.repositories.read(pushedManifests),
     async removed(digests) {
-      // Where hosts share the names, another host may have the bytes.
+      // Where hosts share the names, another host may still have the bytes.
       if (!names.shared) await names.repositories.change((run) => forgetContent(run, digests));
     },
     checkDatabase: async () => (await names.get()).check(),
