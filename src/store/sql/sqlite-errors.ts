@@ -43,7 +43,7 @@ export async function explainSqlite(path: string, error: unknown, repair: string
   switch (resultCode(error)) {
     case BUSY:
     case LOCKED:
-      return new GantryError("LOCK_TIMEOUT", `${message}; other processes kept it locked for a minute, try again`, {
+      return new GantryError("LOCK_TIMEOUT", `${message}; other processes kept it locked for a minute; try again`, {
         cause: error,
       });
     case FULL:
