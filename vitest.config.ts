@@ -14,6 +14,7 @@ const config: ViteUserConfig = defineConfig({
       include: ["src/**/*.ts"],
       exclude: ["src/**/*.test.ts", "src/**/index.ts"],
       reporter: ["text-summary", "html"],
+      reportOnFailure: true,
       thresholds: { statements: 50, branches: 50, functions: 50, lines: 50 },
     },
   },
