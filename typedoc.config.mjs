@@ -7,7 +7,7 @@ const rooms = Object.entries(exports).flatMap(([name, { types }]) => (types ? [[
 const names = new Map(rooms.map(([name, room]) => [room, name === "." ? "gantry" : `gantry/${name.slice(2)}`]));
 
 /** The codes of one room each: what they make up, `ErrorCode`, is exported. */
-const codes = readFileSync("src/base/codes.ts", "utf8").match(/(?<=^export type )\w+ErrorCode\b/gm);
+const codes = readFileSync("src/base/codes.ts", "utf8").match(/(?<=^type )\w+ErrorCode\b/gm);
 
 /** Modules have the names that programs import. */
 function named(app) {
