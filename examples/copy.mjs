@@ -4,10 +4,10 @@ import { copy, isGantryError } from "gantry";
 const [from, to] = process.argv.slice(2);
 try {
   const { descriptor, blobs } = await copy(from, to, { signal: AbortSignal.timeout(60_000) });
-  console.log(`${to} is ${descriptor.digest}: ${blobs.moved} moved, ${blobs.mounted} mounted, ${blobs.existing} there`);
+  console.log(`${to} is ${descriptor.digest}: ${blobs.moved} blobs moved, ${blobs.existing} existing`);
 } catch (error) {
-  // Codes are stable, and `origin` says which side failed.
+  // `code` is stable; `origin` says which side failed: source or destination.
   if (!isGantryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw error;
-  console.error(`not there (${error.origin}): ${error.message}`);
+  console.error(`not found at the ${error.origin}: ${error.message}`);
   process.exitCode = 3;
 }

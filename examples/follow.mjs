@@ -14,7 +14,7 @@ async function read() {
   const hash = createHash("sha256");
   try {
     await follower.pump((chunk) => void hash.update(chunk));
-    await follower.proved; // nothing new: the last byte came when the digest was proved
+    await follower.proved; // resolved already: the last byte comes when the digest is proved
   } finally {
     await follower.close();
   }

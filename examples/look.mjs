@@ -1,4 +1,4 @@
-// node examples/look.mjs REF: everything that can be seen of an image without its layers.
+// node examples/look.mjs REF: shows an image without reading its layers.
 import { config, inspect, manifest, resolve, tags } from "gantry";
 
 const [reference] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// node examples/mirror.mjs HOST: because a client and a server are one interface, this is a proxy for a registry.
+// node examples/mirror.mjs HOST: a proxy for a registry. A client is a Registry, and a server serves one.
 import { RemoteRegistry } from "gantry/registry";
 import { serve } from "gantry/server";
 

@@ -1,4 +1,4 @@
-// node examples/names.mjs IMAGE HOST: tags, repositories, a blob, what refers to an image, and taking a tag away again.
+// node examples/names.mjs IMAGE HOST: adds a tag, lists repositories and referrers, reads a blob, and deletes the tag.
 import { blob, catalog, manifest, referrers, remove, tag } from "gantry";
 
 const [image, host] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// node examples/pull.mjs REF STORE: pulls an image and shows each blob as it comes.
+// node examples/pull.mjs REF STORE: pulls an image into a store, and shows each blob when it is done.
 import { pull, Store } from "gantry";
 
 const [reference, directory] = process.argv.slice(2);

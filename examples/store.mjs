@@ -13,7 +13,7 @@ const { complete, missing } = await image.check();
 console.log(
   `${image.name}: ${await image.size()} bytes, ${(await image.rootFS()).length} layers, complete: ${complete}`,
 );
-for (const { descriptor, parent } of missing) console.log(`${descriptor.digest} of ${parent} is not here`);
+for (const { descriptor, parent } of missing) console.log(`${descriptor.digest} of ${parent} is missing`);
 const { blobs, bytes } = await store.gc({ dryRun: true });
 console.log(`${blobs.length} blobs, ${bytes} bytes, have no name`);
 const { findings } = await store.fsck();

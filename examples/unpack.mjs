@@ -1,4 +1,4 @@
-// node examples/unpack.mjs REF STORE ROOTFS: makes a directory the root filesystem of an image.
+// node examples/unpack.mjs REF STORE ROOTFS: unpacks an image into a directory, as a root filesystem.
 import { Store, unpack } from "gantry";
 
 const [reference, directory, rootfs] = process.argv.slice(2);

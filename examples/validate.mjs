@@ -1,4 +1,4 @@
-// node examples/validate.mjs IMAGE: what the specification says against an image's top document, and how Go writes it.
+// node examples/validate.mjs IMAGE: checks the top document of an image, and writes it as Go does.
 import { manifest } from "gantry";
 import { decodeDocument, encodeIndex, encodeManifest, validateIndex, validateManifest } from "gantry/spec";
 
