@@ -1,11 +1,11 @@
-// The images that are moved and unpacked, made of this checkout's packages and of seeded bytes, as layouts.
+// Makes the images of the benchmark, as layouts, of this checkout's packages and of seeded bytes.
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../scripts/setup.mjs";
 
 const directory = (name) => ({ name, type: "directory", mode: 0o755, mtime: 1_735_689_600 });
 
-/** A layer each, as a function of what the build offers. */
+/** The layers of each image. A layer is a function that makes entries with `large` and `packages` of makeImages. */
 const contents = {
   /** One file of 1 MB. */
   tiny: [({ large }) => large("bin/tool", 1)],
@@ -29,7 +29,7 @@ const contents = {
 
 export const imageNames = Object.keys(contents);
 
-/** Makes those that a directory lacks. */
+/** Makes the images that a directory lacks. */
 export async function makeImages(images) {
   const { open } = await import("../dist/verbs/index.js");
   const { seededBytes } = await import("../dist/testing/index.js");
@@ -41,7 +41,7 @@ export async function makeImages(images) {
       const data = Buffer.concat(Array.from({ length: megabytes }, (_, at) => seededBytes(1e6, seed + at)));
       yield { name, data, mode: 0o755, mtime: 1_735_689_600 };
     },
-    /** Packages below a directory of the image, again and again until there are so many entries. */
+    /** Copies of the packages below a directory of the image, until there are `count` entries. */
     *packages(name, count) {
       const modules = join(root, "node_modules");
       const names = readdirSync(modules).filter((entry) => !entry.startsWith("."));

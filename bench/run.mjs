@@ -1,10 +1,10 @@
-// npm run bench [-- --images DIR] [--rounds N] [--only WORD]: gantry beside skopeo, umoci and tar, in one run. Images are
-// made of this checkout; DIR has layouts of one's own instead, and gets those that it lacks.
-// `--only tags` compares served layouts of few and of many tags, and needs neither root nor another program.
+// npm run bench [-- --images DIR] [--rounds N] [--only WORD]: compares gantry with skopeo, umoci and tar. The images
+// are made of this checkout. DIR is a directory of layouts to use instead; missing ones are made in it.
+// `--only tags` compares served layouts with few and with many tags, and needs neither root nor another program.
 //
-// How a disk benchmark lies, and what is done about it: everything is written to a fresh ext4 in a loop file, each run
-// into a new directory, nothing is deleted in between, the disk is synced before each run, and the runs of a round
-// alternate between the programs. Numbers are medians of whole-process wall times; only ratios within a run count.
+// A disk can distort results. So everything is written to a fresh ext4 in a loop file, each run into a new directory;
+// nothing is deleted in between, the disk is synced before each run, and the runs of a round alternate between the
+// programs. Numbers are medians of the wall times of whole processes. Compare only ratios within a run.
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -36,7 +36,7 @@ const sh = (script, ...args) =>
     encoding: "utf8",
   });
 
-// It needs no other program, no disk of its own, and so no root.
+// This benchmark needs no other program and no disk of its own, and so no root.
 if (flags.only === "tags") {
   const work = mkdtempSync(join(tmpdir(), "gantry-bench-"));
   try {
@@ -51,7 +51,7 @@ if (process.getuid?.() !== 0) throw new Error("the benchmark mounts a file syste
 for (const program of ["skopeo", "umoci", "docker-registry", "mkfs.ext4"])
   sh('command -v "$1" >/dev/null || { echo "missing: $1" >&2; exit 1; }', program);
 
-/** Made of this checkout, unless layouts of one's own are named: tiny, debian, node-app, fat, each tagged latest. */
+/** Layouts named tiny, debian, node-app and fat, each with the tag latest. */
 const images = flags.images ?? join(root, "node_modules/.cache/gantry-bench");
 await makeImages(images);
 
@@ -96,7 +96,7 @@ async function time(command) {
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const report = [];
 
-/** Runs each program in turn, `count` times; every target is a ratio of ours to one of theirs. */
+/** Runs each program in turn, `count` times. A target is the highest allowed ratio of gantry's time to a program's. */
 async function compare(name, programs, targets, count = rounds) {
   if (flags.only && !name.includes(flags.only)) return;
   const runs = Object.fromEntries(Object.keys(programs).map((key) => [key, []]));
@@ -143,7 +143,7 @@ function bigImage() {
   );
 }
 
-/** A store of version 1, which the first look brings up to date: `named` of 10,000 images have names, all have blobs. */
+/** A store of version 1, which the first command migrates. All of its 10,000 images have blobs, `named` of them a name. */
 function crowdedStore(named, blobsFrom) {
   const store = newPath("crowded");
   const hex = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -176,7 +176,7 @@ function crowdedStore(named, blobsFrom) {
   return store;
 }
 
-/** 10,000 images over 50,000 blobs: listing them, and collecting half. */
+/** Lists 10,000 images with 50,000 blobs, and collects half of them. */
 async function crowd() {
   const wanted = ["images ls", "images gc"].some((name) => !flags.only || name.includes(flags.only));
   if (!wanted) return;
@@ -192,7 +192,7 @@ async function crowd() {
   console.log(
     `${"images ls".padEnd(18)} ${median(rows.gantry).toFixed(3)}  node ${median(rows.node).toFixed(3)}  | ${above.toFixed(0)} ms above (target 60: ${above <= 60 ? "met" : "MISSED"})`,
   );
-  // As after a pull: what was known of the blobs is known no more.
+  // A changed directory of blobs invalidates the cache, as a pull does.
   writeFileSync(join(store, "blobs/sha256", "0".repeat(64)), "x");
   const again = (await time(list)).wall;
   console.log(`${"images ls".padEnd(18)} ${again.toFixed(3)}  right after a change of the blobs`);
@@ -204,7 +204,7 @@ async function crowd() {
   );
 }
 
-/** gzip and GNU tar over the layers in turn: no digests, no whiteouts. */
+/** gzip and GNU tar for each layer in turn: no digests, no whiteouts. */
 const tarPipe = (layout) => {
   const target = newPath("tar");
   const blobs = join(layout, "blobs/sha256");

@@ -1,4 +1,4 @@
-// What names cost in a served layout, and how that grows with their number: 100 tags beside 20,000.
+// Measures what tags cost in a served layout, and how the cost grows with their number: 100 tags and 20,000.
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { root } from "../scripts/setup.mjs";
 
-/** Manifests that the tags are spread over, the same number in both layouts. */
+/** The number of manifests that the tags are spread over, in both layouts. */
 const MANIFESTS = 100;
 const TARGET = 1.5;
 const REPO = "bench/app";
@@ -18,7 +18,7 @@ const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >>
 /** The bytes of the same image under another digest. */
 const variant = (manifest, name) => Buffer.from(JSON.stringify({ ...manifest, annotations: { name } }));
 
-/** A layout with so many tags: one image, then tags in batches, through the registry that `gantry serve` serves. */
+/** Builds a layout with a number of tags: one image, then tags in batches, through the registry of `gantry serve`. */
 async function build(directory, tags) {
   const { openServed } = await import("../dist/verbs/index.js");
   const { parseRepoName, parseTag } = await import("../dist/reference/index.js");
@@ -38,7 +38,7 @@ async function build(directory, tags) {
   return { manifest, digests, seconds: (performance.now() - started) / 1000 };
 }
 
-/** `gantry serve` as a process of its own. */
+/** Starts `gantry serve` as a process of its own. */
 async function serve(directory) {
   const command = [join(root, "dist/cli/main.js"), "serve", `oci:${directory}`, "--listen", "127.0.0.1:0"];
   const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
@@ -49,7 +49,7 @@ async function serve(directory) {
   throw new Error("gantry serve ended before it listened");
 }
 
-/** Milliseconds until the whole answer is here, on a connection that stays open. */
+/** @returns milliseconds until the whole answer has arrived, on a connection that stays open */
 function ask(agent, host, method, path, body) {
   const started = performance.now();
   return new Promise((resolve, reject) => {
@@ -67,20 +67,20 @@ function ask(agent, host, method, path, body) {
   });
 }
 
-/** What is asked in turn: of a layout, the `nth` time. */
+/** The requests to measure: each is made for a layout, the `nth` time. */
 const operations = {
   push: ({ manifest }, nth) => ["PUT", `manifests/new-${nth}`, variant(manifest, `new ${nth}`)],
   "get by tag": ({ tags }, nth) => ["GET", `manifests/${tagOf((nth * 7919) % tags)}`],
   "get by digest": ({ digests }, nth) => ["GET", `manifests/${digests[(nth * 31) % digests.length]}`],
-  // Of the few, 50 are behind the middle.
+  // With the fewest tags, 50 follow the middle one.
   "page of tags": ({ tags }) => ["GET", `tags/list?n=100&last=${tagOf(tags / 2)}`],
 };
 const WARM_UP = 5;
 
 /**
  * @param work a directory for the layouts
- * @param size how many tags each of the two has, in hundreds, and how often each thing is asked
- * @returns what goes into the report
+ * @param size the number of tags of each layout, multiples of 100, and how often each request is made
+ * @returns the rows of the report
  */
 export async function benchTags(work, { few = 100, many = 20_000, count = 60 } = {}) {
   const report = [];
@@ -97,7 +97,7 @@ export async function benchTags(work, { few = 100, many = 20_000, count = 60 } =
     for (const [name, of] of Object.entries(operations)) {
       const times = layouts.map(() => []);
       for (let nth = 0; nth < count + WARM_UP; nth += 1) {
-        // In turn, so that what else the machine does is the same for both.
+        // In turn, so that other work of the machine slows both equally.
         for (const [at, layout] of layouts.entries()) {
           const took = await ask(agent, layout.host, ...of(layout, nth));
           if (nth >= WARM_UP) times[at].push(took);

@@ -1,5 +1,5 @@
-// npm run check:package: judges the tarball that npm would publish. publint and attw look at its metadata and types; the
-// programs of test/types are compiled against it, as users with each of the two ways to find modules compile theirs.
+// npm run check:package: checks the tarball that npm would publish. publint and attw check its metadata and types. The
+// programs of test/types are compiled against it with both ways to resolve modules that users have.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

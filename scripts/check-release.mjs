@@ -1,12 +1,12 @@
-// npm run check:release -- vX.Y.Z: what must be true before a version is published.
+// npm run check:release -- vX.Y.Z: checks what must be true before a version is published.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** Stands where a maintainer writes the owner of the repository. */
+/** A maintainer replaces it by the owner of the repository. */
 const placeholder = /\bOWNER\b/;
 
-/** @returns what keeps the files in a directory from being published under a tag */
+/** @returns why the files of a directory may not be published under a tag; empty if they may */
 export function releaseFaults(directory, tag) {
   const read = (path) => readFileSync(join(directory, path), "utf8");
   const { version } = JSON.parse(read("package.json"));

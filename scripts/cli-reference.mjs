@@ -1,10 +1,10 @@
-// Writes docs/cli.md, the reference of the command line, from what the built `gantry help --json` says.
+// Writes docs/cli.md, the reference of the command line, from the output of the built `gantry help --json`.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
-/** docs/cli.md, made of the commands as `gantry help --json` describes them. */
+/** @returns the text of docs/cli.md for the commands that `gantry help --json` describes */
 export function reference(commands) {
   const groups = [...new Set(commands.map(({ group }) => group))];
   return `${[
@@ -66,7 +66,7 @@ function flagLine({ name, short, placeholder, brief, values, default: standard, 
 
 const block = (lines) => ["```", ...lines, "```", ""];
 
-/** Text that Markdown shows as it is; what stands between backticks already is. */
+/** Escapes text for Markdown, except between backticks. */
 const markdown = (text) =>
   text
     .split(/(`[^`]*`)/)

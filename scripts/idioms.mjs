@@ -1,6 +1,6 @@
-// Two ways of writing that the linter does not know:
-// - In a function with `await using`, a returned call is awaited: else what it works with is closed before it is done.
-// - Optional fields are passed on as they are, without conditional spreads: `{ signal }`, not `{ ...(signal && { signal }) }`.
+// Two rules that the linter does not have:
+// - A function with `await using` awaits a call that it returns; else what the call uses is closed before it is done.
+// - Optional fields are passed on without conditional spreads: `{ signal }`, not `{ ...(signal && { signal }) }`.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
@@ -27,7 +27,7 @@ for (const name of readdirSync("src", { recursive: true }).filter((path) => path
     if (ts.isFunctionLike(node)) return ts.forEachChild(node, (child) => visit(child, false));
     if (disposes && ts.isReturnStatement(node) && node.expression && ts.isCallExpression(node.expression)) {
       const { line } = source.getLineAndCharacterOfPosition(node.getStart());
-      faults.push(`${path}:${line + 1}: return await, since \`await using\` closes what this call works with`);
+      faults.push(`${path}:${line + 1}: return await, because \`await using\` closes what this call uses`);
     }
     if (ts.isSpreadAssignment(node) && isConditional(node.expression)) {
       const { line } = source.getLineAndCharacterOfPosition(node.getStart());

@@ -5,7 +5,7 @@ interface InlineWorker {
   load(id: string): Promise<{ code: string; moduleType: "js" } | undefined>;
 }
 
-/** A plugin of the build and of the tests: src/layer/worker-source.ts becomes the script of the worker threads, bundled. */
+/** A plugin of the build and of the tests: it replaces src/layer/worker-source.ts by the bundled script of the workers. */
 export const inlineWorker = (): InlineWorker => ({
   name: "inline-worker",
   async load(id) {
@@ -17,7 +17,7 @@ export const inlineWorker = (): InlineWorker => ({
       platform: "node",
       format: "esm",
       target: "node20.19",
-      // Declared by the script that src/layer/worker-script.ts makes of this.
+      // src/layer/worker-script.ts declares it before this code.
       define: { "import.meta.url": "gantryHome" },
     });
     return { code: `export const workerSource = ${JSON.stringify(outputFiles[0]!.text)};`, moduleType: "js" };

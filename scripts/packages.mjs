@@ -1,10 +1,10 @@
-// The Debian packages that the tests need: what is missing is installed where that can be done.
+// The Debian packages that the tests need. Missing ones are installed, if this is root on Debian.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 
-/** Debian packages by the program, or the path, that shows that they are there. */
+/** Debian packages, each with the program, or the path, that shows that it is installed. */
 export const packages = {
   "docker-registry": "docker-registry",
   skopeo: "skopeo",
@@ -33,8 +33,8 @@ const has = (program) =>
 const say = (text) => process.stderr.write(`${text}\n`);
 
 /**
- * Installs what is missing, as root on Debian; asks first where there is a terminal to ask on. Where it cannot be
- * installed, or shall not be, the tests that need it are skipped.
+ * Installs missing packages, as root on Debian; on a terminal it asks first. If packages cannot be installed, or the user
+ * refuses, the tests that need them are skipped.
  * @param flags `--setup` installs without a question, `--no-setup` installs nothing
  */
 export async function ensurePackages(flags, wanted = packages, input = process.stdin) {

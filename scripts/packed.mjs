@@ -1,11 +1,11 @@
-// The package as npm publishes it, installed into a directory with the packages that it depends on, and without a network.
+// Packs the package as npm publishes it, and installs it into a directory with its dependencies, without a network.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { root } from "./setup.mjs";
 
-/** @returns the tarball, written into the directory */
+/** @returns the path of the tarball, which is written into the directory */
 export function pack(directory) {
   const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", directory];
   const options = { cwd: root, encoding: "utf8", shell: process.platform === "win32" };
@@ -13,7 +13,7 @@ export function pack(directory) {
 }
 
 /**
- * What `npm install` makes of the tarball, with copies of the packages of the lock file.
+ * Installs as `npm install` of the tarball does, with copies of the packages of the lock file.
  * @param directory gets `node_modules`
  * @param options `optional: false` installs as `npm install --omit=optional` does
  */
@@ -30,7 +30,7 @@ export function installPacked(directory, { optional = true } = {}) {
   for (const [path, entry] of Object.entries(packages)) {
     if (path === "" || entry.dev || entry.devOptional || (entry.optional && !optional)) continue;
     mkdirSync(dirname(join(directory, path)), { recursive: true });
-    // Absent are the binaries of other systems.
+    // The binaries of other systems are not installed.
     if (!isInstalled(path)) continue;
     cpSync(join(root, path), join(directory, path), { recursive: true });
   }

@@ -1,4 +1,4 @@
-// What every script needs first: the packages of the lock file and a build of the sources as they are.
+// What every script needs first: the packages of the lock file, and a build of the present sources.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ process.chdir(root);
 const isWindows = process.platform === "win32";
 const run = (command, args, shell = false) => execFileSync(command, args, { stdio: ["ignore", 2, 2], shell });
 
-/** Installs when the lock file is not the one that was installed last. */
+/** Installs the packages if the lock file has changed since the last time. */
 export function ensureInstalled() {
   const stamp = "node_modules/.gantry-lock";
   const wanted = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
@@ -29,7 +29,7 @@ function files(directory) {
   });
 }
 
-/** Builds when a source differs from those of the last build. */
+/** Builds if a source has changed since the last build. */
 export function ensureBuilt({ force = false } = {}) {
   const hash = createHash("sha256");
   for (const path of [...files("src").sort(), "tsdown.config.ts", "scripts/inline-worker.ts", "package.json"])
@@ -37,7 +37,7 @@ export function ensureBuilt({ force = false } = {}) {
   const wanted = hash.digest("hex");
   const stamp = "dist/.inputs";
   if (!force && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  // By its interface: the command of tsdown 0.21 warns of every Node 20, which is the oldest that gantry supports.
+  // Its function is called because its command, in version 0.21, prints a warning on Node 20.
   run(process.execPath, ["--input-type=module", "-e", 'await (await import("tsdown")).build({ logLevel: "warn" })']);
   writeFileSync(stamp, wanted);
 }

@@ -1,7 +1,6 @@
-// npm start: the main job on an embedded default. A registry of our own on a free loopback port; this checkout's packages
-// as an image for two platforms; pushed, pulled, pulled again over a connection that is cut, refused where one byte was
-// changed, unpacked and compared with its source. `npm start -- REF` does it with an image of a registry. Leaves nothing
-// running.
+// npm start: shows the main job. It starts a registry on a free loopback port and pushes the packages of this checkout
+// as an image for two platforms. It pulls the image, pulls it again over a connection that is cut, shows that a changed
+// byte is refused, unpacks the image and compares it with its source. `npm start -- REF` uses an image of a registry.
 import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureBuilt, ensureInstalled, root } from "./setup.mjs";
@@ -20,7 +19,7 @@ const work = join(root, ".gantry");
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work);
 const rows = [];
-/** The image's platform that is pulled: of a given image this machine's, as any other may be missing. */
+/** The platform to pull: for a given image that of this machine, because others may be missing. */
 const architecture = given && process.arch !== "x64" ? process.arch : "amd64";
 const platform = `linux/${architecture}`;
 
@@ -28,7 +27,7 @@ const platform = `linux/${architecture}`;
 const modules = join(root, "node_modules");
 const isLarge = (name) => /^(?:@biomejs|@rolldown|typescript|vite)$/.test(name);
 const packages = readdirSync(modules).filter((name) => name !== ".vite");
-/** Deleted by the last layer, as an image build would clean up. */
+/** The last layer removes it, as image builds clean up. */
 const deleted = "app/node_modules/typescript/README.md";
 
 const directory = (name) => ({ name, type: "directory", mode: 0o755, mtime: 1_735_689_600 });
@@ -52,7 +51,7 @@ const layers = {
   },
 };
 
-/** What unpacking has to give: all entries, without the whiteout and what it hides. */
+/** The entries that the unpacked tree must have: all except the whiteout and the file that it hides. */
 function* expectedEntries(architecture) {
   for (const entry of [...layers.large(), ...layers.small(), ...layers.own(architecture)]) {
     if (entry.name !== deleted && !entry.name.includes("/.wh.")) yield entry;
@@ -124,7 +123,7 @@ try {
   const named = (await third.images.list()).length;
   await third.close();
   if (refused.code !== 5 || named > 0) throw new Error(`a changed byte: exit code ${refused.code}, ${named} names`);
-  result("refused with exit code 5 (verification failed); the store has no image of that name");
+  result("refused with exit code 5 (verification failed); the store has no such name");
   rows.push({ step: "pull, one byte changed", ms: refused.ms, note: "refused, exit code 5" });
   server.faults = [];
 
@@ -142,8 +141,8 @@ try {
   } else comparison = compareWithEntries(rootfs, expectedEntries(architecture));
   const { compared, different } = comparison;
   if (different.length > 0) throw new Error(`${different.length} paths differ: ${different.slice(0, 5).join(", ")}`);
-  const what = given ? "what the layout of the registry unpacks to" : "this checkout";
-  result(`${compared} paths are as in ${what}: kinds, bytes, modes, times, links`);
+  const other = given ? "a second unpack, from the layout of the registry" : "this checkout";
+  result(`${compared} paths are equal to ${other}: types, bytes, modes, times, links`);
   rows.push({ step: "compare", bytes, ms: performance.now() - started, note: `${compared} paths, no difference` });
 
   say();

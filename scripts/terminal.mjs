@@ -1,5 +1,5 @@
-// Records docs/assets/terminal.svg, the picture of README: a real terminal (tmux) in which gantry looks at, pulls and unpacks
-// an image of a registry on this machine that sends slowly. Run it when what the command prints has changed.
+// Records docs/assets/terminal.svg, the picture in README.md: a real terminal (tmux) in which gantry inspects, pulls
+// and unpacks an image of a slow registry on this machine. Run it after a change of the command's output.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ const { pushImage, seededBytes, startTestRegistry, testImage, testIndex, testLay
 
 const COLUMNS = 88;
 const ROWS = 21;
-/** Milliseconds between two pictures; each is shown for as long. */
+/** Milliseconds between two pictures, and how long each is shown. */
 const STEP_MS = 400;
 
 const slow = { on: { kind: "slow", ms: 45 }, method: "GET", path: /blobs/ };
@@ -38,7 +38,7 @@ const tmux = (...args) => execFileSync("tmux", ["-L", "gantry-terminal", ...args
 const shell = `cd ${work} && PATH=${work}/bin:$PATH PS1='$ ' exec bash --norc --noprofile`;
 const frames = [];
 
-/** Types a command and takes pictures until it has ended. */
+/** Types a command and captures the screen until the command has ended. */
 async function run(...args) {
   tmux("send-keys", "-t", "main", ["gantry", ...args].join(" "));
   frames.push(tmux("capture-pane", "-p", "-t", "main"));

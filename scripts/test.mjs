@@ -1,5 +1,5 @@
-// npm test [-- --no-setup] [FILTER...]: installs what the tests need, runs everything, and ends, however that goes,
-// with "N passed, N failed, N skipped".
+// npm test [-- --no-setup] [FILTER...]: installs what the tests need, runs them, and always ends with the line
+// "N passed, N failed, N skipped".
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,17 +7,17 @@ import { join } from "node:path";
 import { ensurePackages } from "./packages.mjs";
 import { ensureBuilt, ensureInstalled } from "./setup.mjs";
 
-/** The Node that has node:sqlite, as the tests use it beside the one that they run on. */
+/** A Node with node:sqlite, which tests use beside the one that they run on. */
 const newerNode = "22.23.3";
 const args = process.argv.slice(2);
 
-/** A newer Node from npm, beside the packages; never installed for those who use this one. */
+/** Installs a newer Node from npm into the cache of the tests. Users of the package do not get it. */
 function ensureNewerNode() {
   const cache = "node_modules/.cache/gantry";
   const found = join(cache, "node_modules/newer-node/package.json");
   if (existsSync(found) && JSON.parse(readFileSync(found, "utf8")).version === newerNode) return;
   if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return;
-  process.stderr.write(`bringing Node ${newerNode} from npm for the tests that need it\n`);
+  process.stderr.write(`installing Node ${newerNode} from npm for the tests that need it\n`);
   mkdirSync(cache, { recursive: true });
   writeFileSync(join(cache, "package.json"), "{}");
   const spec = `newer-node@npm:node-linux-${process.arch}@${newerNode}`;
@@ -25,11 +25,11 @@ function ensureNewerNode() {
   try {
     execFileSync("npm", install, { stdio: ["ignore", 2, 2] });
   } catch (error) {
-    process.stderr.write(`could not bring it (${error.message}); the tests that need it are skipped\n`);
+    process.stderr.write(`could not install it (${error.message}); the tests that need it are skipped\n`);
   }
 }
 
-/** Runs vitest and counts. @returns undefined where it did not come to results */
+/** Runs vitest and counts results. @returns undefined if there are none */
 function runTests() {
   const output = join(mkdtempSync(join(tmpdir(), "gantry-results-")), "results.json");
   const filters = args.filter((arg) => !["--setup", "--no-setup", "--long"].includes(arg));
@@ -52,7 +52,7 @@ function runTests() {
   const count = (...states) => all.filter((result) => states.includes(result.status)).length;
   for (const { fullName } of all.filter((result) => ["pending", "skipped", "todo"].includes(result.status)))
     process.stdout.write(`skipped: ${fullName}\n`);
-  // A file that could not be loaded has no results of its own, and counts as one failure.
+  // A test file that could not be loaded has no results; it counts as one failure.
   const broken = testResults.filter(
     (file) => file.status === "failed" && file.assertionResults.every((r) => r.status !== "failed"),
   ).length;
@@ -64,7 +64,7 @@ function runTests() {
   };
 }
 
-// An interrupt ends vitest, and then this.
+// An interrupt ends vitest; this process then prints its line.
 process.on("SIGINT", () => {});
 let result;
 try {

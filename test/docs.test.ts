@@ -14,7 +14,8 @@ function parse(path: string): ts.SourceFile {
 /** The names that an index.ts exports, types included. */
 function exportsOf(path: string): string[] {
   return parse(path).statements.flatMap((statement) => {
-    if (!ts.isExportDeclaration(statement)) throw new Error(`${path} declares something; it should only export what other files declare`);
+    if (!ts.isExportDeclaration(statement))
+      throw new Error(`${path} declares something; it should only export what other files declare`);
     const { exportClause, moduleSpecifier } = statement;
     if (exportClause && ts.isNamedExports(exportClause)) return exportClause.elements.map(({ name }) => name.text);
     return declaredIn(join(path, "..", (moduleSpecifier as ts.StringLiteral).text));

@@ -1,8 +1,8 @@
-// Compares what is on the disk with what it should be.
+// Compares a tree on the disk with entries of archives, or with another tree.
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
-/** What one entry of an archive, or one file on the disk, has to be. */
+/** What an entry of an archive must become on the disk. */
 function describe({ type = "file", mode, mtime, data, linkname }) {
   if (type === "symlink") return `link to ${linkname}`;
   const common = `${type} mode ${mode.toString(8)} time ${mtime}`;
@@ -33,8 +33,8 @@ function* pathsBelow(directory, prefix = "") {
 }
 
 /**
- * Compares a tree with the entries that it was made of: kinds, bytes, modes, times, link targets, and that nothing else
- * is there.
+ * Compares a tree with the entries that it was made of: types, bytes, modes, times, link targets. A path without an
+ * entry is a difference too.
  * @returns the number of paths that were compared, and those that differ
  */
 export function compareWithEntries(tree, entries) {

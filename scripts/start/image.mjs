@@ -1,4 +1,4 @@
-// Builds an image and pushes it to a registry as its bytes come, so that nothing of it has to fit into memory.
+// Builds an image and pushes it to a registry as a stream, so no layer has to fit into memory.
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -24,17 +24,15 @@ export function* entriesOf(directory, name) {
   }
 }
 
-/** Archives, compresses and uploads entries in one go. @returns the layer's descriptor and its diffID */
+/** Archives, compresses and uploads entries at the same time. @returns the layer's descriptor and its diffID */
 export async function pushLayer(registry, repo, entries) {
   const diffHash = createHash("sha256");
   const blobHash = createHash("sha256");
   let size = 0;
-  let unpacked = 0;
   function* archive() {
     for (const entry of entries) {
       const bytes = encodeEntry(entry);
       diffHash.update(bytes);
-      unpacked += entry.data?.length ?? 0;
       yield bytes;
     }
     diffHash.update(endOfTar);
@@ -57,7 +55,6 @@ export async function pushLayer(registry, repo, entries) {
   return {
     descriptor: { mediaType: mediaTypes.layerGzip, digest, size },
     diffID: `sha256:${diffHash.digest("hex")}`,
-    unpacked,
   };
 }
 
@@ -74,19 +71,16 @@ export async function pushDocument(registry, repo, document, tags) {
 }
 
 /**
- * Pushes an image for several platforms. Layers are generators of entries: `shared` ones are in each image, `own` makes
- * the last one for an architecture.
- * @returns what was pushed: the index's digest, the layers in their order, and their bytes before compression
+ * Pushes an image for several platforms. Layers are generators of entries: each image has the `shared` ones, and one that
+ * `own` makes for its architecture.
  */
 export async function pushImage(registry, name, { shared, own, architectures, config, tag }) {
   const repo = parseRepoName(name);
   const common = [];
   for (const entries of shared) common.push(await pushLayer(registry, repo, entries));
-  const layers = [...common];
   const manifests = [];
   for (const architecture of architectures) {
     const last = await pushLayer(registry, repo, own(architecture));
-    layers.push(last);
     const all = [...common, last];
     const platform = { os: "linux", architecture };
     const rootfs = { type: "layers", diff_ids: all.map(({ diffID }) => diffID) };
@@ -99,6 +93,5 @@ export async function pushImage(registry, name, { shared, own, architectures, co
     manifests.push({ ...(await pushDocument(registry, repo, manifest)), platform });
   }
   const index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests };
-  const { digest } = await pushDocument(registry, repo, index, [parseTag(tag)]);
-  return { digest, layers };
+  await pushDocument(registry, repo, index, [parseTag(tag)]);
 }

@@ -1,4 +1,4 @@
-// How the demonstration speaks: headings, commands as a user types them, and the table at the end.
+// The output of the demonstration: headings, commands as a user types them, and the table at the end.
 import { spawn } from "node:child_process";
 import { join, relative, sep } from "node:path";
 import { root } from "../setup.mjs";
@@ -30,7 +30,7 @@ export function gantry(...args) {
   });
 }
 
-/** Runs the command and fails where it does. @returns milliseconds */
+/** Runs the command. @returns milliseconds @throws if its exit code is not 0 */
 export async function gantryOrFail(...args) {
   const { code, ms } = await gantry(...args);
   if (code !== 0) throw new Error(`gantry ${args[0]} ended with exit code ${code}`);
