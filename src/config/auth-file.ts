@@ -1,4 +1,4 @@
-import { mkdir, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { GantryError, isGantryError, messageOf } from "../base/error.ts";
@@ -6,6 +6,7 @@ import { isObject } from "../spec/schema.ts";
 import { removeAbandoned } from "../sys/abandoned.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { withLock } from "../sys/lock.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 import { replaceFile } from "../sys/replace-file.ts";
 import { invalidConfig } from "./file.ts";
@@ -89,7 +90,7 @@ const shortened = (name: string): string => JSON.stringify(name.length > 60 ? `$
 
 /** Changes the entries (`auths`) of a file, one process at a time. The file is for its owner alone (0600). */
 export async function changeAuths(path: string, change: (auths: AuthFile) => void): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectories(dirname(path), 0o700);
   await withLock(`${path}.lock`, async () => {
     const file = (await readAuthFile(path, { toWrite: true })) ?? {};
     const auths = { ...objectOf(file["auths"]) };

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { algorithmOf, type Digest, digestAlgorithms, hexOf, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory } from "../sys/in-place.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
 import { syncDirectory } from "../sys/replace-file.ts";
 import { Content, type Expected } from "./content.ts";
@@ -186,7 +187,7 @@ export class BlobDirectory implements Provider {
     const target = this.path(digest);
     const directory = join(target, "..");
     await this.#requireOwnDirectory(digest);
-    if (!this.#ready.has(directory)) await mkdir(directory, { recursive: true, mode: this.#modes.directory });
+    if (!this.#ready.has(directory)) await makeDirectories(directory, this.#modes.directory);
     await rename(temporary, target);
     this.#touched.add(directory);
   }

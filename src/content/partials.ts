@@ -1,7 +1,8 @@
-import { constants, copyFile, lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { constants, copyFile, lstat, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, Hasher, hexOf, isDigest } from "../spec/digest.ts";
 import { STALE_MS } from "../sys/lock.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import { CHUNK_SIZE } from "./source.ts";
@@ -100,7 +101,7 @@ export class Partials {
     const older = await ownFile(join(this.#directory, this.name(digest)));
     if (found && found.size >= WORTH_KEEPING && found.size > (older?.size ?? 0)) {
       try {
-        await mkdir(this.#directory, { mode: 0o700, recursive: true });
+        await makeDirectories(this.#directory, 0o700);
         if (!(await isDirectory(this.#directory))) throw new Error("a link");
         await rename(path, join(this.#directory, this.name(digest)));
         return true;

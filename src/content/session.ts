@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, rm, rmdir, utimes } from "node:fs/promises";
+import { lstat, rm, rmdir, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { Once } from "../base/once.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory } from "../sys/in-place.ts";
 import { STALE_MS } from "../sys/lock.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import { SESSION_PREFIX } from "./partials.ts";
 
 /**
@@ -37,7 +38,7 @@ export class Session {
     const directory = join(this.#tmp, `${SESSION_PREFIX}${randomUUID()}`);
     requireDirectory(this.#tmp);
     try {
-      const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+      const first = await makeDirectories(directory, 0o700);
       this.#madeTmp ||= first !== undefined && first !== directory;
     } catch (error) {
       throw await fileSystemError(error, "creating", directory);

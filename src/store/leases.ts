@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, mkdir, open, rm, stat, writeFile } from "node:fs/promises";
+import { access, open, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 import { namesIn } from "./directory.ts";
 
@@ -41,7 +42,7 @@ export class Lease {
     const directory = join(root, "leases");
     const path = join(directory, `${id}.jsonl`);
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectories(directory, 0o700);
       const first = { id, reason, created: new Date().toISOString(), expires: expiry() };
       await writeFile(path, `${JSON.stringify(first)}\n`, { flag: "wx", mode: 0o600 });
       return new Lease(id, path);

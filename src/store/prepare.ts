@@ -1,8 +1,9 @@
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { IndexFile } from "../registry/layout/index-file.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import type { StoreParts } from "./parts.ts";
 import { restoreOldTrash } from "./trash.ts";
 import { STORE_VERSION } from "./version-file.ts";
@@ -21,7 +22,7 @@ export async function prepareStore({ directory, blobs, version, names, index }: 
   }
   try {
     await chmod(directory, 0o700);
-    for (const name of ["layers", "leases"]) await mkdir(join(directory, name), { recursive: true, mode: 0o700 });
+    for (const name of ["layers", "leases"]) await makeDirectories(join(directory, name), 0o700);
     await version.exclusively(async () => {
       const now = await version.read();
       if (now?.version === STORE_VERSION) return;

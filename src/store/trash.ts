@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../base/error.ts";
@@ -6,6 +6,7 @@ import type { BlobDirectory } from "../content/blob-directory.ts";
 import { type Digest, digestAlgorithms, isDigest } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
 import { requireDirectory } from "../sys/in-place.ts";
+import { makeDirectories } from "../sys/make-directories.ts";
 import { blobFile, isUnwritable, namesIn } from "./directory.ts";
 
 /** Trash that has not changed for this long was left by a collection that was killed. Milliseconds. */
@@ -52,7 +53,7 @@ export class Trash {
 
   async putAside(digests: readonly Digest[]): Promise<void> {
     try {
-      for (const path of this.#parts()) mkdirSync(path, { recursive: true, mode: 0o700 });
+      for (const path of this.#parts()) await makeDirectories(path, 0o700);
       await forEachSync(digests, (digest) => move(this.#blobs.path(digest), this.file(digest)));
     } catch (error) {
       throw await fileSystemError(error, "putting aside blobs in", this.#path);

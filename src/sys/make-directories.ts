@@ -1,20 +1,29 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errnoOf } from "../base/error.ts";
 
 /**
- * Creates a directory and the missing ones above it. Unlike Node's `recursive`, it throws the error of the file system:
- * EROFS on a read-only one, where Node says that the parent does not exist.
+ * Creates a directory and the missing ones above it. Node's `recursive` is not used: it never ends below /proc, and on a
+ * read-only file system it says that the parent does not exist.
+ * @returns the topmost directory that was created; undefined if the directory existed
+ * @throws what the file system throws; EEXIST if the path exists and is no directory
  */
-export async function makeDirectories(path: string, mode?: number): Promise<void> {
+export async function makeDirectories(path: string, mode?: number): Promise<string | undefined> {
+  const make = async (): Promise<string | undefined> => {
+    try {
+      await mkdir(path, { mode });
+      return path;
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST" && (await stat(path)).isDirectory()) return undefined;
+      throw error;
+    }
+  };
   try {
-    await mkdir(path, { mode });
+    return await make();
   } catch (error) {
-    if (errnoOf(error) === "EEXIST") return;
     if (errnoOf(error) !== "ENOENT" || dirname(path) === path) throw error;
-    await makeDirectories(dirname(path), mode);
-    await mkdir(path, { mode }).catch((again: unknown) => {
-      if (errnoOf(again) !== "EEXIST") throw again;
-    });
+    const first = await makeDirectories(dirname(path), mode);
+    const own = await make();
+    return first ?? own;
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../../base/error.ts";
 import { defaultLimits, type Limits } from "../../base/limits.ts";
@@ -9,6 +9,7 @@ import { removeAbandoned } from "../../sys/abandoned.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
 import { requireDirectory, requireFile } from "../../sys/in-place.ts";
 import { type Lock, withLock } from "../../sys/lock.ts";
+import { makeDirectories } from "../../sys/make-directories.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
 import { replaceFile } from "../../sys/replace-file.ts";
 
@@ -45,7 +46,7 @@ export class IndexFile {
   async create(): Promise<void> {
     const [file, directory] = this.#options.shared ? [0o666, 0o777] : [0o600, 0o700];
     try {
-      await mkdir(this.root, { recursive: true, mode: directory });
+      await makeDirectories(this.root, directory);
       for (const name of ["blobs", "blobs/sha256", "tmp"]) requireDirectory(join(this.root, name));
       for (const name of ["oci-layout", "index.json"]) requireFile(join(this.root, name));
       if (await this.#exists("oci-layout")) return;
@@ -60,7 +61,7 @@ export class IndexFile {
           `${this.root} is neither empty nor an image layout (it holds ${foreign.slice(0, 3).join(", ")}); name a new directory`,
         );
       }
-      await mkdir(join(this.root, "blobs", "sha256"), { recursive: true, mode: directory });
+      await makeDirectories(join(this.root, "blobs", "sha256"), directory);
       await withLock(`${this.path}.lock`, async () => {
         if (!(await this.#exists("index.json"))) {
           await this.replace({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] });

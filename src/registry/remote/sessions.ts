@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { digestOf, hexOf } from "../../spec/digest.ts";
+import { makeDirectories } from "../../sys/make-directories.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
 import { replaceFile } from "../../sys/replace-file.ts";
 
@@ -56,7 +57,7 @@ export function fileUploads(directory: string): UploadMemory {
     async save(key, location) {
       const entry: Entry = { key, location, pid: process.pid, host: hostname() };
       try {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await makeDirectories(directory, 0o700);
         await replaceFile(pathOf(key), JSON.stringify(entry));
       } catch {
         // The push works without it.
