@@ -1,7 +1,7 @@
 import { type Limits, parseLimits } from "../base/limits.ts";
 import { parsePlatform } from "../images/platform.ts";
 import type { PlatformChoice } from "../images/select.ts";
-import { userUploads } from "../registry/remote/sessions.ts";
+import { userUploads } from "../registry/remote/upload-memory.ts";
 import type { Platform } from "../spec/types.ts";
 import type { RegistryOptions } from "../verbs/options.ts";
 import { lazyCertificates, lazyCredentials, lazyRoutes } from "./credentials.ts";

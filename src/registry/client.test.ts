@@ -10,7 +10,7 @@ const app = parseRepoName("app");
 const v1 = parseTag("v1");
 
 describe("client", () => {
-  test("one host and the same options are one client, under every name of the Hub; other options are another", () => {
+  test("the same host and options give the same client, under every name of Docker Hub; other options give another", () => {
     const credentials = known({ kind: "password", username: "me", password: "x" }).credentials;
     const hub = client("docker.io");
     for (const name of ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"]) {
@@ -33,7 +33,7 @@ describe("client", () => {
     );
   });
 
-  test("the user's credentials are one identity for each list of files, however often they are asked for", () => {
+  test("the user's credentials have one identity for each list of files, however often they are created", () => {
     const of = (file: string): unknown => userCredentials({ REGISTRY_AUTH_FILE: file }).identity;
     expect(of("/a.json")).toBe(of("/a.json"));
     expect(of("/a.json")).not.toBe(of("/b.json"));
@@ -42,7 +42,7 @@ describe("client", () => {
     expect(hub("/a.json")).not.toBe(hub("/b.json"));
   });
 
-  test("an invalid host is an error each time, and nothing is kept of it", async () => {
+  test("an invalid host is an error each time, and no client is kept", async () => {
     for (const host of ["", "no host", "a/b", "http://a"]) {
       expect(() => client(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
       expect(() => remote(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
@@ -73,7 +73,7 @@ describe("client", () => {
     await shared.close();
   });
 
-  test("User-Agent is gantry/VERSION on every request, tokens and redirects included, and can be added to", async () => {
+  test("User-Agent is gantry/VERSION on every request, also for tokens and redirects, and can be extended", async () => {
     const server = await listening((request, response) => {
       const url = new URL(request.url!, "http://x");
       if (url.pathname === "/token") return answer(response, 200, { token: "t" });
@@ -93,7 +93,7 @@ describe("client", () => {
     for (const { headers } of server.seen) expect(headers["user-agent"]).toMatch(/^gantry\/\d+\.\d+\.\d+ mytool\/2$/);
   });
 
-  test("the Hub's proxy is asked for reads, without the Hub's password, and its 404 is final; a bad one is an error each time", async () => {
+  test("reads go to the proxy of Docker Hub, without the Hub's password, and its 404 is final; an invalid proxy is an error each time", async () => {
     await using proxy = await startTestRegistry();
     const image = randomImage();
     await pushImage(proxy.registry, "library/app", image, "v1");

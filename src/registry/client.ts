@@ -15,17 +15,17 @@ export interface ClientOptions extends ConnectOptions {
   readonly cache?: RegistryCacheOptions | undefined;
 }
 
-/** A registry over HTTP alone, without cache and mirrors, to compose others of it. @throws INVALID_REFERENCE */
+/** A registry over HTTP, without cache and mirrors: a part of other registries. @throws INVALID_REFERENCE */
 export function remote(host: string, options: RemoteOptions = {}): RemoteRegistry {
   return new RemoteRegistry(parseHost(host), options);
 }
 
 /**
- * The client of a registry that this process shares: it caches, and its requests are limited and retried. The same
- * options give the same client. The names of Docker Hub are one host. Closing it closes idle connections and empties
- * its cache; it can be used again. Also without `routes`, requests to the Hub go through the proxy that
- * DOCKERHUB_PUBLIC_PROXY or DOCKERHUB_PUBLIC_PROXY_HOST names.
- * @throws INVALID_REFERENCE, CONFIG_INVALID; nothing is kept then
+ * The client of a registry that this process shares: the same host and options give the same client, and all names of
+ * Docker Hub are one host. It caches answers, and limits and retries its requests. `close` closes idle connections and
+ * empties the cache; the client can be used again. Without `routes`, requests to Docker Hub go through the proxy that
+ * DOCKERHUB_PUBLIC_PROXY or DOCKERHUB_PUBLIC_PROXY_HOST names, if one is set.
+ * @throws INVALID_REFERENCE, CONFIG_INVALID; no client is kept then
  */
 export function client(host: string, options: ClientOptions = {}): Registry {
   const name = parseHost(host);
@@ -40,7 +40,7 @@ export function client(host: string, options: ClientOptions = {}): Registry {
   return made;
 }
 
-/** The proxy of the Hub that the environment names now. @throws CONFIG_INVALID */
+/** The proxy of Docker Hub that the environment names at this moment. @throws CONFIG_INVALID */
 function hubProxy(host: string): { readonly url: string; readonly routes: RouteSource } | undefined {
   const env = { ...process.env };
   const endpoints = (repo: RepoName): readonly Endpoint[] | undefined =>

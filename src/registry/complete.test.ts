@@ -47,7 +47,7 @@ class Reader implements RegistryReader {
   }
 }
 
-test("a reader is a registry that refuses everything else", async () => {
+test("a completed reader refuses all other methods", async () => {
   const below = new MemoryRegistry();
   const image = randomImage();
   await pushImage(below, repo, image, "v1");
@@ -71,7 +71,7 @@ test("a reader is a registry that refuses everything else", async () => {
   await registry.close();
 });
 
-test("an object with a name alone refuses to read, and a field that is undefined is a missing one", async () => {
+test("an object with only a name refuses every method; an undefined field counts as missing", async () => {
   const registry = completeRegistry({ name: "nothing", getBlob: undefined });
   const { descriptor } = testBlob("x");
   await rejects(registry.getManifest(repo, v1), "UNSUPPORTED");
@@ -81,12 +81,12 @@ test("an object with a name alone refuses to read, and a field that is undefined
   await rejects(registry.resolveBlob(repo, digest), "UNSUPPORTED");
 });
 
-test("a whole registry is returned as it is", () => {
+test("a complete registry is returned unchanged", () => {
   const registry = new MemoryRegistry();
   expect(completeRegistry(registry)).toBe(registry);
 });
 
-test("a completed lister is served, and its client sees what it refuses", async () => {
+test("a server over a completed lister passes its refusals to the client", async () => {
   const registry = completeRegistry({
     name: "tags",
     async *tags() {

@@ -7,9 +7,9 @@ export type RegistryParts = Pick<Registry, "name"> & {
 };
 
 /**
- * A registry of an object that has only some of the methods, a reader for example. The others throw UNSUPPORTED, lists
- * when they are read; `close` does nothing where it is missing. Methods are called on the object that they belong to. An
- * object that has them all is returned as it is.
+ * Makes a registry from an object that has only some of the methods, for example a reader. Missing methods throw
+ * UNSUPPORTED, missing lists throw it when they are read, and a missing `close` does nothing. Methods keep their own
+ * `this`. An object that has all methods is returned unchanged.
  */
 export function completeRegistry(parts: RegistryParts): Registry {
   const refuse = (what: string) => async (): Promise<never> => {

@@ -16,7 +16,7 @@ import type { Registry } from "./registry.ts";
 import { RemoteRegistry } from "./remote/remote.ts";
 import { RoutedRegistry } from "./routed/routed.ts";
 
-/** Makes a registry for one case, with a function that closes what is behind it. */
+/** Makes a registry for one case, with a function that closes the servers and registries behind it. */
 type Make = () => Promise<{ registry: Registry; close?: (() => Promise<void>) | undefined }>;
 
 function contract(name: string, make: Make, capabilities?: RegistryCapabilities): void {

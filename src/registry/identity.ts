@@ -1,7 +1,7 @@
 const identities = new WeakMap<object, string>();
 let lastIdentity = 0;
 
-/** A value as a part of a key: data by its content; functions and objects with methods by their identity. */
+/** A value as a part of a key: data by its content; functions, and objects with methods, by their identity. */
 function keyOf(value: unknown): unknown {
   if (typeof value === "function") return identityOf(value);
   if (typeof value !== "object" || value === null) return value;
@@ -20,7 +20,7 @@ export function entriesOf(value: object): unknown {
     .map(([name, item]) => [name, keyOf(item)]);
 }
 
-/** A name for an object or function: its property `identity`, else one that no other has. */
+/** A name for an object or function: its property `identity` if it has one, else a unique name. */
 function identityOf(value: object): string {
   if ("identity" in value && typeof value.identity === "string") return `=${value.identity}`;
   let identity = identities.get(value);

@@ -7,14 +7,14 @@ import { isConfigType } from "../spec/media-types.ts";
 import { providerOf } from "./provider.ts";
 import type { CallOptions, RegistryReader, StoredManifest } from "./registry.ts";
 
-/** The most bytes of documents that are kept; further ones are fetched each time they are read. */
+/** The most bytes that are kept. Documents beyond this are fetched each time they are read. */
 const MAX_BYTES = 32 << 20;
 /** The largest configuration that is kept, in bytes. */
 const MAX_CONFIG = 1 << 20;
 
 /**
- * One repository as the reader of one image, from the manifest of its tag to its configurations. Each document is
- * fetched once. It is for one piece of work, since it never asks whether a tag has moved.
+ * Reads the documents of one image from a repository: its indexes, manifests and configurations. Each document is
+ * fetched once and kept as long as the reader, so use one reader for one operation.
  */
 export class ImageReader implements Provider {
   readonly #registry: RegistryReader;
@@ -29,7 +29,7 @@ export class ImageReader implements Provider {
     this.#provider = providerOf(registry, repo);
   }
 
-  /** As the method of the registry. @throws what that throws */
+  /** Asks the registry, and keeps the manifest. @throws what the registry throws */
   async getManifest(reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest> {
     const found = await this.#registry.getManifest(this.#repo, reference, options);
     this.#keep(found.descriptor.digest, found.bytes);
@@ -44,7 +44,7 @@ export class ImageReader implements Provider {
     const content = await this.#provider.read(descriptor, options);
     const isConfig = isConfigType(mediaType) && size !== undefined && size <= MAX_CONFIG;
     if (!isConfig && !isDocument({ mediaType })) return content;
-    // Bounded already: documents by the registry, configurations by their size.
+    // The size is bounded already: of documents by the registry, of configurations above.
     const bytes = await content.bytes({ ...options, limit: Number.MAX_SAFE_INTEGER });
     this.#keep(digest, bytes);
     return bytesContent(descriptor, bytes, what);

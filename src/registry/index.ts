@@ -31,7 +31,7 @@ export type {
 } from "./registry.ts";
 export type { RemoteOptions } from "./remote/options.ts";
 export { RemoteRegistry } from "./remote/remote.ts";
-export { fileUploads, type UploadMemory, userUploads } from "./remote/sessions.ts";
+export { fileUploads, type UploadMemory, userUploads } from "./remote/upload-memory.ts";
 export type { ConnectOptions, RoutedOptions } from "./routed/options.ts";
 export { connect, RoutedRegistry } from "./routed/routed.ts";
 export { ClientSession } from "./session.ts";

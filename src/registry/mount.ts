@@ -3,8 +3,8 @@ import type { RepoName } from "../reference/reference.ts";
 import type { Descriptor } from "../spec/types.ts";
 import type { PushBlobOptions, RegistryWriter } from "./registry.ts";
 
-/** Tries to mount a blob instead of pushing it; false where its bytes must be sent. */
-export async function isMounted(
+/** Tries to mount a blob before it is pushed. @returns false where its bytes must be sent */
+export async function mountInstead(
   registry: Pick<RegistryWriter, "mountBlob">,
   repo: RepoName,
   { digest }: Descriptor,

@@ -1,6 +1,7 @@
 import { GantryError } from "../base/error.ts";
+import type { ByteRange } from "./registry.ts";
 
-/** The errors with which a registry refuses, for every implementation. */
+// The errors that every implementation of a registry throws.
 
 export function unsupported(registry: string, what: string): GantryError<"UNSUPPORTED"> {
   return new GantryError("UNSUPPORTED", `${registry} does not support ${what}`);
@@ -24,6 +25,10 @@ export function repositoryUnknown(registry: string, repo: string): GantryError<"
   });
 }
 
+export function uploadUnknown(registry: string, repo: string): GantryError<"BLOB_UPLOAD_UNKNOWN"> {
+  return new GantryError("BLOB_UPLOAD_UNKNOWN", `${registry}/${repo}: there is no such upload; start a new one`);
+}
+
 /** A manifest cannot be stored before the blobs and manifests that it refers to. */
 export function missingChildren(
   registry: string,
@@ -38,5 +43,13 @@ export function missingChildren(
 }
 
 export function rangeInvalid(what: string, start: number, end: number, size: number): GantryError<"RANGE_INVALID"> {
-  return new GantryError("RANGE_INVALID", `${what}: bytes ${start} to ${end} are not within its ${size} bytes`);
+  return new GantryError(
+    "RANGE_INVALID",
+    `${what}: bytes ${start} to ${end} (exclusive) are not a range of its ${size} bytes`,
+  );
+}
+
+/** @throws RANGE_INVALID where the range is empty or not within `size` bytes */
+export function requireRange(what: string, { start, end }: ByteRange, size: number): void {
+  if (!(start >= 0 && start < end && end <= size)) throw rangeInvalid(what, start, end, size);
 }

@@ -7,14 +7,14 @@ import type { Descriptor } from "../spec/types.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Ask the registry itself and not a cache. The answer is still cached. */
+  /** Ask the registry instead of a cache. The answer is still cached. */
   readonly fresh?: boolean | undefined;
 }
 
 export interface GetBlobOptions extends CallOptions {
   /**
-   * Resume here where the implementation can; `start` of the content is the offset at which it begins. Without it, and
-   * where the implementation cannot resume, the content begins at 0.
+   * Resume at this checkpoint. An implementation that cannot resume returns the content from 0; `start` of the content
+   * is the offset at which it begins.
    */
   readonly from?: Checkpoint | undefined;
 }
@@ -26,13 +26,13 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** A manifest or index byte for byte, with the descriptor that was computed from these bytes. */
+/** A manifest or index, byte for byte, with the descriptor that was computed from these bytes. */
 export interface StoredManifest {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
 }
 
-/** A part of a blob. It cannot be verified, so nothing that stores or applies bytes accepts it. */
+/** A part of a blob. It cannot be verified, so no function that stores or applies bytes accepts it. */
 export interface RangeContent extends Body, ByteRange {}
 
 /**
@@ -46,8 +46,8 @@ export interface RegistryReader {
   /** The registry in messages: `127.0.0.1:5000`, `oci:./images`. */
   readonly name: string;
   /**
-   * The whole manifest, at most `Limits.metadataBytes` long. Its bytes have the digest that was asked for; for a tag
-   * the digest is computed.
+   * The whole manifest, at most `Limits.metadataBytes` long. Its bytes are verified against the digest that was asked
+   * for; for a tag, the digest is computed from them.
    * @throws MANIFEST_UNKNOWN, DIGEST_MISMATCH, LIMIT_EXCEEDED
    */
   getManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<StoredManifest>;
@@ -58,9 +58,9 @@ export interface RegistryReader {
   getBlob(repo: RepoName, blob: Digest | Expected, options?: GetBlobOptions): Promise<Content>;
   /** A part of a blob, unverified. @throws BLOB_UNKNOWN, RANGE_INVALID */
   getBlobRange(repo: RepoName, blob: Expected, range: ByteRange, options?: CallOptions): Promise<RangeContent>;
-  /** What the registry claims about a manifest, without its bytes: never proof. @throws MANIFEST_UNKNOWN */
+  /** What the registry claims about a manifest, without its bytes. It is not verified. @throws MANIFEST_UNKNOWN */
   resolveManifest(repo: RepoName, reference: Tag | Digest, options?: CallOptions): Promise<Descriptor>;
-  /** What the registry claims about a blob: never proof. @throws BLOB_UNKNOWN */
+  /** What the registry claims about a blob. It is not verified. @throws BLOB_UNKNOWN */
   resolveBlob(repo: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor>;
 }
 
@@ -88,16 +88,16 @@ export interface BlobUpload {
 
 export interface PushBlobOptions extends CallOptions {
   /**
-   * A repository of this registry that has the blob. The blob is mounted from it where the registry can do that, and
-   * the source is not opened; else the blob is sent.
+   * A repository of this registry that has the blob. Where the registry can mount the blob from it, the source is not
+   * opened; else the blob is sent.
    */
   readonly mountFrom?: RepoName | undefined;
 }
 
 export interface PushManifestOptions extends CallOptions {
-  /** Tags for the manifest. Without one it can be found by its digest alone. */
+  /** Tags for the manifest. Without a tag, only its digest names it. */
   readonly tags?: readonly Tag[] | undefined;
-  /** The digest that the bytes must have, and that names them. Default: their sha256. */
+  /** The digest that the bytes must have, and under which they are stored. Default: their sha256. */
   readonly digest?: Digest | undefined;
 }
 
@@ -110,8 +110,8 @@ export interface RegistryWriter {
   /** Starts or resumes an upload. @throws BLOB_UPLOAD_UNKNOWN */
   openUpload(repo: RepoName, options?: OpenUploadOptions): Promise<BlobUpload>;
   /**
-   * Makes a blob of one repository known in another.
-   * @throws BLOB_UNKNOWN, UNSUPPORTED where the registry wants the bytes to be sent
+   * Makes a blob of one repository available in another, without sending its bytes.
+   * @throws BLOB_UNKNOWN, UNSUPPORTED where the bytes must be sent
    */
   mountBlob(from: RepoName, to: RepoName, digest: Digest, options?: CallOptions): Promise<Descriptor>;
   /** Stores a manifest byte for byte. @throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_MISMATCH */
@@ -136,7 +136,7 @@ export interface RegistryDeleter {
 }
 
 export interface ListOptions extends CallOptions {
-  /** Only names after this one in byte order, so that a long list can be read in pages. */
+  /** Only names after this one in byte order, to read a long list in pages. An implementation may ignore it. */
   readonly after?: string | undefined;
 }
 
@@ -149,16 +149,16 @@ export interface RegistryLister {
   /** The registry in messages. */
   readonly name: string;
   repositories(options?: ListOptions): AsyncIterable<RepoName>;
-  /** In byte order, as the specification asks; a remote registry's tags come in its own order. @throws NAME_UNKNOWN */
+  /** In byte order, as the specification requires; a remote registry may use another order. @throws NAME_UNKNOWN */
   tags(repo: RepoName, options?: ListOptions): AsyncIterable<Tag>;
-  /** Descriptors of the manifests whose subject is `digest`. `after` is a digest; an implementation may ignore it. */
+  /** Descriptors of the manifests whose subject is `digest`. `after` is a digest. */
   referrers(repo: RepoName, digest: Digest, options?: ReferrersOptions): AsyncIterable<Descriptor>;
 }
 
 /**
- * The one interface of this package: a client offers it and a server serves it. Because both are the same,
- * implementations stack: a server over a remote registry is a proxy. `completeRegistry` makes one of an object that
- * has only some of the methods.
+ * The central interface of this package: clients implement it, and the server serves it. So implementations stack: a
+ * server over a remote registry is a proxy. `completeRegistry` makes one from an object that has only some of the
+ * methods.
  * @see distribution-spec
  */
 export interface Registry extends RegistryReader, RegistryWriter, RegistryDeleter, RegistryLister {

@@ -15,7 +15,7 @@ import { ClientSession, client, RemoteRegistry } from "./index.ts";
 const app = parseRepoName("app");
 const v1 = parseTag("v1");
 
-/** A registry that answers every question about app:v1, and how many connections were made to it. */
+/** A registry that answers every request for app:v1, and the number of connections made to it. */
 async function counted(tls?: Parameters<typeof listening>[1]): Promise<Listening & { readonly sockets: () => number }> {
   const headers = { "docker-content-digest": `sha256:${"a".repeat(64)}`, "content-length": "2" };
   const server = await listening((request, response) => {
@@ -45,9 +45,9 @@ function waiting(): { readonly waits: Promise<void>; readonly progress: (event: 
 }
 
 describe("a session of clients", () => {
-  test("verbs one after the other share one quota, whatever their other options are", async () => {
+  test("verbs that run one after the other share one quota, even with different options", async () => {
     const server = await counted();
-    // Two for the first (which protocol, and the manifest), one for the second, and no more within this test.
+    // The first call sends two requests (the protocol, the manifest), the second one; then the quota is used up.
     const rate = { perMinute: 0.001, burst: 3 };
     await resolve(`${server.host}/app:v1`, { registry: { rate } });
     const { waits, progress } = waiting();
@@ -59,13 +59,13 @@ describe("a session of clients", () => {
     stop.abort(new Error("enough"));
     await expect(second).rejects.toThrow("enough");
     expect(server.seen.length).toBe(3);
-    // A session of its own has a quota of its own.
+    // Another session has its own quota.
     await using session = new ClientSession();
     await resolve(`${server.host}/app:v1`, { registry: { session } });
     expect(server.seen.length).toBe(5);
   });
 
-  test("a 429 that one client gets holds back the others", async () => {
+  test("after one client gets a 429, the others wait too", async () => {
     let times = 0;
     const server = await listening((request, response) => {
       if (request.url === "/v2/") return answer(response, 200, {});
@@ -82,7 +82,7 @@ describe("a session of clients", () => {
     expect(times).toBe(1);
   });
 
-  test("a given rate holds for all clients of the registry, also for existing ones", async () => {
+  test("a given rate applies to all clients of the registry, also to existing ones", async () => {
     const server = await counted();
     await using session = new ClientSession();
     const first = new RemoteRegistry(server.host, { session });
@@ -98,7 +98,7 @@ describe("a session of clients", () => {
     await first.close();
   });
 
-  test("calls one after the other, and clients at the same time, use existing connections", async () => {
+  test("later calls and concurrent clients use existing connections", async () => {
     const server = await counted();
     for (let times = 0; times < 5; times += 1) await resolve(`${server.host}/app:v1`);
     expect(server.sockets()).toBe(1);
@@ -107,14 +107,14 @@ describe("a session of clients", () => {
     await one.resolveManifest(app, v1);
     await two.resolveManifest(app, v1);
     expect(server.sockets()).toBe(1);
-    // Another identity has connections of its own.
+    // Another identity has its own connections.
     const other = new RemoteRegistry(server.host, { headers: { "x-secret": "1" } });
     await other.resolveManifest(app, v1);
     expect(server.sockets()).toBe(2);
     for (const registry of [one, two, other]) await registry.close();
   });
 
-  test("closing one client ends its requests, and none of another over the same connections", async () => {
+  test("closing a client ends its own requests, but not those of another client over the same connections", async () => {
     const image = randomImage({ sizes: [3_000_000] });
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", image, "v1");
@@ -127,12 +127,12 @@ describe("a session of clients", () => {
     await rejects(dropped.bytes(), "CONNECTION_FAILED");
     expect((await kept.bytes()).equals(blob!.bytes)).toBe(true);
     await two.registry.getManifest(app, v1);
-    // Closed, it can be used again.
+    // A closed client can be used again.
     await one.registry.getManifest(app, v1);
     for (const opened of [one, two]) await opened.close();
   });
 
-  test("the last client that is closed closes the connections", async () => {
+  test("closing the last client closes the connections", async () => {
     const server = await counted();
     const one = new RemoteRegistry(server.host);
     const two = new RemoteRegistry(server.host);
@@ -152,7 +152,7 @@ describe("a session of clients", () => {
 describe("tokens of a session", () => {
   const secret = { kind: "password", username: "me", password: "secret" };
 
-  test("one token serves all clients of one identity, one after the other and at the same time", async () => {
+  test("all clients of one identity use one token, one after the other and at the same time", async () => {
     const tokens = await tokenServer();
     const host = await guarded(tokens);
     const { credentials, asked } = known(secret);
@@ -164,18 +164,18 @@ describe("tokens of a session", () => {
     await Promise.all([ask({ credentials }), ask({ credentials, userAgent: "a/1" }), ask({ credentials })]);
     for (let times = 0; times < 3; times += 1) await ask({ credentials, backoff: times + 1 });
     expect([tokens.requests.length, asked()]).toEqual([1, 3]);
-    // Another source is another identity, also with the same credentials, unless both have the same `identity`.
+    // Another source is another identity, even with the same credentials, unless both have the same `identity`.
     await ask(known(secret));
     expect(tokens.requests.length).toBe(2);
     for (let times = 0; times < 2; times += 1) await ask({ credentials: { ...credentials, identity: "me" } });
     expect(tokens.requests.length).toBe(3);
     await ask({ credentials, session: new ClientSession() });
     expect(tokens.requests.length).toBe(4);
-    // Without credentials, no token of the others is used.
+    // A client without credentials uses no token of the others.
     await rejects(tagsOf(new RemoteRegistry(host)), "UNAUTHORIZED");
   });
 
-  test("a client that is closed while it gets a token for others too leaves the others with one", async () => {
+  test("a client that is closed while it fetches a shared token does not fail the others", async () => {
     let held: (() => void) | undefined;
     let requests = 0;
     const server = await listening((request, response) => {
@@ -198,7 +198,7 @@ describe("tokens of a session", () => {
     const first = tagsOf(one);
     await asking;
     const second = tagsOf(two);
-    // The second has asked as well, and waits for the token of the first.
+    // The second client has sent its request too, and waits for the token of the first.
     const waits = (): boolean => server.seen.filter(({ url }) => url!.includes("tags")).length === 2;
     while (!waits()) await new Promise((next) => setTimeout(next, 5));
     await one.close();
@@ -207,7 +207,7 @@ describe("tokens of a session", () => {
     await two.close();
   });
 
-  test("a token that is answered with 403 is forgotten: the next client asks for another", async () => {
+  test("a token that is answered with 403 is dropped: the next client fetches a new one", async () => {
     let login = false;
     const server = await listening((request, response) => {
       const url = new URL(request.url!, "http://x");
@@ -229,7 +229,7 @@ describe("tokens of a session", () => {
     for (const registry of [before, after]) await registry.close();
   });
 
-  test("a client that uses the token of another shows none of the secrets that the other one sent", async () => {
+  test("a client with a shared token redacts the secrets that the other client sent", async () => {
     const sent: string[] = [];
     const server = await listening((request, response) => {
       const url = new URL(request.url!, "http://x");
@@ -263,7 +263,7 @@ const noTls = missing({ programs: ["openssl"] });
 const registryModule = fileURLToPath(new URL("../../dist/registry/index.js", import.meta.url));
 const verbsModule = fileURLToPath(new URL("../../dist/verbs/index.js", import.meta.url));
 
-describe("a process that closes nothing", () => {
+describe("a process that closes no client", () => {
   const script = (host: string, options: string): string => `
     import { client, RemoteRegistry } from ${JSON.stringify(registryModule)};
     import { open, resolve } from ${JSON.stringify(verbsModule)};

@@ -7,7 +7,7 @@ import { entriesOf } from "./identity.ts";
 import type { Registry } from "./registry.ts";
 import { TokenCache } from "./remote/auth/tokens.ts";
 
-/** Clients that agree in all of this share connections and tokens. */
+/** Clients with the same addresses, credentials, TLS options, proxy and headers share connections and tokens. */
 export interface ClientIdentity extends TransportOptions {
   readonly name: string;
   readonly home: string;
@@ -18,7 +18,7 @@ export interface ClientIdentity extends TransportOptions {
   readonly insecure?: boolean | undefined;
 }
 
-/** The most that are kept. One that is dropped still works for the clients that hold it. */
+// The most entries that a session keeps. A dropped entry still works for the clients that hold it.
 const MAX_LIMITERS = 1_000;
 const MAX_IDENTITIES = 256;
 const MAX_CLIENTS = 64;
@@ -37,7 +37,7 @@ export class ClientSession implements AsyncDisposable {
   readonly #connections = new RecentMap<Connections>(MAX_IDENTITIES);
 
   /**
-   * @internal The limiter of a registry. A given rate holds from then on for every client of that registry.
+   * @internal The limiter of a registry. A `rate` applies from then on to every client of that registry.
    * @param home the host of its API
    */
   limiter(home: string, rate?: Rate): RateLimiter {
@@ -78,11 +78,11 @@ export class ClientSession implements AsyncDisposable {
   }
 }
 
-/** How a client speaks TLS: the certificates of its files are trusted beside those of the system. */
+/** The options of a client's connections. Certificates in `caFiles` are trusted beside those of the system. */
 function trusting({ ca, caFiles, clientCertificate, proxy, skipVerify, insecure }: ClientIdentity) {
   const trusted = async (): Promise<readonly string[] | undefined> => {
     const { environmentRoots, trustedCertificates } = await import("../config/certificates.ts");
-    // Without other certificates, Node uses those that it has loaded already.
+    // Without further files, Node trusts the certificates that it has loaded already.
     if (!caFiles && environmentRoots().length === 0) return ca?.();
     return [...new Set([...(await trustedCertificates(caFiles ?? [])), ...((await ca?.()) ?? [])])];
   };

@@ -7,7 +7,7 @@ import type { Registry } from "../registry/registry.ts";
 import { type Digest, parseDigest } from "../spec/digest.ts";
 import type { TestBlob } from "./images.ts";
 
-/** What an implementation can do. For what it cannot, the suite asserts that it throws UNSUPPORTED. Default: everything. */
+/** What an implementation supports. Default: everything. The suite asserts that the rest throws UNSUPPORTED. */
 export interface RegistryCapabilities {
   readonly delete?: boolean | undefined;
   readonly upload?: boolean | undefined;
@@ -15,7 +15,7 @@ export interface RegistryCapabilities {
   readonly repositories?: boolean | undefined;
   /** Blobs of one repository are unknown in another. */
   readonly isolated?: boolean | undefined;
-  /** Precedes the names of repositories where they are listed: a store adds the host. Default: nothing. */
+  /** What precedes the names of repositories in lists: a store adds the host. Default: nothing. */
   readonly prefix?: string | undefined;
 }
 
@@ -40,7 +40,7 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
-/** Asserts that the work fails with one of the codes. */
+/** Asserts that `work` fails with one of the codes. */
 export async function rejects(work: Promise<unknown> | (() => Promise<unknown>), ...codes: ErrorCode[]): Promise<void> {
   try {
     await (typeof work === "function" ? work() : work);

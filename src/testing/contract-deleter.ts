@@ -3,7 +3,7 @@ import { parseTag } from "../reference/reference.ts";
 import { type Abilities, type ContractCase, rejects, repo } from "./contract-case.ts";
 import { pushImage, randomImage } from "./images.ts";
 
-/** What is deleted is unknown, and nothing else is. */
+/** Deleted content is unknown, and everything else still exists. */
 export function deleterCases(can: Abilities): readonly ContractCase[] {
   return [
     {

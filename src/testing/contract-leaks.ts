@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** libsql closes a database only when its object is collected, so its files do not count. */
+/** libsql closes a database only when its object is garbage-collected, so database files do not count. */
 const isDatabase = (path: string): boolean => /\/names\.db(?:-wal|-shm)?(?: \(deleted\))?$/.test(path);
 
-/** The number of open files and sockets of this process, by the kernel; 0 where there is no /proc. */
+/** The number of open files and sockets of this process, from /proc; 0 where the system has no /proc. */
 function openDescriptors(): number {
   try {
     return readdirSync("/proc/self/fd").filter((fd) => {

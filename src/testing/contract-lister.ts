@@ -4,7 +4,7 @@ import { mediaTypes } from "../spec/media-types.ts";
 import { type Abilities, absent, all, type ContractCase, other, rejects, repo, source } from "./contract-case.ts";
 import { pushImage, randomImage, testBlob } from "./images.ts";
 
-/** Lists are complete and in order. */
+/** Lists are complete, and tags and repositories are in order. */
 export function listerCases(can: Abilities): readonly ContractCase[] {
   return [
     {

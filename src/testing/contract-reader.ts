@@ -7,11 +7,11 @@ import { mediaTypes } from "../spec/media-types.ts";
 import { absent, all, type ContractCase, other, rejects, repo, source } from "./contract-case.ts";
 import { pushImage, randomImage, seededBytes, testBlob, testIndex } from "./images.ts";
 
-/** What is read is what was pushed, and reading stops when its caller wants. */
+/** A reader returns the pushed bytes, and stops when its caller stops. */
 export function readerCases(): readonly ContractCase[] {
   return [
     {
-      name: "a blob is read as it was pushed, also in parts",
+      name: "a blob is read byte for byte, whole and in ranges",
       async run(registry) {
         const blob = testBlob(seededBytes(300_000));
         assert.deepEqual(await registry.pushBlob(repo, blob.descriptor, source(blob)), blob.descriptor);
@@ -28,7 +28,7 @@ export function readerCases(): readonly ContractCase[] {
       },
     },
     {
-      name: "iterating yields chunks that add up, and may stop early",
+      name: "iteration yields all chunks, and may stop early",
       async run(registry) {
         const blob = testBlob(seededBytes(2_500_000));
         await registry.pushBlob(repo, blob.descriptor, source(blob));
@@ -41,7 +41,7 @@ export function readerCases(): readonly ContractCase[] {
       },
     },
     {
-      name: "content is read once, and cancelled without being read",
+      name: "content is read only once, and may be cancelled unread",
       async run(registry) {
         const blob = testBlob(seededBytes(200_000));
         await registry.pushBlob(repo, blob.descriptor, source(blob));
@@ -66,7 +66,7 @@ export function readerCases(): readonly ContractCase[] {
       },
     },
     {
-      name: "a reader that throws stops the content with its own error",
+      name: "a chunk writer that throws ends the reading with its own error",
       async run(registry) {
         const blob = testBlob(seededBytes(2_500_000));
         await registry.pushBlob(repo, blob.descriptor, source(blob));
@@ -79,7 +79,7 @@ export function readerCases(): readonly ContractCase[] {
       },
     },
     {
-      name: "an empty blob is a blob",
+      name: "an empty blob is pushed and read",
       async run(registry) {
         const blob = testBlob("");
         await registry.pushBlob(repo, blob.descriptor, source(blob));
@@ -126,7 +126,7 @@ export function readerCases(): readonly ContractCase[] {
       },
     },
     {
-      name: "a slow reader gets one chunk after the other",
+      name: "a slow chunk writer gets one chunk at a time",
       async run(registry) {
         const blob = testBlob(seededBytes(700_000));
         await registry.pushBlob(repo, blob.descriptor, source(blob));

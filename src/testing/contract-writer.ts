@@ -5,11 +5,11 @@ import { digestOf } from "../spec/digest.ts";
 import { type Abilities, absent, all, type ContractCase, other, rejects, repo, source } from "./contract-case.ts";
 import { pushImage, randomImage, seededBytes, testBlob } from "./images.ts";
 
-/** What is pushed is verified, and published only then. */
+/** Pushed bytes are published only after they are verified. */
 export function writerCases(can: Abilities): readonly ContractCase[] {
   return [
     {
-      name: "wrong bytes are refused and not kept",
+      name: "wrong bytes are refused and not stored",
       async run(registry) {
         const good = testBlob(seededBytes(5_000));
         const bad = { ...good, bytes: seededBytes(5_000, 7) };
@@ -36,7 +36,7 @@ export function writerCases(can: Abilities): readonly ContractCase[] {
       },
     },
     {
-      name: "a manifest may be known by its sha512",
+      name: "a manifest may be stored under its sha512",
       async run(registry) {
         const image = randomImage();
         await pushImage(registry, repo, image);
@@ -85,7 +85,7 @@ export function writerCases(can: Abilities): readonly ContractCase[] {
       },
     },
     {
-      name: "an upload under a wrong digest is refused and not kept",
+      name: "an upload with a wrong digest is refused and not stored",
       async run(registry) {
         if (!can.upload) return rejects(registry.openUpload(repo), "UNSUPPORTED");
         const upload = await registry.openUpload(repo);

@@ -5,11 +5,11 @@ import type { ImageStore } from "../store/images.ts";
 
 export interface ImageStoreCase {
   readonly name: string;
-  /** @param store gives the names of a namespace, the same ones each time */
+  /** @param store returns the store of a namespace, with the same names each time */
   run(store: (namespace: string) => ImageStore): Promise<void>;
 }
 
-/** Adds a case. `store` has the names of the default namespace, `all` gives those of any. */
+/** Adds a case. `store` is the store of the default namespace, `all` returns that of any namespace. */
 export type AddCase = (
   name: string,
   run: (store: ImageStore, all: (namespace: string) => ImageStore) => Promise<void>,

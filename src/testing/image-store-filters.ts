@@ -4,7 +4,7 @@ import { mediaTypes } from "../spec/media-types.ts";
 import type { ImageRecord } from "../store/images.ts";
 import { type AddCase, target } from "./image-store-case.ts";
 
-/** Images that the filters are tried on. */
+/** The images that the filters are applied to. */
 const shelf: readonly (ImageRecord & { readonly labels: Readonly<Record<string, string>> })[] = [
   { name: "docker.io/library/alpine:3.20", target: target("alpine"), labels: { team: "core", "a-b": "x", "v.w": "1" } },
   { name: "docker.io/library/busybox:1", target: target("busybox", mediaTypes.index), labels: { team: "edge" } },
@@ -14,7 +14,7 @@ const shelf: readonly (ImageRecord & { readonly labels: Readonly<Record<string, 
 const [alpine, busybox, app, App] = shelf.map(({ name }) => name) as [string, string, string, string];
 const inOrder = [alpine, busybox, App, app];
 
-/** Filters, and what they let through: the semantics of containerd, and what it leaves open decided. */
+/** Filters and the names that match, with the semantics of containerd. Where containerd leaves cases open, these decide. */
 const filterRows: readonly (readonly [filters: readonly string[], names: readonly string[]])[] = [
   [[], inOrder],
   [[""], inOrder],
@@ -81,7 +81,7 @@ const filterRows: readonly (readonly [filters: readonly string[], names: readonl
   [["labels.team==.core"], []],
 ];
 
-/** Filters that are wrong, and where, counted from 1. */
+/** Invalid filters and the position of the error, counted from 1. */
 const wrongRows: readonly (readonly [filter: string, position: number])[] = [
   ["labels.a-b==x", 9],
   ["name==", 7],
@@ -120,7 +120,7 @@ const wrongRows: readonly (readonly [filter: string, position: number])[] = [
   ['labels."a\nb"', 8],
 ];
 
-/** What filters let through, and where wrong ones are wrong. */
+/** The names that match a filter, and the position of the error in an invalid filter. */
 export function filterCases(add: AddCase): void {
   for (const [filters, names] of filterRows) {
     add(`filter ${JSON.stringify(filters)}`, async (store) => {
@@ -133,7 +133,7 @@ export function filterCases(add: AddCase): void {
   }
 
   for (const [filter, position] of wrongRows) {
-    add(`filter ${JSON.stringify(filter)} is wrong, and says where`, async (store) => {
+    add(`filter ${JSON.stringify(filter)} is invalid, and the error has its position`, async (store) => {
       for (const filters of [[filter], ["name==x", filter]]) {
         await assert.rejects(store.list(...filters), (error) => {
           assert.ok(isGantryError(error, "INVALID_FILTER"), String(error));
@@ -144,7 +144,7 @@ export function filterCases(add: AddCase): void {
     });
   }
 
-  add("the error for a field with a dash says to quote it", async (store) => {
+  add("the error for a field with a dash asks to quote it", async (store) => {
     await assert.rejects(store.list("labels.a-b==x"), /must be quoted: "a-b"/);
   });
 }

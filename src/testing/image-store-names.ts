@@ -6,9 +6,9 @@ import type { ImageRecord } from "../store/images.ts";
 import { rejects } from "./contract-case.ts";
 import { type AddCase, target } from "./image-store-case.ts";
 
-/** Creating, setting, listing and deleting names, in several namespaces and by several writers. */
+/** Names are created, set, listed and deleted, in several namespaces and by several writers. */
 export function nameCases(add: AddCase): void {
-  add("an image comes back as it was created, the whole descriptor with it", async (store) => {
+  add("a created image is read unchanged, with its whole descriptor", async (store) => {
     const whole: Descriptor = {
       ...target("whole"),
       annotations: { "a<b>": "&", __proto__x: "1", "10": "ten" },
@@ -30,7 +30,7 @@ export function nameCases(add: AddCase): void {
     assert.ok(got.createdAt.getTime() >= before && got.createdAt.getTime() === got.updatedAt.getTime());
   });
 
-  add("the store sets the times, whatever is given", async (store) => {
+  add("the store sets the times, and ignores given ones", async (store) => {
     const long = new Date(0);
     const given = { name: "x", target: target("x"), createdAt: long, updatedAt: long };
     const made = await store.create(given);
@@ -40,7 +40,7 @@ export function nameCases(add: AddCase): void {
     assert.ok(updated.updatedAt.getTime() >= made.updatedAt.getTime());
   });
 
-  add("a missing name is not found; an existing name cannot be created", async (store) => {
+  add("a missing name is not found; an existing name cannot be created again", async (store) => {
     await rejects(store.get("x"), "IMAGE_NOT_FOUND");
     await rejects(store.update({ name: "x", target: target("x") }), "IMAGE_NOT_FOUND");
     await rejects(store.update({ name: "x", target: target("x") }, "labels"), "IMAGE_NOT_FOUND");
@@ -73,7 +73,7 @@ export function nameCases(add: AddCase): void {
     assert.deepEqual(await store.list(), []);
   });
 
-  add("set creates or repoints, and keeps labels and the time of creation", async (store) => {
+  add("set creates a name or moves it, and keeps its labels and its time of creation", async (store) => {
     const made = await store.set("x", target("x"));
     await store.update({ ...made, labels: { a: "1" } }, "labels");
     const again = await store.set("x", target("y"));
@@ -81,7 +81,7 @@ export function nameCases(add: AddCase): void {
     assert.deepEqual(again.createdAt, made.createdAt);
   });
 
-  add("the list is in the order of the names' bytes", async (store) => {
+  add("the list is in byte order", async (store) => {
     const names = ["b", "a", "A", "\u{1F600}", "\uFF5E", "é", "a:1", "a-1", "Z", "10", "9"];
     for (const name of names) await store.create({ name, target: target(name) });
     const bytewise = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -91,7 +91,7 @@ export function nameCases(add: AddCase): void {
     );
   });
 
-  add("namespaces do not see each other", async (store, all) => {
+  add("names of one namespace are unknown in another", async (store, all) => {
     await store.create({ name: "x", target: target("x") });
     const other = all("team-a.b_c");
     assert.deepEqual(await other.list(), []);
@@ -108,7 +108,7 @@ export function nameCases(add: AddCase): void {
     assert.deepEqual(await all("a".repeat(76)).list(), []);
   });
 
-  add("names and labels are data, never SQL", async (store) => {
+  add("names and labels are never executed as SQL", async (store) => {
     const name = "x'; DROP TABLE gantry_images; --\"`%_\\";
     await store.create({ name, target: target(name), labels: { [name]: name } });
     assert.deepEqual(
@@ -119,7 +119,7 @@ export function nameCases(add: AddCase): void {
     assert.deepEqual(await store.list("name~=%"), []);
   });
 
-  add("writers at the same time lose nothing", async (store) => {
+  add("concurrent writers lose no update", async (store) => {
     await store.create({ name: "x", target: target("x") });
     const keys = Array.from({ length: 20 }, (_, at) => `k${at}`);
     await Promise.all(

@@ -22,7 +22,7 @@ export function updateCases(add: AddCase): void {
     expected: Record<string, string>,
   ][] = [
     ["labels replaces the map", ["labels"], { c: "3" }, { c: "3" }],
-    ["labels.KEY sets one", ["labels.c"], { c: "3", d: "4" }, { a: "1", "b.c": "2", c: "3" }],
+    ["labels.KEY sets one label", ["labels.c"], { c: "3", d: "4" }, { a: "1", "b.c": "2", c: "3" }],
     ["labels.KEY with dots is one key", ["labels.b.c"], { "b.c": "x" }, { a: "1", "b.c": "x" }],
     ["labels.KEY with an empty value removes it", ["labels.a"], { a: "" }, { "b.c": "2" }],
     ["labels.KEY without a value removes it", ["labels.a"], {}, { "b.c": "2" }],
@@ -38,16 +38,19 @@ export function updateCases(add: AddCase): void {
     });
   }
 
-  add("update: target is changed as a unit, and any other path is an error that changes nothing", async (store) => {
-    const annotated = { ...target("x"), annotations: { a: "1" } };
-    await store.create({ name: "x", target: annotated, labels: { a: "1" } });
-    const updated = await store.update({ name: "x", target: target("y"), labels: {} }, "target");
-    assert.deepEqual([updated.target, updated.labels], [target("y"), { a: "1" }]);
-    for (const path of ["name", "createdAt", "target.digest", "labels.", "nosuch", ""] as FieldPath[])
-      await rejects(
-        store.update({ name: "x", target: target("z"), labels: { "": "x" } }, "target", path),
-        "INVALID_IMAGE",
-      );
-    assert.deepEqual(await store.get("x"), updated);
-  });
+  add(
+    "update: the target is replaced as a whole, and any other path is an error that changes nothing",
+    async (store) => {
+      const annotated = { ...target("x"), annotations: { a: "1" } };
+      await store.create({ name: "x", target: annotated, labels: { a: "1" } });
+      const updated = await store.update({ name: "x", target: target("y"), labels: {} }, "target");
+      assert.deepEqual([updated.target, updated.labels], [target("y"), { a: "1" }]);
+      for (const path of ["name", "createdAt", "target.digest", "labels.", "nosuch", ""] as FieldPath[])
+        await rejects(
+          store.update({ name: "x", target: target("z"), labels: { "": "x" } }, "target", path),
+          "INVALID_IMAGE",
+        );
+      assert.deepEqual(await store.get("x"), updated);
+    },
+  );
 }

@@ -6,7 +6,7 @@ import { updateCases } from "./image-store-updates.ts";
 export type { ImageStoreCase };
 
 /**
- * What every store of names must do. Run each case on a fresh, empty one:
+ * The behaviour that every store of names must have. Run each case on a new, empty store:
  * `for (const { name, run } of imageStoreContract()) test(name, async () => run(await make()))`.
  */
 export function imageStoreContract(): ImageStoreCase[] {

@@ -13,12 +13,12 @@ export interface TestBlob {
   readonly bytes: Buffer;
 }
 
-/** A layer as it is pushed, with the digest of its uncompressed bytes. */
+/** A layer blob, with the digest of its uncompressed bytes. */
 export interface TestLayer extends TestBlob {
   readonly diffID: Descriptor["digest"];
 }
 
-/** An image made of bytes: blobs, and documents from the leaves up, the last one the top. */
+/** An image in memory: blobs, and documents from the leaves up; the last document is the top one. */
 export interface TestImage {
   readonly blobs: readonly TestBlob[];
   readonly documents: readonly TestBlob[];
@@ -57,7 +57,7 @@ export function testLayer(
 export interface TestImageOptions {
   readonly platform?: Platform | undefined;
   readonly config?: Image["config"] | undefined;
-  /** Written into the config instead of the right ones. */
+  /** Written into the config instead of the right diffIDs. */
   readonly diffIDs?: readonly Descriptor["digest"][] | undefined;
 }
 
@@ -81,7 +81,7 @@ export function testImage(layers: readonly TestLayer[], options: TestImageOption
   return { blobs: [config, ...layers], documents: [document], descriptor: { ...document.descriptor, platform } };
 }
 
-/** An index over images, in their order. */
+/** An index of images, in their order. */
 export function testIndex(images: readonly TestImage[]): TestImage {
   const index: Index = {
     schemaVersion: 2,

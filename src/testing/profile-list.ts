@@ -7,7 +7,7 @@ const internal =
   (path: string): string =>
     `http://${host}${path}`;
 
-/** Registries of the field. What a profile does is in its facts, each with where it was seen. */
+/** Registries of the field. The facts of a profile describe its behaviour, each with its source. */
 export const registryProfiles: readonly RegistryProfile[] = [
   {
     name: "Docker Hub",
@@ -16,7 +16,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
     prefix: "library/",
     facts: [
       {
-        fact: "HEAD of a manifest counts against no quota; the headers tell it",
+        fact: "HEAD of a manifest does not count against the quota; its headers report the quota",
         source: "docs.docker.com/docker-hub/usage/pulls",
       },
       {
@@ -25,7 +25,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
       },
       { fact: "no referrers API", source: "github.com/docker/roadmap/issues/724" },
       { fact: "deleting by tag is 405", source: "github.com/docker/hub-feedback/issues/2360" },
-      { fact: "blobs are redirected to signed addresses of another host", source: "assumed" },
+      { fact: "blobs redirect to signed URLs of another host", source: "assumed" },
     ],
     behaviour: {
       bearer: { realm: "https://auth.docker.io/token", service: "registry.docker.io", field: "token", refuses: 401 },
@@ -45,7 +45,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
     host: "123456789012.dkr.ecr.us-east-1.amazonaws.com",
     facts: [
       {
-        fact: "Basic, user AWS; the password is good for 12 h",
+        fact: "Basic, user AWS; the password is valid for 12 h",
         source: "docs.aws.amazon.com/cli/latest/reference/ecr/get-login-password.html",
       },
       { fact: "401 is text/plain", source: "github.com/NVIDIA/enroot/issues/59" },
@@ -54,7 +54,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
         source: "github.com/open-policy-agent/opa/pull/6728",
       },
       {
-        fact: "a push to a repository that was not made is 404 NAME_UNKNOWN at the POST",
+        fact: "the POST of a push to a missing repository is 404 NAME_UNKNOWN",
         source: "github.com/mulgadc/spinifex/pull/400 (an emulator)",
       },
       { fact: "PATCH answers 201", source: "github.com/dotnet/sdk-container-builds/pull/279" },
@@ -83,7 +83,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
     prefix: "owner/",
     facts: [
       {
-        fact: "who may not see a package, or asks for one that is not there, is refused at the token: 403 DENIED",
+        fact: "the token server answers 403 DENIED for a missing package, and for one that the client may not see",
         source: "github.com/sigstore/scaffolding/issues/127",
       },
       { fact: "referrers are answered 303, to a page of github.com", source: "github.com/artifacthub/hub/issues/4785" },
@@ -149,9 +149,9 @@ export const registryProfiles: readonly RegistryProfile[] = [
         source: "github.com/deitch/docker_registry2/issues/56",
       },
       { fact: "Link is absolute", source: "github.com/quay/quay endpoints/v2/__init__.py" },
-      { fact: "the token answer is { token } alone", source: "github.com/quay/quay endpoints/v2/v2auth.py" },
+      { fact: "the token server answers only { token }", source: "github.com/quay/quay endpoints/v2/v2auth.py" },
       {
-        fact: "Docker-Content-Digest missing: so of Red Hat's, current Quay sends it",
+        fact: "Red Hat's Quay sends no Docker-Content-Digest; current Quay does",
         source: "github.com/ivanilves/lstags/issues/186",
       },
     ],
@@ -175,7 +175,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
         source: "github.com/Azure/acr docs/AAD-OAuth.md",
       },
       {
-        fact: "the user of zeros has a refresh token for a password",
+        fact: "with the user name of zeros, the password is a refresh token",
         source: "github.com/Azure/acr docs/AAD-OAuth.md",
       },
       {
@@ -183,7 +183,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
         source: "github.com/Azure/azure-sdk-for-js/issues/20957",
       },
       { fact: "the Location of an upload has a query", source: "github.com/opencontainers/artifacts/issues/55" },
-      { fact: "Link has parameters of its own", source: "github.com/Azure/acr docs/AAD-OAuth.md" },
+      { fact: "Link has additional parameters", source: "github.com/Azure/acr docs/AAD-OAuth.md" },
     ],
     credential: password("00000000-0000-0000-0000-000000000000"),
     behaviour: {
@@ -205,13 +205,13 @@ export const registryProfiles: readonly RegistryProfile[] = [
     prefix: "docker-local/",
     facts: [
       {
-        fact: "the key of the repository is the first part of names",
+        fact: "names start with the key of the repository",
         source: "jfrog.com/help, docker repository path method",
       },
-      { fact: "Link leaves the key of the repository out", source: "github.com/renovatebot/renovate/issues/15080" },
+      { fact: "Link lacks the key of the repository", source: "github.com/renovatebot/renovate/issues/15080" },
       { fact: 'Basic realm="Artifactory Realm"', source: "a comment in a client's source" },
       { fact: "errors may have no code", source: "github.com/jfrog/charts/issues/455" },
-      { fact: "Location names an inner host where its base address is not set", source: "assumed" },
+      { fact: "Location names an inner host where the base URL is not configured", source: "assumed" },
     ],
     credential: password("ci"),
     behaviour: {
@@ -280,7 +280,7 @@ export const registryProfiles: readonly RegistryProfile[] = [
         source: "docs.gitlab.com, container registry authorization flow",
       },
       {
-        fact: "who may not see a project is refused at the realm: 403",
+        fact: "the token server answers 403 for a project that the client may not see",
         source: "docs.gitlab.com, container registry authorization flow",
       },
       {

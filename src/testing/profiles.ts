@@ -5,24 +5,25 @@ import type { RemoteOptions } from "../registry/remote/options.ts";
 import { registryHandler } from "../server/handler.ts";
 import { listen } from "../server/serve.ts";
 
-/** Something that a registry does, and where that was seen; or that it is assumed. */
+/** A behaviour of a registry. `source`: where it was observed, or `assumed`. */
 export interface ProfileFact {
   readonly fact: string;
   readonly source: string;
 }
 
-/** A registry of the field, as far as clients notice it: what it does otherwise than the specification, or in its own way. */
+/** A registry of the field, by what its clients notice: where it differs from the specification, or does what others do not. */
 export interface RegistryProfile {
   readonly name: string;
-  /** The host that it is known by, and those that it sends clients to. */
+  /** The host in references. */
   readonly host: string;
+  /** The host of the API. Default: `host`. */
   readonly apiHost?: string | undefined;
   readonly facts: readonly ProfileFact[];
   readonly credential?:
     | Omit<Extract<Credential, { kind: "password" }>, "from">
     | Omit<Extract<Credential, { kind: "identity" }>, "from">
     | undefined;
-  /** The name that repositories start with there. */
+  /** The prefix of the names of its repositories. */
   readonly prefix?: string | undefined;
   readonly behaviour: ProfileBehaviour;
 }
@@ -34,29 +35,29 @@ export interface ProfileBehaviour {
         readonly realm: string;
         readonly service: string;
         readonly field: "token" | "access_token";
-        /** Refuses GET with a password, so that only a refresh token helps. */
+        /** The token server refuses passwords, and accepts only a refresh token. */
         readonly refreshOnly?: boolean | undefined;
-        /** What is answered to somebody who may not see a repository. */
+        /** The status with which the token server refuses. With it, scopes with `secret` in them are refused too. */
         readonly refuses?: number | undefined;
       }
     | undefined;
-  /** Where blobs are redirected to; that host refuses requests with an Authorization header. */
+  /** The host that blobs are redirected to. It refuses requests with an Authorization header. */
   readonly storageHost?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly noDigestHeader?: boolean | undefined;
   readonly tagFields?: Readonly<Record<string, unknown>> | undefined;
-  /** How the Link of the next page is written. */
+  /** Returns the Link header for the next page. */
   readonly link?: ((next: URL, request: URL) => string) | undefined;
   readonly maxPage?: number | undefined;
   readonly referrers?: { readonly status: number; readonly location?: string | undefined } | undefined;
   readonly noCatalog?: number | undefined;
-  /** How the Location of an upload is written, and what path it stands for. */
+  /** Returns the Location of an upload for its path; `uploadPath` returns the path for that Location. */
   readonly uploadLocation?: ((path: string) => string) | undefined;
   readonly uploadPath?: ((url: URL) => string | undefined) | undefined;
-  /** Requests with more bytes are refused with this status. */
+  /** A PATCH with more bytes is refused with this status. */
   readonly maxPatch?: { readonly bytes: number; readonly status: number } | undefined;
   readonly patchStatus?: number | undefined;
-  /** Repositories that are there; a push to another is refused with this. */
+  /** The answer to a push to a missing repository: one with a part `absent` in its name. */
   readonly absentRepository?: { readonly status: number; readonly body: string } | undefined;
   readonly absentManifest?: { readonly status: number; readonly body: string } | undefined;
   readonly deleteTag?: number | undefined;
@@ -64,12 +65,12 @@ export interface ProfileBehaviour {
 
 export interface ProfiledRegistry extends AsyncDisposable {
   readonly registry: MemoryRegistry;
-  /** What a client needs to reach it by its own name. */
+  /** The client's options to reach the registry under its own name. */
   readonly options: RemoteOptions;
   readonly requests: { readonly method: string; readonly url: URL; readonly headers: IncomingMessage["headers"] }[];
 }
 
-/** A registry that behaves as a profile says, under all of its names: it is reached through a proxy, which it is itself. */
+/** Starts a registry that behaves as a profile says. It is also the proxy through which clients reach all of its names. */
 export async function startProfile(profile: RegistryProfile): Promise<ProfiledRegistry> {
   const registry = new MemoryRegistry();
   const requests: { method: string; url: URL; headers: IncomingMessage["headers"] }[] = [];
@@ -90,7 +91,7 @@ export async function startProfile(profile: RegistryProfile): Promise<ProfiledRe
       insecure: true,
       backoff: 1,
       proxy: () => proxy,
-      credentials: credential && { find: async () => ({ ...credential, from: "a test" }) as Credential },
+      credentials: credential && { find: async () => ({ ...credential, from: "a test" }) },
     },
     [Symbol.asyncDispose]: () => service.close(),
   };
@@ -125,7 +126,7 @@ class Profiled {
       void this.#token(request, response, url);
     } else if (storageHost && url.host === storageHost) this.#storage(request, response, url);
     else if (url.host === (this.#profile.apiHost ?? this.#profile.host)) this.#api(request, response, url);
-    else reply(response, 502, `nobody is called ${url.host}`);
+    else reply(response, 502, `the profile has no host ${url.host}`);
   }
 
   async #token(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
@@ -153,7 +154,7 @@ class Profiled {
     return request.headers.authorization === `Basic ${expected}`;
   }
 
-  /** Signed addresses take no second proof of who asks: that is an error, not a way in. */
+  /** A signed URL is the only authorization that the storage accepts: an Authorization header beside it is an error. */
   #storage(request: IncomingMessage, response: ServerResponse, url: URL): void {
     if (request.headers.authorization) return reply(response, 400, "Only one auth mechanism allowed");
     if (url.searchParams.get("X-Amz-Signature") !== "signed") return reply(response, 403);
@@ -227,7 +228,7 @@ class Profiled {
     this.#bent(request, response, url, path);
   }
 
-  /** The answer of the registry behind, with what this one writes otherwise. */
+  /** Sends the answer of the inner registry, changed as the profile says. */
   #bent(request: IncomingMessage, response: ServerResponse, url: URL, path: string): void {
     const { noDigestHeader, uploadLocation, link, tagFields, maxPage, patchStatus } = this.#behaviour;
     const inner = new URL(url);

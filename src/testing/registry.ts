@@ -4,38 +4,39 @@ import type { Registry } from "../registry/registry.ts";
 import { type HandlerOptions, registryHandler } from "../server/handler.ts";
 import { listen } from "../server/serve.ts";
 
-/** A way to misbehave. Bytes are counted in the body of the response. */
+/** A way to misbehave. Numbers of bytes refer to the body of the response. */
 export type Misbehaviour =
   /** One bit of the body is wrong. */
   | { readonly kind: "corrupt" }
-  /** The connection ends after `after` bytes, whatever was declared. */
+  /** The connection is closed after `after` bytes, whatever length was declared. */
   | { readonly kind: "cut"; readonly after: number }
-  /** The body, and what is declared, lack the last `bytes`. */
+  /** The last `bytes` of the body are missing, and the declared length fits. */
   | { readonly kind: "short"; readonly bytes: number }
-  /** The body, and what is declared, have `bytes` too many. */
+  /** The body has `bytes` more, and the declared length fits. */
   | { readonly kind: "long"; readonly bytes: number }
-  /** Nothing more comes after `after` bytes; the connection stays open. */
+  /** No more bytes are sent after `after` bytes; the connection stays open. */
   | { readonly kind: "stall"; readonly after: number }
-  /** Each piece of the body, at most 1 MiB, takes so many milliseconds. */
+  /** Each chunk of the body, at most 1 MiB, is sent after `ms` milliseconds. */
   | { readonly kind: "slow"; readonly ms: number }
-  /** The request is answered with a status, and, for 429, with a Retry-After in seconds. */
+  /** The request is answered with a status, and with `retryAfter` as the Retry-After header. */
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string | undefined }
+  /** The request is redirected (307). `to` gets the path of the request, and returns the Location. */
   | { readonly kind: "redirect"; readonly to: (path: string) => string }
-  /** Listings name no next page. */
+  /** Lists name no next page. */
   | { readonly kind: "noLink" }
   /** Location headers are whole URLs instead of paths. */
   | { readonly kind: "absoluteLocation" }
-  /** Range requests are answered with the whole. */
+  /** Range requests are answered with the whole blob. */
   | { readonly kind: "noRange" }
-  /** Replaces the body, with a length that fits. */
+  /** The body is replaced, and the declared length fits. */
   | { readonly kind: "replace"; readonly body: Buffer };
 
 export interface Fault {
   readonly on: Misbehaviour;
-  /** Which requests; all by default. */
+  /** Which requests. Default: all. */
   readonly method?: string | undefined;
   readonly path?: RegExp | undefined;
-  /** How often; always by default. */
+  /** For how many requests. Default: each one. */
   readonly times?: number | undefined;
 }
 
@@ -56,9 +57,9 @@ export interface TestRegistry extends AsyncDisposable {
   readonly host: string;
   readonly registry: Registry;
   readonly requests: SeenRequest[];
-  /** The faults in force; may be replaced at any time. */
+  /** The current faults. They may be replaced at any time. */
   faults: readonly Fault[];
-  /** Connections that are open. */
+  /** The number of open connections. */
   connections(): Promise<number>;
   close(): Promise<void>;
 }
@@ -95,7 +96,7 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
   return result;
 }
 
-/** Bends the response; true where the request was answered already. */
+/** Applies a fault. @returns true where the request has been answered */
 function misbehave(on: Misbehaviour, request: IncomingMessage, response: ServerResponse): boolean {
   switch (on.kind) {
     case "status": {
@@ -160,7 +161,7 @@ function bendHeaders(response: ServerResponse, bend: (headers: OutgoingHttpHeade
   }) as typeof response.writeHead;
 }
 
-/** Passes each piece of the body through `take`, which says what of it is sent. */
+/** Passes each chunk of the body through `take`, which returns the bytes to send. */
 function bendBody(
   response: ServerResponse,
   bend: (headers: OutgoingHttpHeaders) => void,
@@ -183,7 +184,7 @@ function cutAfter(after: number, close: boolean, response: ServerResponse): (chu
     sent += Math.min(room, chunk.length);
     if (chunk.length > room && !over) {
       over = true;
-      // What was allowed must arrive before the connection goes.
+      // The sent bytes must arrive before the connection is closed.
       setTimeout(() => {
         if (close) socket?.destroy();
       }, 20);
@@ -194,7 +195,7 @@ function cutAfter(after: number, close: boolean, response: ServerResponse): (chu
   };
 }
 
-/** Keeps the whole body back, changes it, and declares the length that it then has. */
+/** Holds the whole body back, changes it, and declares its new length. */
 function bendWhole(response: ServerResponse, change: (body: Buffer) => Buffer): void {
   const chunks: Buffer[] = [];
   let head: { status: number; headers: OutgoingHttpHeaders } | undefined;

@@ -6,8 +6,8 @@ import { type ImageDestination, warnIfDamaged } from "./destination.ts";
 import type { ImageSource } from "./plan.ts";
 
 /**
- * Copies one blob. A blob that the destination already has is skipped; within one registry it is mounted. Errors say the
- * side that they come from.
+ * Copies one blob. A blob that the destination already has is skipped; within one registry it is mounted. `origin` of
+ * an error names its side.
  */
 export async function copyBlob(
   source: ImageSource,
@@ -37,14 +37,14 @@ export async function copyBlob(
   try {
     await withOrigin("destination", () => registry.pushBlob(repo, blob, from, { signal, mountFrom }));
   } catch (error) {
-    // A layer that may also be fetched from elsewhere need not be at the source.
+    // A source may lack a layer that has URLs to fetch it from.
     if (!blob.urls?.length || !isGantryError(error, "BLOB_UNKNOWN") || error.origin !== "source") throw error;
     return "exists";
   }
   return mountFrom !== undefined && !opened ? "mounted" : "done";
 }
 
-/** Whether the destination has a blob, whole. */
+/** Whether the destination has a blob, with the right size and undamaged as far as it can check. */
 async function exists(destination: ImageDestination, blob: Descriptor, options: OperationOptions): Promise<boolean> {
   const { registry, repo } = destination;
   try {

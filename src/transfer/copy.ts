@@ -9,7 +9,7 @@ import { type ImageDestination, warnIfDamaged } from "./destination.ts";
 import { type CopyPlan, type ImageSource, type PlannedDocument, type PlanOptions, planCopy } from "./plan.ts";
 
 export interface CopyOptions extends PlanOptions, OperationOptions {
-  /** Blobs that are copied at once. Default: 3. */
+  /** How many blobs are copied at the same time. Default: 3. */
   readonly parallel?: number | undefined;
 }
 
@@ -30,8 +30,8 @@ export interface BlobCounts {
 }
 
 /**
- * Copies an image, byte for byte: blobs first, then manifests from the leaves up, the name last. Blobs that the
- * destination already has are skipped; within one registry blobs are mounted. Errors say the side that they come from.
+ * Copies an image, byte for byte: blobs first, then manifests from the leaves up, the tag last. Blobs that the
+ * destination already has are skipped; within one registry, blobs are mounted. `origin` of an error names its side.
  */
 export async function copyImage(
   source: ImageSource,

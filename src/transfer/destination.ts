@@ -7,7 +7,7 @@ import type { Descriptor } from "../spec/types.ts";
 
 /** Where an image is copied to, in an opened registry. */
 export interface ImageDestination {
-  /** A registry that can hash its own blobs replaces damaged ones; of another registry existing blobs are trusted. */
+  /** Damaged blobs are replaced in a registry that can hash its own blobs. In any other, existing blobs are trusted. */
   readonly registry: RegistryReader & RegistryWriter & Partial<BlobVerifier>;
   readonly repo: RepoName;
   /** Undefined for an image that gets no tag. A digest must be the one of the image. */
@@ -16,7 +16,7 @@ export interface ImageDestination {
   readonly name: string;
 }
 
-/** Whether the destination has a blob whose bytes do not have its digest. It is pushed again, with a warning. */
+/** Whether the destination's bytes of a blob do not have its digest. If so, warns that the blob is copied again. */
 export async function warnIfDamaged(
   { registry }: ImageDestination,
   blob: Descriptor,

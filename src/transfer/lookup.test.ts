@@ -8,7 +8,7 @@ import { lookup } from "./index.ts";
 const repository = parseRepoName("team/app");
 
 describe("lookup", () => {
-  test("without a tag it is latest; a digest wins over a tag; what is found is read once", async () => {
+  test("the default tag is latest; a digest wins over a tag; the content is read once", async () => {
     const registry = new MemoryRegistry();
     const latest = await pushImage(registry, repository, randomImage({ seed: 1 }), "latest");
     const other = await pushImage(registry, repository, randomImage({ seed: 2 }), "other");
@@ -41,7 +41,7 @@ describe("lookup", () => {
     await rejects(lookup(registry, { repository }, { type: "blob" }), "USAGE");
   });
 
-  test("a type that is not known is refused, and not taken for one that is", async () => {
+  test("an unknown type is refused", async () => {
     const registry = new MemoryRegistry();
     await pushImage(registry, repository, randomImage(), "latest");
     for (const type of ["index", "Blob", "", null]) {
@@ -53,7 +53,7 @@ describe("lookup", () => {
     [404, "MANIFEST_UNKNOWN"],
     [401, "UNAUTHORIZED"],
     [403, "DENIED"],
-  ])("a registry that answers %i has it not for us, and the reason is kept", async (status, code) => {
+  ])("where the registry answers %i, the result is undefined, and onAbsent gets the reason", async (status, code) => {
     await using server = await startTestRegistry({ faults: [{ on: { kind: "status", status }, path: /manifests/ }] });
     const registry = new RemoteRegistry(server.host, { backoff: 1 });
     for (const head of [true, false]) {
@@ -66,7 +66,7 @@ describe("lookup", () => {
     await registry.close();
   });
 
-  test("trouble is not absence", async () => {
+  test("any other error is thrown", async () => {
     for (const status of [429, 500, 400]) {
       await using server = await startTestRegistry({
         faults: [{ on: { kind: "status", status, retryAfter: "0" }, path: /manifests/ }],

@@ -6,7 +6,7 @@ import type { CallOptions, RegistryReader } from "../registry/registry.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 
-/** A reference, or its parts. A digest is used before a tag; without either the tag is `latest`. */
+/** A reference, or its parts. With a digest, the tag is ignored; without either, the tag is `latest`. */
 export interface Wanted {
   readonly repository: RepoName;
   readonly tag?: Tag | undefined;
@@ -16,15 +16,15 @@ export interface Wanted {
 export interface LookupOptions extends CallOptions {
   /** Default: a manifest. A blob needs a digest. */
   readonly type?: "manifest" | "blob" | undefined;
-  /** Ask by HEAD, whether it exists: the result has no content. */
+  /** Ask only whether it exists, by HEAD: the result has no content. */
   readonly head?: boolean | undefined;
-  /** Called with the reason where nothing is found: it is missing, or access is denied. Registries answer either for both. */
+  /** Called with the reason where nothing is found: it is missing, or access is denied. Registries may mix these up. */
   readonly onAbsent?: ((reason: GantryError) => void) | undefined;
 }
 
 export interface Found {
   readonly descriptor: Descriptor;
-  /** Absent after a HEAD. Read it or cancel it. */
+  /** Undefined with `head`. Read it or cancel it. */
   readonly content?: Content | undefined;
 }
 
@@ -70,7 +70,8 @@ async function find(
   call: CallOptions,
 ): Promise<Found> {
   if (type === "blob") {
-    if (digest === undefined) throw new GantryError("USAGE", `${repository}: a blob is named by its digest`);
+    if (digest === undefined)
+      throw new GantryError("USAGE", `${repository}: a blob is looked up by its digest; name one`);
     if (head) return { descriptor: await registry.resolveBlob(repository, digest, call) };
     const content = await registry.getBlob(repository, digest, call);
     const { size, mediaType = "application/octet-stream" } = content.descriptor;

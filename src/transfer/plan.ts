@@ -40,7 +40,7 @@ export interface PlannedDocument {
   readonly bytes: Buffer;
 }
 
-/** What a copy moves. */
+/** The documents and blobs that a copy pushes. */
 export interface CopyPlan {
   /** Children before the documents that list them; the top document is last. */
   readonly documents: readonly PlannedDocument[];
@@ -67,7 +67,7 @@ export async function planCopy(source: ImageSource, options: PlanOptions): Promi
   const visit = async (descriptor: Descriptor): Promise<readonly Descriptor[]> => {
     requireVerifiable(descriptor, name);
     if (!isDocument(descriptor)) {
-      // An index may list entries of unknown types. They are copied as they are, without what they may refer to.
+      // An index may list entries of unknown types. They are copied byte for byte, without content that they refer to.
       const { bytes } = await reader.getManifest(descriptor.digest, graph);
       nodes.set(descriptor.digest, { document: { descriptor, bytes }, children: [], isImage: false });
       return [];
@@ -92,7 +92,7 @@ export async function planCopy(source: ImageSource, options: PlanOptions): Promi
   if (alone && documents.length > 1) {
     throw new GantryError(
       "USAGE",
-      `${name}: more than one platform was chosen, but the destination takes a single image`,
+      `${name}: more than one platform was chosen, but the destination takes a single image; choose one with --platform`,
     );
   }
   return {
@@ -105,7 +105,7 @@ function blobsOf({ config, layers }: Manifest): readonly Descriptor[] {
   return [config, ...layers.filter((layer) => !isForeignLayerType(layer.mediaType))];
 }
 
-/** A registry may refuse a document whose children it does not have, also where two parents share one. */
+/** Children before their parents, since a registry may refuse a document whose children are missing. */
 function childrenFirst(nodes: ReadonlyMap<Digest, Node>, root: Descriptor): readonly Node[] {
   const ordered = new Set<Node>();
   const place = ({ digest }: Descriptor): void => {

@@ -29,7 +29,7 @@ function counted(options?: RegistryCacheOptions) {
   return { below, calls, cache: registryCache(inner, options) };
 }
 
-test("each thing is fetched once, and callers at the same time share one answer", async () => {
+test("everything is fetched once, and callers at the same time share one request", async () => {
   const { below, calls, cache } = counted();
   const image = randomImage();
   const { digest } = await pushImage(below, repo, image, "v1");
@@ -84,7 +84,7 @@ test.each([
   expect(calls).toEqual({ getBlob: times });
 });
 
-test("callers that ask by digest and by descriptor at the same time share one answer, and each has its own expectation", async () => {
+test("callers that ask by digest and by descriptor at the same time share one request, and each verifies its own size", async () => {
   const { below, calls, cache } = counted();
   const { descriptor, bytes } = testBlob(seededBytes(10_000));
   await below.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
@@ -101,7 +101,7 @@ test("callers that ask by digest and by descriptor at the same time share one an
   for (const got of await Promise.all(readers)) expect(got.equals(large.bytes)).toBe(true);
 });
 
-test("a large blob without a size is read to the limit of the cache, and then fetched for its caller", async () => {
+test("a large blob without a size is read up to the limit of the cache, and then fetched again for its caller", async () => {
   const { descriptor, bytes } = testBlob(seededBytes(3_000));
   let opened = 0;
   const inner = completeRegistry({
@@ -116,14 +116,14 @@ test("a large blob without a size is read to the limit of the cache, and then fe
   expect(opened).toBe(2);
 });
 
-test("errors are not kept", async () => {
+test("errors are not cached", async () => {
   const { below, cache } = counted();
   await rejects(cache.getManifest(repo, v1), "MANIFEST_UNKNOWN");
   await pushImage(below, repo, randomImage(), "v1");
   await cache.getManifest(repo, v1);
 });
 
-test("callers may change the answers that they got", async () => {
+test("callers may change their answers", async () => {
   const { below, cache } = counted();
   const { digest } = await pushImage(below, repo, randomImage(), "v1");
   for (let round = 0; round < 2; round += 1) {
@@ -140,7 +140,7 @@ test("callers may change the answers that they got", async () => {
   expect((await cache.resolveBlob(repo, descriptor.digest)).size).toBe(bytes.length);
 });
 
-test("tags are kept for a while, digests as long as there is room", async () => {
+test("tags are cached for a while, digests as long as the cache has room", async () => {
   for (const [tagTtl, believed] of [
     [60_000, true],
     [20, false],
@@ -157,7 +157,7 @@ test("tags are kept for a while, digests as long as there is room", async () => 
   }
 });
 
-test("the cache keeps no more than its size", async () => {
+test("the cache is never larger than its limit", async () => {
   const { below, calls, cache } = counted({ maxBytes: 250_000 });
   const blobs = [1, 2, 3, 4].map((seed) => testBlob(seededBytes(100_000, seed)));
   for (const { descriptor, bytes } of blobs) await below.pushBlob(repo, descriptor, bytesSource(descriptor, bytes));
@@ -171,7 +171,7 @@ test("the cache keeps no more than its size", async () => {
   expect(calls["getBlob"]).toBe(5);
 });
 
-test("a claimed digest of a tag does not stand for its bytes; a mount that answers little changes nothing", async () => {
+test("a claimed digest of a tag gives no cached bytes; the answer to a mount replaces no entry", async () => {
   const { below, calls, cache } = counted();
   const image = randomImage();
   await pushImage(below, repo, image, "v1");
@@ -189,7 +189,7 @@ test("a claimed digest of a tag does not stand for its bytes; a mount that answe
   expect((await vague.resolveBlob(repo, descriptor.digest)).size).toBe(descriptor.size);
 });
 
-test("a push adds to the cache; a delete removes, with every tag of the manifest", async () => {
+test("a push adds to the cache; a delete removes the manifest and all its tags", async () => {
   const { calls, cache } = counted();
   const { digest } = await pushImage(cache, repo, randomImage(), "v1");
   const { descriptor } = await cache.getManifest(repo, v1);
@@ -212,7 +212,7 @@ test("a push adds to the cache; a delete removes, with every tag of the manifest
   await rejects(cache.resolveBlob(repo, blob.descriptor.digest), "BLOB_UNKNOWN");
 });
 
-test("a caller that stops waiting does not stop the others", async () => {
+test("a caller that aborts does not abort the shared request of the others", async () => {
   const { below, cache } = counted();
   await pushImage(below, repo, randomImage(), "v1");
   const stop = new AbortController();

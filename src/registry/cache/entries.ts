@@ -19,7 +19,7 @@ interface Known {
   readonly bytes?: Buffer | undefined;
 }
 
-/** What a tag names. `proved`: the digest was computed, not only claimed. */
+/** The digest that a tag names. `proved`: it was computed from the bytes, not only claimed by the registry. */
 interface Tagged {
   readonly digest: Digest;
   readonly proved: boolean;
@@ -30,7 +30,7 @@ type Kind = "manifest" | "blob";
 /** Roughly the memory of an entry without its bytes, in bytes. */
 const ENTRY_BYTES = 512;
 
-/** The entries of a cache: manifests and blobs by repository and digest, tags for a while. Each repository has its own. */
+/** The entries of a cache: manifests and blobs by repository and digest, and for a while the digests of tags. */
 export class CacheEntries {
   readonly maxItemBytes: number;
   readonly #known: LRUCache<string, Known>;
@@ -49,7 +49,7 @@ export class CacheEntries {
     return this.#known.get(keyOf(kind, repo, digest));
   }
 
-  /** Adds what is known. An answer that says less than an entry, as that of a mount may, does not replace it. */
+  /** Adds an entry, unless the descriptor lacks a media type or a size, as that of a mount may. */
   set(kind: Kind, repo: RepoName, { digest, mediaType, size }: Descriptor, bytes?: Uint8Array): void {
     const key = keyOf(kind, repo, digest);
     const old = this.#known.get(key);

@@ -7,7 +7,7 @@ import { type Digest, isDigest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { expectedOf } from "../expected.ts";
-import { rangeInvalid } from "../refusals.ts";
+import { requireRange } from "../refusals.ts";
 import type {
   ByteRange,
   CallOptions,
@@ -19,8 +19,8 @@ import type {
 import type { CacheEntries } from "./entries.ts";
 
 /**
- * Reads from the cache, else from the registry. Callers that ask for the same thing at the same time share one request,
- * which none of them aborts for the others. `fresh` asks the registry.
+ * Reads from the cache, else from the registry. Callers that ask for the same thing at the same time share one request;
+ * a caller that aborts leaves it to the others. `fresh` asks the registry.
  */
 export class CachingReader implements RegistryReader {
   readonly name: string;
@@ -89,7 +89,7 @@ export class CachingReader implements RegistryReader {
     { signal }: CallOptions,
   ): Promise<Descriptor> {
     const shared = this.#answers.run(key, () => fetch({}));
-    // A copy, since the answer is each caller's own.
+    // A copy, since callers may change their answer.
     return { ...(await abortable(shared, signal)) };
   }
 
@@ -104,10 +104,10 @@ export class CachingReader implements RegistryReader {
     if (size !== undefined && size > this.#entries.maxItemBytes) return this.#inner.getBlob(repo, blob, options);
     let large: Content | undefined;
     const reading = this.#blobs.run(`${repo} ${digest}`, async () => {
-      // By its digest alone, since the size that one caller expects says nothing to the others.
+      // By its digest alone, since each caller may expect another size.
       const content = await this.#inner.getBlob(repo, digest);
       const bytes = await this.#readSmall(repo, expected, content);
-      // A blob that did not tell its size has been read, and cannot be passed on.
+      // The content of a blob without a declared size has been read already, so it cannot be passed on.
       if (!bytes && content.descriptor.size !== undefined) large = content;
       return bytes;
     });
@@ -115,7 +115,7 @@ export class CachingReader implements RegistryReader {
       const bytes = await abortable(reading, options.signal);
       if (bytes) return bytesContent({ ...expected, size: expected.size ?? bytes.length }, bytes, what);
     } catch (error) {
-      // This caller was aborted and will not take the blob.
+      // This caller was aborted, so nothing will read a large blob.
       void reading.then(
         () => large?.cancel(),
         () => {},
@@ -154,8 +154,8 @@ export class CachingReader implements RegistryReader {
   ): Promise<RangeContent> {
     const bytes = options.fresh ? undefined : this.#entries.get("blob", repo, blob.digest)?.bytes;
     if (!bytes) return this.#inner.getBlobRange(repo, blob, range, options);
+    requireRange(blob.digest, range, bytes.length);
     const { start, end } = range;
-    if (!(start >= 0 && start < end && end <= bytes.length)) throw rangeInvalid(blob.digest, start, end, bytes.length);
     return Object.assign(bytesBody(Buffer.from(bytes.subarray(start, end))), { start, end });
   }
 }

@@ -5,7 +5,7 @@ import { type ManifestSummary, summarizeManifest } from "../../spec/sniff.ts";
 
 type Children = ManifestSummary["children"];
 
-/** The digests of children that a directory lacks; layers that may be elsewhere do not count. */
+/** The digests of children that are missing in a directory, except for foreign layers, which may be elsewhere. */
 export async function missingIn(blobs: BlobDirectory, children: Children): Promise<readonly string[]> {
   const missing: string[] = [];
   for (const { digest, foreign } of children) {
@@ -14,7 +14,7 @@ export async function missingIn(blobs: BlobDirectory, children: Children): Promi
   return missing;
 }
 
-/** The manifests of an index that need no entry of their own. A referrer needs one, since no index leads to it. */
+/** The manifests of an index that need no entry of their own. A referrer needs one, since referrers are found by it. */
 export async function nestedIn(blobs: BlobDirectory, children: Children): Promise<ReadonlySet<string>> {
   const nested = new Set<string>();
   for (const { digest, kind } of children) {

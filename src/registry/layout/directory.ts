@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { GantryError } from "../../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../../base/limits.ts";
 import type { BlobDirectory } from "../../content/blob-directory.ts";
 import type { Content, Expected } from "../../content/content.ts";
@@ -10,8 +9,8 @@ import { mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { expectedOf } from "../expected.ts";
-import { isMounted } from "../mount.ts";
-import { blobUnknown, rangeInvalid } from "../refusals.ts";
+import { mountInstead } from "../mount.ts";
+import { blobUnknown, requireRange, uploadUnknown } from "../refusals.ts";
 import type {
   BlobUpload,
   ByteRange,
@@ -26,7 +25,7 @@ import type {
 import type { BlobVerifier } from "../verifier.ts";
 import { DirectoryUpload } from "./upload.ts";
 
-/** The blobs of a registry in a blob directory: what layouts and stores have in common. */
+/** A registry's blobs in a blob directory: the common part of layouts and stores. */
 export abstract class DirectoryRegistry implements BlobVerifier {
   abstract readonly name: string;
   readonly blobs: BlobDirectory;
@@ -38,10 +37,10 @@ export abstract class DirectoryRegistry implements BlobVerifier {
     this.limits = limits;
   }
 
-  /** Makes sure that the directory exists and may be written to. */
+  /** Makes sure that the directory exists and is ready for writes. */
   protected abstract prepareWrite(): Promise<void>;
 
-  /** Called before a blob that exists, or will, is relied on. A store protects it from being collected. */
+  /** Called before an existing or future blob is relied on. A store protects it from being collected. */
   protected async willUse(_digest: Digest): Promise<void> {}
 
   /** Called for an uploaded blob whose digest is verified, before it is published. */
@@ -54,10 +53,9 @@ export abstract class DirectoryRegistry implements BlobVerifier {
   async getBlobRange(repo: RepoName, blob: Expected, range: ByteRange): Promise<RangeContent> {
     const size = await this.blobs.size(blob.digest);
     if (size === undefined) throw blobUnknown(this.name, repo, blob.digest);
-    const { start, end } = range;
-    if (!(start >= 0 && start < end && end <= size)) throw rangeInvalid(blob.digest, start, end, size);
+    requireRange(blob.digest, range, size);
     const body = await this.blobs.readRange(blob, range);
-    return Object.assign(body, { start, end });
+    return Object.assign(body, { start: range.start, end: range.end });
   }
 
   async resolveBlob(repo: RepoName, digest: Digest): Promise<Descriptor> {
@@ -92,7 +90,7 @@ export abstract class DirectoryRegistry implements BlobVerifier {
     source: BlobSource,
     { mountFrom, ...options }: PushBlobOptions = {},
   ): Promise<Descriptor> {
-    if (await isMounted(this, repo, descriptor, { mountFrom })) return descriptor;
+    if (await mountInstead(this, repo, descriptor, { mountFrom })) return descriptor;
     await this.prepareWrite();
     await this.willUse(descriptor.digest);
     await this.blobs.write(descriptor, (open) => source.open({ ...options, ...open }), options);
@@ -104,7 +102,7 @@ export abstract class DirectoryRegistry implements BlobVerifier {
     if (saved) {
       const found = this.#uploads.get(saved.location);
       if (found?.session.repo === repo) return found;
-      throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
+      throw uploadUnknown(this.name, repo);
     }
     const session: UploadSession = { repo, location: randomUUID() };
     const upload = new DirectoryUpload(session, await this.blobs.upload(), {

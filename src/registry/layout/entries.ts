@@ -13,7 +13,7 @@ export interface EntryName {
   readonly tag: Tag | undefined;
 }
 
-/** The name of an entry; undefined where another tool has written a ref.name that is no tag here. */
+/** The name of an entry; undefined where another tool has written a ref.name that holds no valid tag. */
 export function entryNameOf(entry: Descriptor): EntryName | undefined {
   const name = entry.annotations?.[annotationKeys.refName];
   const repository = entry.annotations?.[annotationRepository];

@@ -23,7 +23,7 @@ export interface IndexFileOptions {
 
 /**
  * The `oci-layout` and `index.json` of a layout or store (image-spec image-layout.md). Changes are made under a lock
- * between processes, and the file is replaced by rename: a reader sees the list before or after a change, never a part.
+ * between processes, and the file is replaced by rename: a reader sees the list either before or after a change.
  * Fields that other tools have added are kept.
  */
 export class IndexFile {

@@ -30,14 +30,14 @@ export interface LayoutOptions {
   readonly limits?: Limits | undefined;
   /** Create the directory where it is missing. Default: false. */
   readonly create?: boolean | undefined;
-  /** Accept manifests with missing children, as those of a partial image. Default: false. */
+  /** Accept manifests whose children are missing, as in a partial image. Default: false. */
   readonly sparse?: boolean | undefined;
 }
 
 /**
  * An OCI image layout as a registry (image-spec image-layout.md). One directory holds many repositories: the ref.name
- * `TAG` is a tag of the default repository, which other tools read and write, and `REPO:TAG` one of another. Blobs
- * are shared by all of them.
+ * `TAG` is a tag of the default repository, which other tools read and write; `REPO:TAG` is a tag of the repository
+ * `REPO`. All repositories share the blobs.
  */
 export class LayoutRegistry extends DirectoryRegistry implements Registry {
   readonly name: string;

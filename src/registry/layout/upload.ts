@@ -5,7 +5,7 @@ import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { BlobUpload, CallOptions, UploadSession } from "../registry.ts";
 
-/** What a registry does when one of its uploads ends. */
+/** Called by an upload when it ends. */
 interface UploadOwner {
   /** The upload has ended and can no longer be resumed. */
   forget(): void;

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { withoutUndefined } from "../../base/defined.ts";
-import { GantryError } from "../../base/error.ts";
 import { Content, type Expected } from "../../content/content.ts";
 import { type BlobSource, bytesBody } from "../../content/source.ts";
 import { requireDigest } from "../../content/verifier.ts";
@@ -10,8 +9,15 @@ import { mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/sniff.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { expectedOf, manifestDigest } from "../expected.ts";
-import { isMounted } from "../mount.ts";
-import { blobUnknown, manifestUnknown, missingChildren, rangeInvalid, repositoryUnknown } from "../refusals.ts";
+import { mountInstead } from "../mount.ts";
+import {
+  blobUnknown,
+  manifestUnknown,
+  missingChildren,
+  repositoryUnknown,
+  requireRange,
+  uploadUnknown,
+} from "../refusals.ts";
 import type {
   BlobUpload,
   ByteRange,
@@ -80,8 +86,8 @@ export class MemoryRegistry implements Registry {
 
   async getBlobRange(repo: RepoName, blob: Expected, range: ByteRange): Promise<RangeContent> {
     const bytes = this.#blob(repo, blob.digest);
+    requireRange(blob.digest, range, bytes.length);
     const { start, end } = range;
-    if (!(start >= 0 && start < end && end <= bytes.length)) throw rangeInvalid(blob.digest, start, end, bytes.length);
     return { ...bytesBody(bytes.subarray(start, end)), start, end };
   }
 
@@ -101,7 +107,7 @@ export class MemoryRegistry implements Registry {
     { mountFrom, signal }: PushBlobOptions = {},
   ): Promise<Descriptor> {
     const algorithm = algorithmOf(descriptor.digest);
-    if (await isMounted(this, repo, descriptor, { mountFrom })) return descriptor;
+    if (await mountInstead(this, repo, descriptor, { mountFrom })) return descriptor;
     await using content = await source.open({ signal });
     const bytes = await content.bytes({ signal, limit: Number.MAX_SAFE_INTEGER });
     requireDigest(digestOf(bytes, algorithm), descriptor.digest, `blob ${descriptor.digest}`);
@@ -113,7 +119,7 @@ export class MemoryRegistry implements Registry {
     if (saved) {
       const found = this.#uploads.get(saved.location);
       if (found?.session.repo === repo) return found;
-      throw new GantryError("BLOB_UPLOAD_UNKNOWN", `${this.name}/${repo}: there is no such upload`);
+      throw uploadUnknown(this.name, repo);
     }
     const session: UploadSession = { repo, location: randomUUID() };
     const upload = new MemoryUpload(session, {

@@ -9,16 +9,16 @@ import { responseError } from "./errors.ts";
 import type { RemoteOptions } from "./options.ts";
 import { apiUrl } from "./probe.ts";
 
-/** The meaning of a 404 without a code. */
+/** The error code for a 404 response that names none. */
 export type MissingCode = "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN";
 
 /** A request before it is authorised. */
 export type ApiRequest = Omit<HttpRequest, "authorization">;
 
-/** Sends one request with the credentials of the client. Every status but those expected is an error. */
+/** Sends one request with the credentials of the client. Unexpected statuses are errors. */
 export type Exchange = (request: ApiRequest, expected: readonly number[], asked: string) => Promise<HttpResponse>;
 
-/** The API of one registry: its URL, the credentials for it, and the meaning of its answers. */
+/** The API of one registry: its URL, the credentials for it, and the errors that its answers stand for. */
 export class Api {
   readonly name: string;
   readonly transport: Transport;
@@ -42,14 +42,14 @@ export class Api {
     });
   }
 
-  /** The URL of the API, found out at the first use. */
+  /** The URL and the authenticator of the API, determined at the first use. */
   connect(): Promise<{ readonly url: URL; readonly auth: Authenticator }> {
     return this.#base.get();
   }
 
   /** @param rest what follows the repository: `blobs/sha256:...`. @throws UNSUPPORTED_ALGORITHM */
   async url(repo: RepoName, rest: string): Promise<URL> {
-    // Of all that a path can name, only digests have a colon.
+    // In these paths, only digests contain a colon.
     const name = rest.slice(rest.indexOf("/") + 1);
     if (name.includes(":")) parseDigest(name, `${this.name}/${repo}`);
     const url = new URL(`${repo}/${rest}`, (await this.connect()).url);
@@ -57,7 +57,7 @@ export class Api {
     return url;
   }
 
-  /** One request, with a token for `scope` where the registry asks for one. Every status but those expected is an error. */
+  /** Sends one request, with a token for `scope` where the registry requires one. Unexpected statuses are errors. */
   async send(
     scope: string,
     request: ApiRequest,
@@ -78,7 +78,7 @@ export class Api {
     let response = await send();
     const challenged = own && response.status === 401 && response.url.origin === url.origin;
     if (challenged && canRepeat) {
-      // Read to its end first: it occupies a slot of the host, which may be the token server's host too.
+      // Read to its end first: an open response occupies a slot of its host, which may be the token server's host too.
       const refused = await response.bytes(this.transport.limits.errorBytes, asked).catch(() => Buffer.alloc(0));
       if (await auth.answer(response, scope, sent, request.signal)) response = await send();
       else throw await responseError(response, this.transport, asked, missing, refused);
@@ -99,7 +99,7 @@ export class Api {
     return this.send(`repository:${repo}:pull`, request, expected, asked, missing);
   }
 
-  /** Requests that change a repository; with `from`, they also read that one, to mount a blob of it. */
+  /** Requests that change a repository. With `from`, they may also read that repository, to mount a blob from it. */
   push(repo: RepoName, missing: MissingCode, from?: RepoName): Exchange {
     const scope = `repository:${repo}:pull,push${from === undefined ? "" : ` repository:${from}:pull`}`;
     return (request, expected, asked) => this.send(scope, request, expected, asked, missing);

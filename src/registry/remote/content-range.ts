@@ -1,4 +1,4 @@
-/** The first and last byte of a 206 response, and the size of the whole where it is told. */
+/** The first and last byte of a 206 response, and the size of the whole where the server tells it. */
 export interface ContentRange {
   readonly first: number;
   readonly last: number;

@@ -27,7 +27,7 @@ export class RemoteDeleter implements RegistryDeleter {
     try {
       await this.#delete(repo, `manifests/${tag}`, "MANIFEST_UNKNOWN", options);
     } catch (error) {
-      // docker-registry wants a digest here, and answers so to a tag.
+      // docker-registry takes only a digest here, and answers a tag with these codes.
       if (!isGantryError(error, "DIGEST_MISMATCH", "MANIFEST_INVALID")) throw error;
       throw unsupported(this.name, "deleting tags");
     }

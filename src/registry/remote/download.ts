@@ -8,18 +8,18 @@ import { parseContentRange } from "./content-range.ts";
 /** Requests a blob from `offset` on. */
 export type BlobRequest = (offset: number, signal?: AbortSignal) => Promise<HttpResponse>;
 
-/** Bytes that a connection must bring to count as progress: a server that trickles must not be read for ever. */
+/** Bytes that a connection must deliver to count as progress: breaks after a few bytes must not repeat for ever. */
 const MIN_PROGRESS = 64 << 10;
-/** The least bytes of an answer that has only a part of the range that was asked for. */
+/** The fewest bytes of an answer with only a part of the requested range. Fewer count as a broken connection. */
 const MIN_RANGE = 16 << 10;
-/** Breaks in a row without progress between them. */
+/** Broken connections in a row, without progress between them, after which a download fails. */
 const MAX_STALLED = 3;
-/** Answers to a Range request with the whole blob: each transfers all bytes so far once more. */
+/** Answers with the whole blob after which a download fails: each transfers the delivered bytes again. */
 const MAX_RESTARTS = 3;
 
 /**
- * The bytes of a remote blob as one body. After a broken connection it resumes where the bytes ended (RFC 9110 section
- * 14) or, where the server does not know ranges, from the start, leaving out the bytes that were delivered.
+ * The bytes of a remote blob as one body. After a broken connection it requests the missing bytes (RFC 9110 section
+ * 14). Where the server does not support ranges, it requests the whole blob and skips the bytes that were delivered.
  */
 export class ResumingBody implements Body {
   #response: HttpResponse | undefined;
@@ -30,7 +30,7 @@ export class ResumingBody implements Body {
   readonly #size: number | undefined;
   readonly #stop = new AbortController();
 
-  /** @param blob what `first` has: the blob from `offset` on, and the size of the whole where it is known */
+  /** @param blob offset: where `first` begins; size: of the whole blob, where it is known */
   constructor(
     first: HttpResponse,
     request: BlobRequest,
@@ -67,9 +67,12 @@ export class ResumingBody implements Body {
         await this.#response.body.pump(skipping(skip, deliver), linked);
         const more = this.#response?.status === 206 && this.#size !== undefined && delivered < this.#size;
         if (!more) return;
-        // A server may send less than was asked for. The rest is requested as long as it sends something.
+        // A server may send only a part of the range. The rest is requested, unless the part is tiny.
         if (delivered - before < MIN_RANGE) {
-          throw new GantryError("TRANSFER_INTERRUPTED", `${this.#what}: a part of ${delivered - before} bytes came`);
+          throw new GantryError(
+            "TRANSFER_INTERRUPTED",
+            `${this.#what}: only ${delivered - before} bytes of the range came`,
+          );
         }
         this.#response = undefined;
       } catch (error) {
@@ -89,7 +92,7 @@ export class ResumingBody implements Body {
         if (stalled >= MAX_STALLED || restarts >= MAX_RESTARTS) {
           throw new GantryError(
             "TRANSFER_INTERRUPTED",
-            `${this.#what}: the connection broke after ${delivered} bytes and ${stalled} more tries brought nothing (${messageOf(error)}); try again, a store resumes its partial download`,
+            `${this.#what}: the connection broke too often, the last time after ${delivered} bytes (${messageOf(error)}); try again: a store resumes its partial download`,
             { cause: error, details: { delivered } },
           );
         }

@@ -7,38 +7,33 @@ import { redactUrl } from "../../transport/redact.ts";
 import type { Transport } from "../../transport/transport.ts";
 
 /** Codes of the distribution specification that mean the same here; for all others the status decides. */
-const wireCodes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>(
-  (
-    [
-      "BLOB_UNKNOWN",
-      "BLOB_UPLOAD_INVALID",
-      "BLOB_UPLOAD_UNKNOWN",
-      "MANIFEST_BLOB_UNKNOWN",
-      "MANIFEST_INVALID",
-      "MANIFEST_UNKNOWN",
-      "NAME_INVALID",
-      "NAME_UNKNOWN",
-      "UNAUTHORIZED",
-      "DENIED",
-      "UNSUPPORTED",
-    ] as const
-  ).map((code) => [code, code]),
-);
-wireCodes satisfies ReadonlyMap<string, ErrorCode>;
+const sharedCodes: readonly ErrorCode[] = [
+  "BLOB_UNKNOWN",
+  "BLOB_UPLOAD_INVALID",
+  "BLOB_UPLOAD_UNKNOWN",
+  "MANIFEST_BLOB_UNKNOWN",
+  "MANIFEST_INVALID",
+  "MANIFEST_UNKNOWN",
+  "NAME_INVALID",
+  "NAME_UNKNOWN",
+  "UNAUTHORIZED",
+  "DENIED",
+  "UNSUPPORTED",
+];
 
 interface WireError {
   readonly code: string;
   readonly message: string;
 }
 
-/** The part of a message that is kept, in characters. */
+/** The most characters of a registry's message that are kept. */
 const MAX_MESSAGE = 2_000;
 
 /**
- * The error for a response of another status than expected. At most 64 KiB of the body are read: the codes of the
- * distribution specification decide, and without one the status.
- * @param missing the meaning of a 404 without a code
- * @param body of the response, where it has been read already
+ * The error for a response with an unexpected status. The statuses 401, 403 and 429 decide its code; else a code of the
+ * distribution specification in the body; else the status. At most 64 KiB of the body are read.
+ * @param missing the code for a 404 response that names none
+ * @param body the body of the response, where it has been read already
  */
 export async function responseError(
   response: HttpResponse,
@@ -49,7 +44,7 @@ export async function responseError(
 ): Promise<GantryError> {
   const bytes = body ?? (await readBody(response, transport));
   const errors = parseErrors(bytes, transport.redact);
-  const first = errors.find(({ code }) => wireCodes.has(code)) ?? errors[0];
+  const first = errors.find(({ code }) => sharedCodeOf(code)) ?? errors[0];
   const code = codeOf(response, first, missing);
   const said = errors
     .slice(0, 3)
@@ -62,22 +57,24 @@ export async function responseError(
   });
 }
 
+const sharedCodeOf = (code: string | undefined): ErrorCode | undefined => sharedCodes.find((each) => each === code);
+
 function codeOf(response: HttpResponse, first: WireError | undefined, missing: ErrorCode): ErrorCode {
   const { status } = response;
   if (status === 401) return "UNAUTHORIZED";
   if (status === 403) return "DENIED";
   if (status === 429) return "TOO_MANY_REQUESTS";
-  const known = wireCodes.get(first?.code ?? "");
+  const shared = sharedCodeOf(first?.code);
   if (first?.code === "DIGEST_INVALID") return "DIGEST_MISMATCH";
   if (first?.code === "SIZE_INVALID") return "SIZE_MISMATCH";
-  if (known) return known;
+  if (shared) return shared;
   if (status === 404) return missing;
   if (status === 405 || status === 501 || (status >= 300 && status < 400)) return "UNSUPPORTED";
   if (status === 416) return "RANGE_INVALID";
   return "REGISTRY_ERROR";
 }
 
-/** nginx answers in plain words where it wants a client certificate; a HEAD gets the status alone. */
+/** nginx answers 400 where it requires a client certificate, and says so in the body, which HEAD does not have. */
 function wantsCertificate({ url, status, headers }: HttpResponse, body: Buffer): boolean {
   if (url.protocol !== "https:" || status !== 400) return false;
   if (body.length === 0) return headers["server"]?.startsWith("nginx") === true;
@@ -86,7 +83,7 @@ function wantsCertificate({ url, status, headers }: HttpResponse, body: Buffer):
 
 function advice(code: ErrorCode): string {
   if (code === "UNAUTHORIZED" || code === "DENIED") {
-    return "; check the name of the repository (private and absent ones look alike from outside), and log in with `gantry login` if it is yours";
+    return "; check the name of the repository (registries give the same answer for private and missing ones), and log in with `gantry login` if it is yours";
   }
   if (code === "MANIFEST_UNKNOWN" || code === "NAME_UNKNOWN") return "; `gantry ls` lists the tags of a repository";
   if (code === "TOO_MANY_REQUESTS") return "; wait, then try again";
@@ -116,7 +113,7 @@ function parseErrors(body: Buffer, redact: (text: string) => string): readonly W
     .slice(0, 10)
     .filter((error) => typeof error === "object" && error !== null)
     .map(({ code, message }) => ({
-      // Redacted before it is cut, since a part of a secret would not be found.
+      // Redacted before they are cut: a part of a secret would not be recognised.
       code: redact(text(code, "error")).slice(0, 64),
       message: redact(text(message, "")).slice(0, MAX_MESSAGE),
     }));

@@ -19,7 +19,7 @@ export class HeaderReader {
     return this.#at >= this.#header.length;
   }
 
-  /** Takes what a sticky pattern matches here: its first group where it has one, else all of it. */
+  /** Takes what a sticky pattern matches at the position: its first group where it has one, else the whole match. */
   take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const match = pattern.exec(this.#header);
@@ -28,7 +28,7 @@ export class HeaderReader {
     return match[1] ?? match[0];
   }
 
-  /** Takes the next character, after any space, if it is this one; else takes nothing. */
+  /** Takes `symbol`, and the space before it, if it comes next; else takes nothing. */
   takeSymbol(symbol: string): boolean {
     const before = this.#at;
     this.take(space);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { nextLink } from "./link.ts";
 
-test("the link to the next page is parsed, not matched", () => {
+test("the link to the next page is found among other links, parameters and syntax errors", () => {
   const rows: [string, string | undefined][] = [
     ['</v2/_catalog?last=a&n=1>; rel="next"', "/v2/_catalog?last=a&n=1"],
     ["</x>; rel=next", "/x"],

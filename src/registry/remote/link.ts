@@ -2,7 +2,7 @@ import { HeaderReader } from "./header-reader.ts";
 
 const target = /<([^>]*)>/y;
 
-/** The target of the first link to the next page in a Link header (RFC 8288 section 3); what follows something unreadable is dropped. */
+/** The first link to the next page in a Link header (RFC 8288 section 3), before any syntax error. */
 export function nextLink(header: string): string | undefined {
   const reader = new HeaderReader(header);
   for (reader.passCommas(); !reader.ended; reader.passCommas()) {
@@ -14,7 +14,7 @@ export function nextLink(header: string): string | undefined {
       if (name === undefined) continue;
       const value = reader.takeSymbol("=") ? reader.takeValue() : "";
       if (value === undefined) return undefined;
-      // A second one does not count.
+      // Only the first `rel` of a link counts.
       if (name === "rel") relations ??= value;
     }
     if (relations?.toLowerCase().split(/\s+/).includes("next")) return to;

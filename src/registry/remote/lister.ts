@@ -2,6 +2,7 @@ import { GantryError, isGantryError } from "../../base/error.ts";
 import { isTag, parseRepoName, type RepoName, type Tag } from "../../reference/reference.ts";
 import { decodeDescriptor, decodeDocument } from "../../spec/decode.ts";
 import type { Digest } from "../../spec/digest.ts";
+import type { JsonObject } from "../../spec/json.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions, ReferrersOptions, RegistryLister } from "../registry.ts";
@@ -22,16 +23,11 @@ export class RemoteLister implements RegistryLister {
   async *repositories({ signal }: CallOptions = {}): AsyncGenerator<RepoName> {
     const api = this.#api;
     const { url } = await api.connect();
+    const asked = `listing the repositories of ${this.name}`;
     const get = (page: URL): Promise<HttpResponse> =>
-      api.send(
-        "registry:catalog:*",
-        { method: "GET", url: page, signal },
-        [200],
-        `listing ${this.name}`,
-        "NAME_UNKNOWN",
-      );
+      api.send("registry:catalog:*", { method: "GET", url: page, signal }, [200], asked, "NAME_UNKNOWN");
     for await (const page of pages(new URL("_catalog?n=1000", url), get, api.transport)) {
-      for (const name of names(page["repositories"], "repositories")) yield parseRepoName(name);
+      for (const name of namesIn(page, "repositories", asked)) yield parseRepoName(name);
     }
   }
 
@@ -42,11 +38,11 @@ export class RemoteLister implements RegistryLister {
     const get = (url: URL): Promise<HttpResponse> =>
       api.pull(repo, { method: "GET", url, signal }, asked, "NAME_UNKNOWN");
     for await (const page of pages(first, get, api.transport)) {
-      for (const name of names(page["tags"], "tags")) if (isTag(name)) yield name;
+      for (const name of namesIn(page, "tags", asked)) if (isTag(name)) yield name;
     }
   }
 
-  /** From the API; where the registry has none, from the tag that stands for it (distribution-spec, "Referrers Tag Schema"). */
+  /** From the API; where the registry has none, from the fallback tag (distribution-spec, "Referrers Tag Schema"). */
   async *referrers(repo: RepoName, digest: Digest, options: ReferrersOptions = {}): AsyncGenerator<Descriptor> {
     const api = this.#api;
     const { artifactType, signal } = options;
@@ -87,10 +83,13 @@ export class RemoteLister implements RegistryLister {
   }
 }
 
-function names(value: unknown, path: string): string[] {
+function namesIn(page: JsonObject, path: "repositories" | "tags", asked: string): string[] {
+  const value = page[path];
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) {
-    throw new GantryError("INVALID_DOCUMENT", `the list: ${path} must be a list of strings`, { details: { path } });
+    throw new GantryError("INVALID_DOCUMENT", `${asked}: ${path} in the answer must be a list of strings`, {
+      details: { path },
+    });
   }
   return value as string[];
 }

@@ -41,12 +41,12 @@ export async function getManifest(
   }
 }
 
-/** The digest that a registry claims proves nothing, but where the bytes have another one they are not what it sent. */
+/** A claimed digest proves nothing; but bytes with another digest are not those that the registry meant to send. */
 function requireClaimed(response: HttpResponse, computed: Digest, what: string): void {
   const claimed = response.headers["docker-content-digest"];
   if (!claimed || !isDigest(claimed) || algorithmOf(claimed) !== algorithmOf(computed)) return;
   if (claimed !== computed && response.redact(claimed) !== claimed) {
-    throw new GantryError("DIGEST_MISMATCH", `${what} has the digest ${computed}, and its registry says another one`);
+    throw new GantryError("DIGEST_MISMATCH", `${what} has the digest ${computed}, but the registry claims another one`);
   }
   requireDigest(computed, claimed, what);
 }
@@ -59,9 +59,14 @@ const generic: ReadonlySet<string> = new Set([
   mediaTypes.octetStream,
 ]);
 
+/** The media type of a response, without its parameters. */
+export function contentType(response: HttpResponse): string | undefined {
+  return response.headers["content-type"]?.split(";")[0]?.trim();
+}
+
 /** The media type in the header; where that is a generic one, the one in the manifest. */
 function manifestType(response: HttpResponse, bytes: Buffer): string {
-  const header = response.headers["content-type"]?.split(";")[0]?.trim() ?? "";
+  const header = contentType(response) ?? "";
   // A registry may repeat a secret in any header, and this one will be shown.
   const isGeneric = generic.has(header) || response.redact(header) !== header;
   return isGeneric ? (summarizeManifest(bytes).mediaType ?? mediaTypes.octetStream) : header;

@@ -12,7 +12,7 @@ const app = parseRepoName("app");
 const other = parseRepoName("other");
 const v1 = parseTag("v1");
 
-/** Copies app:v1 to other:v1 within one registry, which refuses mounts as `refuse` does. */
+/** Copies app:v1 to `to`:v1 within one registry. */
 async function copied(host: string, to = other) {
   const registry = new RemoteRegistry(host, { backoff: 1 });
   const location = { registry, name: "a test" };
@@ -29,7 +29,7 @@ const uploads = (requests: readonly { readonly method: string; readonly path: st
     .filter(({ path }) => path.includes("/blobs/uploads/"))
     .map(({ method, path }) => `${method}${path.includes("mount=") ? " mount" : ""}`);
 
-test("a mount that works is one request for each blob", async () => {
+test("a successful mount takes one request for each blob", async () => {
   await using server = await startTestRegistry();
   const image = randomImage();
   await pushImage(server.registry, app, image, "v1");
@@ -38,7 +38,7 @@ test("a mount that works is one request for each blob", async () => {
   expect(uploads(server.requests)).toEqual(image.blobs.map(() => "POST mount"));
 });
 
-test("the bytes go to the upload that was opened instead of a mount", async () => {
+test("where the registry starts an upload instead of the mount, the bytes are sent to that upload", async () => {
   const registry = Object.assign(new MemoryRegistry(), {
     async mountBlob(): Promise<never> {
       throw unsupported("memory", "mounting");
@@ -56,7 +56,7 @@ test("the bytes go to the upload that was opened instead of a mount", async () =
 });
 
 test.each([400, 401, 403, 404, 405, 409, 416, 429, 500, 501, 503])(
-  "after a mount that is answered with %i the bytes are sent",
+  "after a mount that is answered with %i, the bytes are sent",
   async (status) => {
     const faults = [{ on: { kind: "status", status, retryAfter: "0" }, path: /mount=/ }] as const;
     await using server = await startTestRegistry({ faults });
@@ -68,7 +68,7 @@ test.each([400, 401, 403, 404, 405, 409, 416, 429, 500, 501, 503])(
   },
 );
 
-test("where the push is refused too, that is the error", async () => {
+test("where the registry refuses the mount and the push, the error is that of the push", async () => {
   await using server = await startTestRegistry({ faults: [{ on: { kind: "status", status: 401 }, method: "POST" }] });
   await pushImage(server.registry, app, randomImage(), "v1");
   await rejects(copied(server.host), "UNAUTHORIZED");
@@ -87,7 +87,7 @@ test("nothing is mounted from a repository to itself", async () => {
   await registry.close();
 });
 
-test("an unneeded upload is cancelled where an earlier one is resumed", async () => {
+test("where an earlier upload is resumed, the upload that a mount has started is cancelled", async () => {
   const blob = testBlob(seededBytes((32 << 20) + 10));
   const asked: string[] = [];
   const there = 20 << 20;

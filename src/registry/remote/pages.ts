@@ -8,8 +8,8 @@ import type { Transport } from "../../transport/transport.ts";
 import { nextLink } from "./link.ts";
 
 /**
- * The URL of the next page of a list (RFC 8288), if the server names one. Only its query is taken: registries behind a
- * proxy write their inner port or leave out a part of the path, but their query is right.
+ * The URL of the next page of a list (RFC 8288), if the server names one. Only its query is used: registries behind a
+ * proxy name an inner port or leave out a part of the path, but their query is right.
  */
 function nextPage(response: HttpResponse, page: URL): URL | undefined {
   const link = nextLink(response.headers["link"] ?? "");
@@ -18,7 +18,7 @@ function nextPage(response: HttpResponse, page: URL): URL | undefined {
   if (!to || to.hostname !== response.url.hostname) {
     throw new GantryError(
       "REDIRECT_REFUSED",
-      `${response.redact(redactUrl(response.url))}: the next page of the list is said to be on another host; not followed`,
+      `${response.redact(redactUrl(response.url))}: the answer names a next page on another host, which is not followed`,
     );
   }
   const next = new URL(page);
@@ -31,7 +31,7 @@ function nextPage(response: HttpResponse, page: URL): URL | undefined {
 }
 
 /**
- * The documents of a list, page by page: at most `Limits.pages`, none twice.
+ * The documents of a list, page by page: at most `Limits.pages`, and no page twice.
  * @param get fetches one page and throws on any status but 200
  */
 export async function* pages(
@@ -45,7 +45,7 @@ export async function* pages(
     if (seen.has(url.href)) {
       throw new GantryError(
         "INVALID_RESPONSE",
-        `${transport.redact(redactUrl(url))}: the list of pages leads back to itself`,
+        `${transport.redact(redactUrl(url))}: the list leads back to a page that was read already`,
       );
     }
     seen.add(url.href);

@@ -19,7 +19,7 @@ import type {
 import type { Api } from "./api.ts";
 import { parseContentRange } from "./content-range.ts";
 import { ResumingBody, startsAt } from "./download.ts";
-import { getManifest } from "./manifests.ts";
+import { contentType, getManifest } from "./manifests.ts";
 
 /** Reads manifests and blobs over HTTP. */
 export class RemoteReader implements RegistryReader {
@@ -94,9 +94,9 @@ export class RemoteReader implements RegistryReader {
     const response = await this.headManifest(repo, reference, options);
     const claimed = response.headers["docker-content-digest"];
     const size = contentLength(response);
-    const mediaType = response.headers["content-type"]?.split(";")[0]?.trim();
+    const mediaType = contentType(response);
     const said = `${claimed} ${mediaType}`;
-    // A HEAD that leaves something out, or repeats a secret, is of no use; the document itself is.
+    // Where the answer to HEAD lacks a header or repeats a secret, the manifest itself is fetched.
     if (!claimed || size === undefined || !mediaType || response.redact(said) !== said) {
       return (await this.getManifest(repo, reference, options)).descriptor;
     }
@@ -126,7 +126,7 @@ export class RemoteReader implements RegistryReader {
   }
 }
 
-/** The size of the whole blob, of a response that has all or a part of it. */
+/** The size of the whole blob, from a response with all or a part of it. */
 function wholeSize(response: HttpResponse): number | undefined {
   if (response.status !== 206) return contentLength(response);
   return parseContentRange(response.headers["content-range"])?.whole;

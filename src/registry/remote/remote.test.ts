@@ -14,7 +14,7 @@ const repo = parseRepoName("app");
 const v1 = parseTag("v1");
 
 describe("a remote registry", () => {
-  test("no request waits for a slot that another holds while it waits: tokens, and a copy within one registry", async () => {
+  test("requests do not block each other's connection slots: tokens, and a copy within one registry", async () => {
     const memory = new MemoryRegistry();
     const handler = registryHandler(memory);
     const server = await listening((request, response) => {
@@ -45,7 +45,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("callers that need a token at the same time share one, and one that gives up does not fail the others", async () => {
+  test("callers that need a token at the same time share one request, and a caller that aborts does not fail the others", async () => {
     let tokens = 0;
     const server = await listening((request, response) => {
       const url = new URL(request.url!, "http://x");
@@ -80,7 +80,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("a signal ends reading a document too; closing ends requests without a signal", async () => {
+  test("a signal also ends the reading of a document; closing ends requests without a signal", async () => {
     const server = await listening((request, response) => {
       if (request.url === "/v2/") return answer(response, 200, {});
       response.writeHead(200, { "content-length": "1000" });
@@ -97,7 +97,7 @@ describe("a remote registry", () => {
     await expect(open).rejects.toMatchObject({ name: "GantryError" });
   });
 
-  test("every error of a registry becomes a typed, short one, and soon", async () => {
+  test("every error response becomes a short typed error, without delay", async () => {
     const bodies: unknown[] = [
       { errors: [{ code: { toString: 1 }, message: { toString: 1 } }] },
       { errors: [{ code: 5, message: null }, null, "x", []] },
@@ -121,7 +121,7 @@ describe("a remote registry", () => {
     }
   });
 
-  test("tiny parts end in an error, and not in a request for each byte", async () => {
+  test("a server that sends tiny parts of a range causes an error, not one request for each byte", async () => {
     const blob = testBlob(seededBytes(3_000_000, 2));
     let asked = 0;
     const server = await listening((request, response) => {
@@ -146,7 +146,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("the request that finds out the protocol has no secrets", async () => {
+  test("the request that finds out the protocol contains no secrets", async () => {
     const server = await listening((_request, response) => answer(response, 404));
     const remote = new RemoteRegistry(server.host, { backoff: 1, headers: { "x-secret": "s3cret" } });
     await rejects(remote.getManifest(repo, v1), "MANIFEST_UNKNOWN");
@@ -192,7 +192,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("reports the refusal where a token does not help", async () => {
+  test("reports the refusal where the registry refuses the token", async () => {
     await using server = await startTestRegistry({
       faults: [
         { on: { kind: "status", status: 401 }, path: /manifests/ },
@@ -205,7 +205,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("follows redirects of blobs, without secrets, and only so far", async () => {
+  test("follows redirects of blobs without secrets, and a limited number of them", async () => {
     const blob = testBlob(seededBytes(100_000));
     await using store = await startTestRegistry();
     await store.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
@@ -230,7 +230,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("resumes a broken download where it ended, or from the start where the server knows no ranges", async () => {
+  test("resumes a broken download where it ended, or from the start where the server supports no ranges", async () => {
     const blob = testBlob(seededBytes(300_000));
     for (const ranges of [true, false]) {
       await using server = await startTestRegistry();
@@ -251,7 +251,7 @@ describe("a remote registry", () => {
     }
   });
 
-  test("never hands over a chunk while its reader is busy with the one before, also when the connection breaks", async () => {
+  test("delivers no chunk while its reader is busy with the one before, also when the connection breaks", async () => {
     const blob = testBlob(seededBytes(400_000));
     await using server = await startTestRegistry();
     await server.registry.pushBlob(repo, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
@@ -262,7 +262,7 @@ describe("a remote registry", () => {
     await (await remote.getBlob(repo, blob.descriptor)).pipe(async (chunk) => {
       busy += 1;
       expect(busy).toBe(1);
-      // Longer than the connection lives.
+      // Longer than the connection stays open.
       await sleep(60);
       chunks.push(Buffer.from(chunk));
       busy -= 1;
@@ -282,7 +282,7 @@ describe("a remote registry", () => {
     await remote.close();
   });
 
-  test("reads lists that name no next page, and refuses those that lead elsewhere or in circles", async () => {
+  test("reads lists that name no next page, and refuses those that lead to another host or back to an earlier page", async () => {
     await using server = await startTestRegistry();
     for (const tag of ["a", "b"]) await pushImage(server.registry, repo, randomImage(), tag);
     const remote = new RemoteRegistry(server.host, { backoff: 1 });

@@ -44,7 +44,7 @@ export class RemoteRegistry implements Registry {
     this.#lister = new RemoteLister(this.#api);
   }
 
-  /** The URL of its API. One request without secrets asks a loopback host whether it speaks http or https. */
+  /** The URL of its API. One request without secrets finds out whether a loopback host speaks http or https. */
   async address(): Promise<URL> {
     return (await this.#api.connect()).url;
   }
@@ -57,7 +57,7 @@ export class RemoteRegistry implements Registry {
     await response.discard();
   }
 
-  /** The quota that the registry reports in the answer to a HEAD, which does not count; undefined where it reports none. */
+  /** The quota that the registry reports, if any. It is asked by HEAD, which does not count against it. */
   async rateLimit(repo: RepoName, reference: Tag | Digest, options: CallOptions = {}): Promise<RateLimit | undefined> {
     await this.#reader.headManifest(repo, reference, options);
     return this.#api.transport.rateLimit;

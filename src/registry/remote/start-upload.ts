@@ -24,7 +24,7 @@ export async function startUpload(
     url.searchParams.set("mount", mount.digest);
     url.searchParams.set("from", mount.from);
   }
-  // An upload that was started twice is as harmless as one.
+  // Repeatable, since starting an upload twice is harmless.
   const post = { method: "POST", url, body: Buffer.alloc(0), repeatable: true, signal } as const;
   return api.push(repo, "NAME_UNKNOWN", mount?.from)(post, mount ? [201, 202] : [202], asked);
 }

@@ -16,7 +16,7 @@ export function uploadLocation(response: HttpResponse): URL {
   try {
     return nextHop(response.url, location, response);
   } catch (error) {
-    // A registry that does not know the name of the proxy before it writes its inner one; the path is right all the same.
+    // A registry behind a proxy may name its inner host; the path is right.
     const path = /^https?:\/\/[^/]+(\/v2\/.*\/blobs\/uploads\/.+)$/.exec(location ?? "")?.[1];
     if (path && isGantryError(error, "REDIRECT_REFUSED")) return new URL(path, response.url);
     throw error;
@@ -76,7 +76,7 @@ export class RemoteUpload implements BlobUpload {
     if (received !== undefined && sent > 0 && received !== start + sent) {
       throw new GantryError(
         "INVALID_RESPONSE",
-        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.redact(response.url.host)} says that it has ${received}`,
+        `${this.#what}: ${sent} bytes were sent after ${start}, but ${response.redact(response.url.host)} reports ${received} in all`,
       );
     }
     this.#offset = start + sent;

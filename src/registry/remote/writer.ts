@@ -18,9 +18,9 @@ import type {
 } from "../registry.ts";
 import type { Api } from "./api.ts";
 import { pushBlob } from "./push/push.ts";
-import type { UploadMemory } from "./sessions.ts";
 import { startUpload, tryMount } from "./start-upload.ts";
 import { RemoteUpload, uploadedBytes, uploadLocation } from "./upload.ts";
+import type { UploadMemory } from "./upload-memory.ts";
 
 /** Pushes manifests and blobs over HTTP. */
 export class RemoteWriter implements RegistryWriter {
@@ -29,7 +29,7 @@ export class RemoteWriter implements RegistryWriter {
   readonly #reader: Pick<RegistryReader, "resolveBlob">;
   readonly #uploads: UploadMemory | undefined;
 
-  /** @param reader of the same registry, asked whether a blob has arrived */
+  /** @param reader of the same registry; it tells whether a pushed blob has arrived */
   constructor(api: Api, reader: Pick<RegistryReader, "resolveBlob">, uploads?: UploadMemory) {
     this.name = api.name;
     this.#api = api;
@@ -88,7 +88,7 @@ export class RemoteWriter implements RegistryWriter {
     if (location.origin !== url.origin || session.repo !== repo) {
       throw new GantryError(
         "BLOB_UPLOAD_UNKNOWN",
-        `${what}: the saved session belongs to another registry or repository`,
+        `${what}: the saved session belongs to another registry or repository; start a new upload`,
       );
     }
     const exchange = this.#api.push(repo, "BLOB_UPLOAD_UNKNOWN");
@@ -130,7 +130,7 @@ export class RemoteWriter implements RegistryWriter {
   ): Promise<Descriptor> {
     const digest = manifestDigest(bytes, options);
     const { tags, signal } = options;
-    // A registry learns a digest of another algorithm only from the address of a request.
+    // Only the URL tells a registry that the digest is not a sha256.
     const byDigest = options.digest && algorithmOf(options.digest) !== "sha256" ? [digest] : [];
     const exchange = this.#api.push(repo, "NAME_UNKNOWN");
     for (const reference of tags?.length ? [...byDigest, ...tags] : [digest]) {

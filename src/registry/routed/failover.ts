@@ -5,7 +5,7 @@ import { WatchedWriter } from "../../content/watched-writer.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Target } from "./targets.ts";
 
-/** The bytes of a blob from one endpoint, and from the next where it breaks off for good. */
+/** The bytes of a blob from one endpoint. Where that endpoint fails for good, the next one continues. */
 export class FailoverBody implements Body {
   #content: Content;
   readonly #rest: Target[];
@@ -33,14 +33,14 @@ export class FailoverBody implements Body {
         return await this.#content.keepCheckpoints().pipe(fresh, { signal });
       } catch (error) {
         signal?.throwIfAborted();
-        // A wrong digest is known only at the end, when the bytes have been delivered: they cannot be taken back.
+        // A wrong digest is known only at the end, when the bytes have been delivered and cannot be replaced.
         if (reader.failed || !isGantryError(error) || isGantryError(error, "DIGEST_MISMATCH")) throw error;
         this.#content = await this.#next(error, delivered, signal);
       }
     }
   }
 
-  /** The blob from the next endpoint that has it, resumed where that is possible. */
+  /** The blob from the next endpoint that has it, resumed where possible. */
   async #next(error: GantryError, delivered: number, signal: AbortSignal | undefined): Promise<Content> {
     const from = this.#content.checkpoint(delivered);
     for (let next = this.#rest.shift(); next; next = this.#rest.shift()) {

@@ -10,7 +10,7 @@ const DOWN_MS = 60_000;
 export class Fallback {
   readonly #name: string;
   readonly #progress: Progress | undefined;
-  /** When an endpoint could not be reached. */
+  /** When an endpoint last could not be reached, in milliseconds since 1970. */
   readonly #down = new WeakMap<RemoteRegistry, number>();
 
   constructor(name: string, progress: Progress | undefined) {
@@ -18,7 +18,7 @@ export class Fallback {
     this.#progress = progress;
   }
 
-  /** The first answer. Where no endpoint has one, the error of the last, with those before it in its message. */
+  /** The first answer. Where every endpoint fails, throws the last error, with the earlier ones in its message. */
   async ask<T>(
     all: readonly Target[],
     work: (target: Target) => Promise<T>,
@@ -64,7 +64,7 @@ export class Fallback {
 }
 
 function withFailures(error: GantryError, failures: readonly string[]): GantryError {
-  return new GantryError(error.code, `${error.message}; before it: ${failures.join("; ")}`, {
+  return new GantryError(error.code, `${error.message}; endpoints asked before: ${failures.join("; ")}`, {
     cause: error,
     details: error.details,
   });

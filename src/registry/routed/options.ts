@@ -3,15 +3,15 @@ import type { RateLimiter } from "../../transport/rate.ts";
 import type { RemoteOptions } from "../remote/options.ts";
 
 export interface ConnectOptions extends RemoteOptions {
-  /** The endpoints of registries, as `userHosts()` knows them. Default: each registry is asked directly. */
+  /** The endpoints of registries, for example `userHosts()`. Default: each registry is asked directly. */
   readonly routes?: RouteSource | undefined;
 }
 
 export type RoutedOptions = ConnectOptions & { readonly routes: RouteSource };
 
 /**
- * The options for one endpoint. The user's certificates, headers and `insecure` are for the registry itself; a mirror
- * gets only those that its configuration names.
+ * The options for one endpoint. The user's client certificate, headers, `insecure` and `skipVerify` are for the
+ * registry itself; a mirror gets only those that its configuration names.
  */
 export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limiter?: RateLimiter): RemoteOptions {
   const { insecure, skipVerify, clientCertificate, headers, ...rest } = options;
@@ -19,7 +19,7 @@ export function remoteOptionsOf(endpoint: Endpoint, options: RemoteOptions, limi
   const caFiles = [...(options.caFiles ?? []), ...(endpoint.caFiles ?? [])];
   return {
     ...rest,
-    // Another endpoint is asked instead of this one again.
+    // A mirror is not retried: the next endpoint is asked instead.
     attempts: endpoint.mirror && !endpoint.final ? 1 : rest.attempts,
     insecure: endpoint.insecure || own.insecure,
     skipVerify: endpoint.skipVerify || own.skipVerify,

@@ -28,8 +28,8 @@ const mirror = (host: string, more: Partial<Endpoint> = {}) => ({
   ...more,
 });
 
-describe("a registry that is reached by routes", () => {
-  test("reads try the mirrors in their order and the registry last; the message names those that failed", async () => {
+describe("a registry with routes", () => {
+  test("reads try the mirrors in their order and the registry last; the error names the endpoints that failed", async () => {
     const image = randomImage();
     const memory = new MemoryRegistry();
     await pushImage(memory, "app", image, "v1");
@@ -63,11 +63,11 @@ describe("a registry that is reached by routes", () => {
     }
     const absent = registry.getManifest(app, digestOf("nothing"));
     await rejects(absent, "MANIFEST_UNKNOWN");
-    await expect(absent).rejects.toThrow(new RegExp(`before it: .*${empty.host}`));
+    await expect(absent).rejects.toThrow(new RegExp(`endpoints asked before: .*${empty.host}`));
     await registry.close();
   });
 
-  test("the answer of a final endpoint is not asked for elsewhere", async () => {
+  test("after a final endpoint, no other endpoint is asked", async () => {
     await using proxy = await startTestRegistry();
     await using hub = await startTestRegistry();
     await pushImage(hub.registry, "app", randomImage(), "v1");
@@ -89,7 +89,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("each endpoint gets its own credentials, and none of the others", async () => {
+  test("each endpoint gets its own credentials and no others", async () => {
     const asks = async (status: number) =>
       listening((request, response) => {
         if (!request.headers.authorization) {
@@ -123,7 +123,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("tags and digests may have mirrors of their own; a blocked repository is not asked for", async () => {
+  test("some mirrors are only for tags or only for digests; no request is sent for a blocked repository", async () => {
     await using tags = await startTestRegistry();
     await using digests = await startTestRegistry();
     const only = (host: string, which: "tags" | "digests") => mirror(host, { only: which, final: true });
@@ -152,7 +152,7 @@ describe("a registry that is reached by routes", () => {
     await blocked.close();
   });
 
-  test("the Hub and its proxy count against one quota", async () => {
+  test("requests to Docker Hub and to its proxy count against one quota", async () => {
     await using proxy = await startTestRegistry();
     await using hub = await startTestRegistry();
     const limiter = new RateLimiter({ perMinute: 60_000, burst: 2 });
@@ -173,7 +173,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("a blob that breaks off at a mirror is resumed at the next; wrong bytes stay an error", async () => {
+  test("a download that breaks at a mirror is resumed at the next endpoint; wrong bytes are an error", async () => {
     const blob = testBlob(seededBytes(24_000_000, 4));
     const memory = new MemoryRegistry();
     await memory.pushBlob(app, blob.descriptor, bytesSource(blob.descriptor, blob.bytes));
@@ -195,7 +195,7 @@ describe("a registry that is reached by routes", () => {
     const [asked] = itself.requests.filter(({ path }) => path.includes("/blobs/"));
     expect(asked!.headers.range).toMatch(/^bytes=\d{7,8}-$/);
     await registry.close();
-    // An endpoint without the blob is passed over.
+    // An endpoint without the blob is skipped.
     asks = 0;
     await using without = await startTestRegistry();
     const three = new RoutedRegistry("reg.example", {
@@ -218,7 +218,7 @@ describe("a registry that is reached by routes", () => {
     await lied.close();
   });
 
-  test("a mirror that cannot be reached is asked once and then passed over", async () => {
+  test("an unreachable mirror is asked once and then skipped", async () => {
     await using itself = await startTestRegistry();
     const image = randomImage();
     await pushImage(itself.registry, "app", image, "v1");
@@ -232,7 +232,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("where no other endpoint answers, the one that could not be reached is asked again", async () => {
+  test("an unreachable endpoint is asked again where no other endpoint answers", async () => {
     let up = false;
     const wakes = await listening((request, response) => {
       if (!up) return void request.socket.destroy();
@@ -249,7 +249,7 @@ describe("a registry that is reached by routes", () => {
     await registry.close();
   });
 
-  test("a password that was typed for a registry is not sent to its mirrors", async () => {
+  test("a password that the user gave for a registry is not sent to its mirrors", async () => {
     const nosy = await listening((request, response) =>
       request.headers.authorization
         ? answer(response, 200, {})

@@ -34,8 +34,8 @@ export function connect(host: string, options: ConnectOptions = {}): RemoteRegis
 }
 
 /**
- * A registry that is reached as this machine's configuration says: reads try its mirrors in their order, then the
- * registry itself; changes go to the one endpoint that takes them.
+ * A registry behind the endpoints that `routes` names: reads try its mirrors in their order, then the registry itself;
+ * changes go to the one endpoint that takes them.
  */
 export class RoutedRegistry implements Registry {
   readonly name: string;

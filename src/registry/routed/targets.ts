@@ -13,7 +13,7 @@ export interface Target {
   readonly registry: RemoteRegistry;
 }
 
-/** Requests for a registry as a whole are routed by this name. */
+/** Stands for the repository in requests for a registry as a whole. */
 const anyRepo = parseRepoName("any/repository");
 
 /** The endpoints of one registry that may be asked for something, in their order. */
@@ -44,10 +44,13 @@ export class Targets {
     const found = endpoints.filter(fits);
     if (found.length > 0) return found.map((endpoint) => ({ endpoint, registry: this.#registry(endpoint) }));
     const files = [...new Set(endpoints.flatMap(({ from }) => from))].join(", ");
-    throw new GantryError("UNSUPPORTED", `no endpoint of ${this.name} may be asked to ${capability}, says ${files}`);
+    throw new GantryError(
+      "UNSUPPORTED",
+      `no endpoint of ${this.name} has the capability ${capability}; the endpoints come from ${files}`,
+    );
   }
 
-  /** The one endpoint for a request that is not repeated elsewhere: a list, or a change. @throws UNSUPPORTED, DENIED */
+  /** The one endpoint for a list or a change: these requests go to no second endpoint. @throws UNSUPPORTED, DENIED */
   async first(capability: "push" | "list", repo: RepoName = anyRepo): Promise<Target> {
     const [target] = await this.find(repo, capability);
     return target!;
@@ -59,7 +62,7 @@ export class Targets {
     if (endpoint) return this.#registry(endpoint);
     throw new GantryError(
       "UNSUPPORTED",
-      `${this.name} itself is never asked on this machine; \`gantry explain\` lists the endpoints that are`,
+      `the configuration of this machine does not name ${this.name} itself; \`gantry explain\` lists the endpoints that it names`,
     );
   }
 

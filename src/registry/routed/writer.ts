@@ -36,7 +36,7 @@ export class RoutedWriter implements RegistryWriter {
     return registry.pushBlob(endpoint.repo, descriptor, source, { ...options, mountFrom });
   }
 
-  /** The name of a repository at the endpoint of `registry`; undefined where it is at another one, or blocked. */
+  /** The name of a repository at the endpoint of `registry`; undefined where it is elsewhere, or blocked. */
   async #nameAt(registry: RemoteRegistry, repo: RepoName): Promise<RepoName | undefined> {
     try {
       const target = await this.#targets.first("push", repo);

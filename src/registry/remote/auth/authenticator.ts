@@ -12,20 +12,20 @@ import { basic, readToken, tokenRequests } from "./token-request.ts";
 import { TokenCache } from "./tokens.ts";
 
 export interface AuthenticatorOptions {
-  /** Asked for credentials once, when the registry first wants them. Default: none; requests are anonymous. */
+  /** Asked once for each repository, when the registry first requires credentials. Default: anonymous requests. */
   readonly credentials?: CredentialSource | undefined;
-  /** Hosts of token servers that may be sent a password although they are of another domain than the registry. */
+  /** Hosts of token servers that may get a password although their domain is not the registry's. */
   readonly trustedRealms?: readonly string[] | undefined;
 }
 
-/** Tokens that authenticators share, and the identity of the credentials that this one has. */
+/** Tokens that authenticators share, and the identity of this one's credentials. */
 interface SharedTokens {
   readonly tokens?: TokenCache | undefined;
   readonly identity?: string | undefined;
 }
 
 /**
- * Answers the challenges of one registry: Basic with a password, Bearer with tokens. A token is for one scope and is
+ * Answers the challenges of one registry: Basic with a password, Bearer with a token. A token is for one scope and is
  * kept until shortly before it expires.
  * @see distribution's token authentication specification, RFC 7617, RFC 6749 section 6
  */
@@ -38,7 +38,7 @@ export class Authenticator {
   readonly #credentials: CredentialLookup;
   readonly #tokens: TokenCache;
   readonly #identity: string;
-  /** Headers that do not depend on the scope, by repository: Basic, or a token that the user has given. */
+  /** Authorization headers that are not for one scope alone, by repository: Basic, or a token that the user gave. */
   readonly #fixed = new Map<string, string>();
 
   constructor(name: string, registry: URL, transport: Transport, options: AuthenticatorOptions & SharedTokens = {}) {
@@ -51,12 +51,12 @@ export class Authenticator {
     this.#identity = `${registry.origin} ${options.identity ?? ""}`;
   }
 
-  /** The Authorization header for a scope, if an earlier challenge gave one. */
+  /** The Authorization header for a scope, if an earlier challenge led to one. */
   header(scope: string): string | undefined {
     return this.#tokens.get(this.#key(scope)) ?? this.#fixed.get(repositoryOf(scope));
   }
 
-  /** Drops a token that the registry refused: the next one may be given for other credentials. */
+  /** Drops a token that the registry refused, so that the next request gets a new one. */
   forget(scope: string, header: string): void {
     this.#tokens.delete(this.#key(scope), header);
   }
@@ -65,7 +65,7 @@ export class Authenticator {
     return `${this.#identity} ${scope}`;
   }
 
-  /** Gets a new token where the last one has expired: before a request whose body cannot be sent twice. */
+  /** Gets a new token if the last one has expired. Called before a request whose body cannot be sent twice. */
   async renew(scope: string, signal?: AbortSignal): Promise<void> {
     const challenge = this.#tokens.challenges.get(this.#key(scope));
     if (!challenge || this.header(scope) !== undefined) return;
@@ -73,7 +73,7 @@ export class Authenticator {
   }
 
   /**
-   * Prepares another try after a 401 response.
+   * Prepares the retry after a 401 response.
    * @param sent the Authorization header of the request, if it had one
    * @returns false where no credentials fit the challenge, or the registry has just refused them
    */
@@ -89,7 +89,7 @@ export class Authenticator {
     const bearer = challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"]);
     if (bearer) {
       this.#tokens.challenges.set(this.#key(scope), bearer);
-      // Another request may have brought a new token since this one was sent.
+      // Another request may have got a new token since this one was sent.
       const newer = this.header(scope);
       if (newer !== undefined && newer !== sent) return true;
       return this.#token(bearer, scope, credential, signal);
@@ -122,7 +122,7 @@ export class Authenticator {
       try {
         return await abortable(asked, signal);
       } catch (error) {
-        // The request may be that of another client, which was closed meanwhile.
+        // Retried where the shared request belonged to another client that was closed meanwhile.
         if (!isClosed(error) || this.#transport.endedBy(error)) throw error;
       }
     }
@@ -146,7 +146,7 @@ export class Authenticator {
     if (answer.status !== 200) {
       await answer.discard();
       if ([400, 401, 403, 404, 405].includes(answer.status)) return false;
-      // Not a refusal: the token server fails, and the registry has not decided.
+      // The token server failed, so the credentials are neither accepted nor refused.
       const realm = transport.redact(url.host);
       throw new GantryError(
         answer.status === 429 ? "TOO_MANY_REQUESTS" : "REGISTRY_ERROR",
@@ -156,7 +156,7 @@ export class Authenticator {
     }
     const what = `the token of ${transport.redact(redactUrl(url))}`;
     const { header, expiresIn } = readToken(await answer.bytes(transport.limits.tokenBytes, what), what);
-    // Renewed a little early, since clocks differ and requests take time.
+    // Renewed a little early, since clocks differ and requests take time. Milliseconds.
     this.#tokens.set(this.#key(scope), header, Math.max(5, expiresIn - 10) * 1000);
     return true;
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseChallenges } from "./challenge.ts";
 
-test("challenges are parsed, not matched", () => {
+test("challenges with quoted strings and several schemes are parsed; odd headers do not throw", () => {
   expect(parseChallenges('Bearer realm="https://a/t?x=\\"1\\", y",service=s , Basic realm=r, Negotiate')).toEqual([
     { scheme: "bearer", parameters: { realm: 'https://a/t?x="1", y', service: "s" } },
     { scheme: "basic", parameters: { realm: "r" } },

@@ -6,7 +6,7 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** Parses the challenges of a header; what follows something unreadable is dropped. */
+/** Parses the challenges of a header, up to the first syntax error. */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = [];
   const reader = new HeaderReader(header);

@@ -8,8 +8,8 @@ interface Lookup {
 }
 
 /**
- * The credentials of one registry: looked up once for each repository, when they are first needed. Several requests may
- * wait for one lookup; it is aborted when the last of them is.
+ * The credentials of one registry, looked up once for each repository, when they are first needed. Several requests may
+ * wait for one lookup; it is aborted when the last waiting request is aborted.
  */
 export class CredentialLookup {
   readonly #host: string;

@@ -4,8 +4,8 @@ import { isPrivateAddress } from "../../../transport/addresses.ts";
 import type { Transport } from "../../../transport/transport.ts";
 
 /**
- * The URL of the token server that a challenge names. It must be https, unless the registry itself is asked over http,
- * and may be at a private address only if the registry is.
+ * The URL of the token server that a challenge names. It must be https, unless the registry itself speaks http, and may
+ * be at a private address only if the registry is.
  * @throws INVALID_RESPONSE, REDIRECT_REFUSED
  */
 export function realmUrl(realm: string, registry: URL, transport: Transport): URL {
@@ -26,7 +26,7 @@ export function realmUrl(realm: string, registry: URL, transport: Transport): UR
   return url;
 }
 
-/** A registry may name any token server, but a password goes only to one that it may share secrets with. @throws REDIRECT_REFUSED */
+/** A password goes only to a token server that may share the registry's secrets. @throws REDIRECT_REFUSED */
 export async function requireTrusted(
   realm: URL,
   { from }: Credential,
@@ -38,7 +38,7 @@ export async function requireTrusted(
   const { redact } = transport;
   throw new GantryError(
     "REDIRECT_REFUSED",
-    `${registry.name} asks to send its password (from ${from}) to ${redact(realm.host)}, which is of another domain; if that is right, allow it with --trust-realm ${redact(realm.hostname)}`,
+    `${registry.name} names the token server ${redact(realm.host)}, which is in another domain; the password (from ${from}) was not sent. If you trust that server, allow it with --trust-realm ${redact(realm.hostname)}`,
     { details: { realm: redact(realm.host) } },
   );
 }

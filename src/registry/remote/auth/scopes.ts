@@ -3,9 +3,9 @@ export const repositoryOf = (scope: string): string => /^repository:([^:]+):/.ex
 
 /**
  * The scopes to ask a token for: those of the challenge and, for the same repositories, those that this request needs.
- * A mount needs a second repository, which registries may not name, so it is always added. Other resources are asked
- * for only where the challenge names them.
- * @param wanted the scopes that the request needs, with spaces between them; the first is that of its repository
+ * A mount needs a second repository, which some challenges do not name, so it is always added. Other resources are
+ * asked for only where the challenge names them.
+ * @param wanted the scopes that the request needs, separated by spaces; the first one is that of its repository
  */
 export function mergeScopes(challenged: string | undefined, wanted: string): string {
   const scopes = new Map<string, Set<string>>();

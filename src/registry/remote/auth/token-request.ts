@@ -3,7 +3,7 @@ import type { Credential } from "../../../config/credentials.ts";
 import { parseJsonObject } from "../../../spec/json.ts";
 import type { HttpRequest } from "../../../transport/message.ts";
 
-/** The user name with which Azure gives out refresh tokens as passwords. */
+/** With this user name, Azure gives out a refresh token as the password. */
 const AZURE_TOKEN_USER = "00000000-0000-0000-0000-000000000000";
 
 /** The value of an Authorization header (RFC 7617). */
@@ -26,7 +26,7 @@ export function tokenRequests(
   if (credential?.kind === "identity") return post;
   const url = new URL(realm);
   if (service) url.searchParams.set("service", service);
-  // The token specification wants one parameter for each scope.
+  // The token specification requires one parameter for each scope.
   for (const each of scope.split(" ").filter(Boolean)) url.searchParams.append("scope", each);
   const authorization = credential?.kind === "password" ? basic(credential) : undefined;
   return [...post, { method: "GET", url, authorization }];
@@ -44,7 +44,6 @@ function refreshRequest(realm: URL, service: string, scope: string, token: strin
     url: realm,
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body: Buffer.from(new URLSearchParams(form).toString()),
-    // Asking twice for a token is harmless.
     repeatable: true,
   };
 }
@@ -57,10 +56,10 @@ export function readToken(bytes: Buffer, what: string): { readonly header: strin
     value = parseJsonObject(bytes, what);
   } catch {
     // The parser's own message quotes the bytes, which may hold a token.
-    throw invalid("it is not in a JSON object");
+    throw invalid("the answer is not a JSON object");
   }
   const token = value["token"] || value["access_token"];
-  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) throw invalid("it has no token");
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) throw invalid("the answer has no token");
   const expiresIn = typeof value["expires_in"] === "number" ? value["expires_in"] : 60;
   return { header: `Bearer ${token}`, expiresIn };
 }

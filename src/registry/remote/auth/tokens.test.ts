@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { TokenCache } from "./tokens.ts";
 
-test("tokens are bounded in number and in time, and the oldest go first", () => {
+test("tokens are bounded in memory and in time, and the oldest are dropped first", () => {
   const cache = new TokenCache();
   const header = `Bearer ${"x".repeat(1 << 20)}`;
   for (let at = 0; at < 6; at += 1) cache.set(`scope ${at}`, header, 60_000);

@@ -2,12 +2,12 @@ import { SingleFlight } from "../../../base/async.ts";
 import { RecentMap } from "../../../base/recent.ts";
 import type { Challenge } from "./challenge.ts";
 
-/** The memory for tokens, in bytes. */
+/** The most memory for tokens, in bytes. */
 const MAX_BYTES = 4 << 20;
 /** Roughly the memory of an entry without its header, in bytes. */
 const ENTRY_BYTES = 512;
-/** The longest time that a token is used, whatever its registry says. Milliseconds. */
-const MAX_AGE = 3_600_000;
+/** The longest time that a token is used, whatever lifetime the token server gives it, in milliseconds. */
+const MAX_AGE_MS = 3_600_000;
 const MAX_CHALLENGES = 1_000;
 
 interface Token {
@@ -34,10 +34,10 @@ export class TokenCache {
   }
 
   set(key: string, header: string, lifetimeMs: number): void {
-    this.#tokens.set(key, { header, until: Date.now() + Math.min(lifetimeMs, MAX_AGE) });
+    this.#tokens.set(key, { header, until: Date.now() + Math.min(lifetimeMs, MAX_AGE_MS) });
   }
 
-  /** Forgets a token, unless it was replaced by a newer one. */
+  /** Deletes a token, unless a newer one has replaced it. */
   delete(key: string, header: string): void {
     if (this.#tokens.get(key)?.header === header) this.#tokens.delete(key);
   }

@@ -13,7 +13,7 @@ const sent: UploadProgress = { ...start, offset: size, furthest: size };
 const error = (code: ErrorCode, status?: number): GantryError =>
   new GantryError(code, "an error of the test", { details: status === undefined ? {} : { status } });
 
-describe("what a failed request means", () => {
+describe("the meaning of a failed request", () => {
   const rows: readonly [
     GantryError | Error,
     atStart: UploadFailure,
@@ -42,13 +42,13 @@ describe("what a failed request means", () => {
   });
 });
 
-describe("what follows after a failure", () => {
+describe("the next step after a failed request", () => {
   const resumed = (progress: UploadProgress, changes: Partial<UploadProgress>) => ({
     step: "resume",
     progress: { ...progress, ...changes },
   });
 
-  test("bytes that arrived are progress: the upload is resumed behind them with requests of the same size", () => {
+  test("received bytes are progress: the upload is resumed after them, with requests of the same size", () => {
     for (const stalled of [0, 3]) {
       const offset = half.offset + 64 * 1024;
       expect(afterFailure("interrupted", { ...half, stalled }, offset)).toEqual(
@@ -57,7 +57,7 @@ describe("what follows after a failure", () => {
     }
   });
 
-  test("without progress each failure counts and the requests get smaller, until the fourth ends it", () => {
+  test("without progress, each failure makes the requests smaller, and the fourth ends the upload", () => {
     const chunks: (number | undefined)[] = [];
     let progress: UploadProgress = half;
     for (let next = afterFailure("interrupted", progress, half.offset); next.step === "resume"; ) {
@@ -73,12 +73,12 @@ describe("what follows after a failure", () => {
     });
   });
 
-  test("an offset behind the furthest one is no progress, however far it is from the start", () => {
+  test("an offset below the furthest one is no progress", () => {
     const next = afterFailure("interrupted", half, half.offset - 1);
     expect(next).toEqual(resumed(half, { offset: half.offset - 1, stalled: 1, chunk: 16 * MiB }));
   });
 
-  test("a request that is too large gets smaller and does not count; its bytes are where they were", () => {
+  test("after a request that is too large, a smaller one is sent from the same offset, and the failure does not count", () => {
     const stalled = { ...half, stalled: 2 };
     expect(afterFailure("too large", stalled, undefined)).toEqual(resumed(stalled, { chunk: 16 * MiB }));
     expect(afterFailure("too large", { ...stalled, chunk: 16 * MiB }, half.offset)).toEqual(
@@ -90,7 +90,7 @@ describe("what follows after a failure", () => {
     [{ chunk: MiB }, MiB],
     [{ chunk: 16 * MiB, minChunk: 10 * MiB }, 10 * MiB],
     [{ minChunk: 20 * MiB }, 20 * MiB],
-  ])("a request that is too large and cannot be smaller ends it: %o", (limits, least) => {
+  ])("a request that is too large and cannot be smaller ends the upload: %o", (limits, least) => {
     const progress = { ...half, ...limits };
     expect(afterFailure("too large", progress, half.offset)).toEqual({
       step: "give up",
@@ -98,11 +98,11 @@ describe("what follows after a failure", () => {
       offset: half.offset,
     });
     expect(leastChunk(progress)).toBe(least);
-    // Without progress alone it is sent again as it was.
+    // After an interruption it is sent again with the same size.
     expect(afterFailure("interrupted", progress, half.offset)).toEqual(resumed(progress, { stalled: 1 }));
   });
 
-  test("a forgotten upload is sent from its start once, in chunks; not a third time", () => {
+  test("a forgotten upload is sent from its start once more, in chunks; not a third time", () => {
     for (const failure of ["forgotten", "interrupted"] as const) {
       const next = afterFailure(failure, half, undefined);
       const progress = { ...start, stalled: 1, chunk: 8 * MiB, restarted: true };
@@ -120,7 +120,7 @@ describe("what follows after a failure", () => {
     });
   });
 
-  test("a request that succeeds is progress where it brings more than ever before", () => {
+  test("a successful request is progress where it passes the furthest offset", () => {
     const stalled = { ...half, stalled: 2 };
     expect(advanced(stalled, size)).toEqual({ ...stalled, offset: size, furthest: size, stalled: 0 });
     const again = { ...stalled, offset: 0 };

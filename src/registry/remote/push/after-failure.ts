@@ -16,18 +16,18 @@ export interface UploadProgress {
   readonly restarted: boolean;
 }
 
-/** What to do after a failed request; `progress` is the new one. */
+/** What to do after a failed request; `progress` is that of the next request. */
 export type NextStep =
   | { readonly step: "resume" | "restart"; readonly progress: UploadProgress }
   | { readonly step: "give up"; readonly reason: "stalled" | "forgotten" | "too large"; readonly offset: number };
 
-/** Chunks to try, one after the other, where the registry or a proxy before it takes no more in one request. */
+/** Chunk sizes to try, one after the other, where the registry, or a proxy before it, refuses larger requests. */
 const CHUNKS: readonly number[] = [16 << 20, 4 << 20, 1 << 20];
-/** Chunks for a registry that forgets what broke off: it keeps what came in a request that was finished. */
+/** The chunk size for a registry that drops the bytes of broken requests: it keeps those of complete requests. */
 const RESTART_CHUNK = 8 << 20;
-/** Bytes that count as progress. */
+/** The fewest bytes that count as progress. */
 const MIN_PROGRESS = 64 << 10;
-/** Failures in a row without progress. */
+/** The most failures in a row without progress. */
 const MAX_STALLED = 3;
 
 /** An upload of a blob of `size` bytes before its first request. */
@@ -43,7 +43,7 @@ export function advanced(progress: UploadProgress, offset: number): UploadProgre
 
 /**
  * Decides how an upload continues after a failed request.
- * @param progress when the request was sent
+ * @param progress that was made before the request
  * @param reported bytes that the registry says it has; undefined where it knows of no such upload
  */
 export function afterFailure(
@@ -63,7 +63,7 @@ export function afterFailure(
   return { step: "resume", progress: { ...progress, offset, furthest, stalled, chunk: smaller ?? progress.chunk } };
 }
 
-/** The registry has nothing of the blob any more. It is sent from its start once more, in chunks. */
+/** The registry has lost all bytes of the blob. The blob is sent from its start once more, in chunks. */
 function fromStart(progress: UploadProgress): NextStep {
   if (progress.restarted) return { step: "give up", reason: "forgotten", offset: progress.offset };
   const stalled = progress.stalled + 1;

@@ -4,14 +4,14 @@ import type { UploadProgress } from "./after-failure.ts";
 /**
  * What a failed request of an upload means:
  * - `whole only`: the registry takes no PATCH;
- * - `too large`: the request was refused for its size (413); the registry has what it had before;
- * - `forgotten`: the registry has dropped the upload, or its bytes do not add up at the end;
- * - `interrupted`: another try may succeed, from the position that the registry names;
- * - `final`: another try fails in the same way.
+ * - `too large`: the request was refused for its size (413); the registry keeps the bytes that it had;
+ * - `forgotten`: the registry has dropped the upload, or at the end its bytes have another digest or size;
+ * - `interrupted`: a retry may succeed, from the position that the registry reports;
+ * - `final`: a retry would fail in the same way.
  */
 export type UploadFailure = "whole only" | "too large" | "forgotten" | "interrupted" | "final";
 
-/** @param progress of the upload when the request was sent */
+/** @param progress of the upload before the request */
 export function failureOf(error: unknown, { offset, size }: UploadProgress): UploadFailure {
   if (isGantryError(error, "UNSUPPORTED") && offset === 0) return "whole only";
   if (statusOf(error) === 413) return "too large";
@@ -29,7 +29,7 @@ export function isTransient(error: unknown): error is GantryError {
   );
 }
 
-/** Whether the registry may still be at work on the request. */
+/** Whether the registry may still be processing the request. */
 export function isUndecided(error: unknown): boolean {
   return isGantryError(error, "CONNECTION_FAILED", "TIMEOUT") || isServerError(error);
 }

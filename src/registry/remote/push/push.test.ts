@@ -8,7 +8,7 @@ import { parseRepoName } from "../../../reference/index.ts";
 import { digestOf } from "../../../spec/index.ts";
 import { rejects, seededBytes, testBlob } from "../../../testing/index.ts";
 import { RemoteRegistry } from "../remote.ts";
-import { fileUploads } from "../sessions.ts";
+import { fileUploads } from "../upload-memory.ts";
 
 const app = parseRepoName("app");
 const blob = testBlob(seededBytes(40_000_000, 3));
@@ -21,20 +21,20 @@ interface Upload {
 
 interface Server extends Listening {
   readonly upload: Upload;
-  /** Lengths of the bodies of PATCH requests that were taken whole. */
+  /** The lengths of the bodies of PATCH requests that were received completely. */
   readonly patches: number[];
   posts: number;
 }
 
 interface Ways {
-  /** For each PATCH: "take" it, or answer with a status, or break it after so many bytes. */
+  /** For each PATCH: "take" it, answer with a status, or break the connection after some bytes. */
   readonly patch?: (at: number, size: number) => "take" | number | { readonly breaksAfter: number };
   readonly status?: (upload: Upload) => number;
   readonly commit?: (at: number) => number | "slow";
   readonly headers?: Record<string, string>;
 }
 
-/** A registry that takes one blob at a time, in the ways that a test asks for. */
+/** A registry that takes one blob, in the ways that a test asks for. */
 async function uploads(ways: Ways = {}): Promise<Server> {
   let patches = 0;
   let commits = 0;
@@ -124,22 +124,22 @@ async function push(server: Server, options: ConstructorParameters<typeof Remote
   }
 }
 
-describe("pushing a long blob", () => {
-  test("one PATCH without a range, and a commit", async () => {
+describe("pushing a large blob", () => {
+  test("takes one PATCH without a range, and a commit", async () => {
     const server = await uploads();
     await push(server);
     expect(server.patches).toEqual([blob.bytes.length]);
     expect(server.seen.find(({ method }) => method === "PATCH")!.headers["content-range"]).toBeUndefined();
   });
 
-  test("is resumed where the registry says, as long as there is progress", async () => {
+  test("is resumed at the position that the registry reports, as long as there is progress", async () => {
     const server = await uploads({ patch: (at) => (at < 8 ? { breaksAfter: 4_000_000 } : "take") });
     await push(server);
     expect(server.posts).toBe(1);
     expect(server.patches).toEqual([8_000_000]);
   });
 
-  test("smaller pieces after a 413, but none smaller than the registry takes; else an error that says so", async () => {
+  test("continues in smaller chunks after a 413, but not below the minimum of the registry; then it fails and says why", async () => {
     const limited = await uploads({ patch: (_at, size) => (size > 5_000_000 ? 413 : "take") });
     await push(limited);
     expect(Math.max(...limited.patches)).toBe(4 << 20);
@@ -151,32 +151,32 @@ describe("pushing a long blob", () => {
     await expect(push(never)).rejects.toThrow(/client_max_body_size/);
   });
 
-  test("requests get smaller also where the registry tells no status", async () => {
+  test("continues in smaller chunks also where the registry does not report a position", async () => {
     const server = await uploads({ status: () => 404, patch: (_at, size) => (size > 5_000_000 ? 413 : "take") });
     await push(server);
     expect(Math.max(...server.patches)).toBe(4 << 20);
   });
 
-  test("only failures in a row count", async () => {
+  test("fails only after several failures in a row", async () => {
     const server = await uploads({ patch: (at, size) => (size > 2_000_000 ? 413 : at % 3 === 0 ? 500 : "take") });
     await push(server);
     expect(server.patches.length).toBe(Math.ceil(blob.bytes.length / (1 << 20)));
   });
 
-  test("a blob that the registry forgets is sent once more, in pieces and with a warning; not a third time", async () => {
+  test("is sent once more, in chunks and with a warning, where the registry forgets it; not a third time", async () => {
     const forgets = await uploads({
       status: () => 404,
       patch: (at) => (at === 0 ? { breaksAfter: 9_000_000 } : "take"),
     });
     const said = await push(forgets);
     expect([forgets.posts, forgets.patches[0]]).toEqual([2, 8 << 20]);
-    expect(said.some((text) => text.includes("sending it from the start again, once"))).toBe(true);
+    expect(said.some((text) => text.includes("sending it from the start once more"))).toBe(true);
     const hopeless = await uploads({ status: () => 404, patch: () => ({ breaksAfter: 1_000_000 }) });
     await rejects(push(hopeless), "TRANSFER_INTERRUPTED");
     expect(hopeless.posts).toBe(2);
   });
 
-  test("after a slow commit, or a lost answer, the registry is asked for the blob before the commit is repeated", async () => {
+  test("after a slow commit or a lost answer, asks the registry for the blob before it repeats the commit", async () => {
     const slow = await uploads({ commit: () => "slow" });
     await push(slow, { headerTimeout: 200 });
     expect(slow.posts).toBe(1);
@@ -185,12 +185,12 @@ describe("pushing a long blob", () => {
     expect([troubled.posts, troubled.patches.length]).toEqual([1, 1]);
   });
 
-  test("a registry that loses bytes again and again is given up", async () => {
+  test("fails where the registry loses bytes again and again", async () => {
     let turns = 0;
     const backwards = await uploads({
       commit: () => 500,
       status: (upload) => {
-        // Each time it has a little less than it said.
+        // Each time it has a little less than it reported.
         upload.chunks.splice(0, upload.chunks.length, Buffer.concat(upload.chunks).subarray(0, -1_000_000));
         return 204;
       },
@@ -212,14 +212,14 @@ describe("pushing a long blob", () => {
     expect(replicas.patches.length).toBeLessThan(12);
   });
 
-  test("registries that take no PATCH get the whole blob in one PUT", async () => {
+  test("takes one PUT where the registry accepts no PATCH", async () => {
     const server = await uploads({ patch: () => 405 });
     const said = await push(server);
-    expect(said.some((text) => text.includes("only whole"))).toBe(true);
+    expect(said.some((text) => text.includes("takes a blob only in one request"))).toBe(true);
     expect(server.posts).toBe(2);
   });
 
-  test("the source's own failure is thrown as it is, and nothing is published", async () => {
+  test("throws the source's own error unchanged, and publishes nothing", async () => {
     const server = await uploads();
     const registry = new RemoteRegistry(server.host, { backoff: 1 });
     const wrong = Buffer.from(blob.bytes);
@@ -231,7 +231,7 @@ describe("pushing a long blob", () => {
 });
 
 describe("remembered uploads", () => {
-  test("are resumed by the next process; their files are for the owner alone and are removed at the end", async () => {
+  test("are resumed by the next process; only their owner can read the files, which are removed at the end", async () => {
     const directory = join(await temporary(), "uploads");
     let breaks = true;
     const server = await uploads({ patch: () => (breaks ? { breaksAfter: 0 } : "take") });
@@ -242,13 +242,13 @@ describe("remembered uploads", () => {
     expect([statSync(path).mode & 0o777, statSync(directory).mode & 0o777]).toEqual([0o600, 0o700]);
     expect(JSON.parse(readFileSync(path, "utf8")).location).toContain("/uploads/1");
     breaks = false;
-    // Another registry, and another blob, have keys of their own.
+    // Another registry and another blob have other keys.
     await push(server, { uploads: fileUploads(directory) });
     expect(server.patches).toEqual([blob.bytes.length]);
     expect(readdirSync(directory)).toEqual([name]);
   });
 
-  test("one that the registry does not know any more is forgotten, and the blob is pushed anew", async () => {
+  test("are forgotten where the registry no longer knows them, and the blob is pushed from its start", async () => {
     for (const status of [404, 500]) {
       const directory = join(await temporary(), "uploads");
       const uploadsHere = fileUploads(directory);
@@ -262,7 +262,7 @@ describe("remembered uploads", () => {
     }
   });
 
-  test("last for a day, belong to one key, and are claimed by one push at a time", async () => {
+  test("are kept for a day, each under its key, and claimed by one push at a time", async () => {
     const directory = join(await temporary(), "uploads");
     const memory = fileUploads(directory);
     await memory.save("a", "http://x/1");
@@ -274,7 +274,7 @@ describe("remembered uploads", () => {
     const { utimes, writeFile } = await import("node:fs/promises");
     const path = join(directory, readdirSync(directory)[0]!);
     const entry = JSON.parse(readFileSync(path, "utf8"));
-    // The process with number 1 lives.
+    // The process with the id 1 is always running.
     await writeFile(path, JSON.stringify({ ...entry, pid: 1 }));
     expect(await memory.load("a")).toBeUndefined();
     await writeFile(path, JSON.stringify(entry));

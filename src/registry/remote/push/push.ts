@@ -5,7 +5,7 @@ import { ResumablePush } from "./resumable.ts";
 import type { PushTarget } from "./target.ts";
 import { pushWhole } from "./whole.ts";
 
-/** Blobs up to this size go in one PUT; a longer one is worth resuming where it broke off. */
+/** Blobs up to this size are sent in one PUT. Only larger ones are worth resuming. */
 const SINGLE_PUT_BYTES = 32 << 20;
 
 /**

@@ -9,12 +9,12 @@ import { SourceCursor } from "./source-cursor.ts";
 import type { PushTarget } from "./target.ts";
 import { SourceFailed, UploadRequests } from "./upload-requests.ts";
 
-/** How often the registry is asked whether it has a blob whose commit seems to have failed. */
+/** How many times the registry is asked whether it has a blob whose commit seems to have failed. */
 const MAX_LOOKS = 3;
 
 /**
- * One push of a large blob: an upload that is sent in as few requests as the registry takes, and that is resumed where
- * the registry says that it has got to. {@link afterFailure} decides how it continues after a failure.
+ * Pushes one large blob as an upload: in as few requests as the registry accepts, and resumed at the position that the
+ * registry reports. {@link afterFailure} decides how it continues after a failure.
  */
 export class ResumablePush {
   readonly #target: PushTarget;
@@ -25,7 +25,7 @@ export class ResumablePush {
   readonly #requests: UploadRequests;
   #memory: PushTarget["memory"];
   #progress: UploadProgress;
-  /** Of the upload; undefined before it is started, and before it is started again. */
+  /** The URL for the next request; undefined before the upload is started or restarted. */
   #location: URL | undefined;
 
   constructor(target: PushTarget, blob: Descriptor, source: BlobSource, { signal }: CallOptions) {
@@ -39,10 +39,10 @@ export class ResumablePush {
     this.#progress = startOf(blob.size);
   }
 
-  /** @returns false where the registry takes blobs only whole */
+  /** @returns false where the registry takes a blob only in one request */
   async run(): Promise<boolean> {
     const release = this.#memory?.uploads.claim(this.#memory.key);
-    // Another push of this process is at work on the remembered upload.
+    // Another push of this process uses the remembered upload.
     if (!release) this.#memory = undefined;
     try {
       await this.#resumeRemembered();
@@ -55,7 +55,7 @@ export class ResumablePush {
     }
   }
 
-  /** One request and what follows from it. @returns whether the blob was pushed; undefined while it is not decided */
+  /** Sends one request and handles its failure. @returns the result of `run`; undefined where more requests follow */
   async #step(): Promise<boolean | undefined> {
     const location = this.#location ?? (await this.#start());
     const { offset, size } = this.#progress;
@@ -118,7 +118,9 @@ export class ResumablePush {
     if (failure === "final") throw error;
     if (failure === "whole only") {
       await this.#forget();
-      this.#target.transport.warn(`${this.#target.name} takes blobs only whole; ${this.#what} cannot be resumed`);
+      this.#target.transport.warn(
+        `${this.#target.name} takes a blob only in one request; ${this.#what} cannot be resumed`,
+      );
       return false;
     }
     if (before.offset >= before.size && (await this.#isCommitted(error))) {
@@ -132,7 +134,7 @@ export class ResumablePush {
     if (next.step === "restart") {
       this.#location = undefined;
       this.#target.transport.warn(
-        `${this.#target.name} did not keep what it had of ${this.#what}; sending it from the start again, once`,
+        `${this.#target.name} lost the bytes that it had of ${this.#what}; sending it from the start once more`,
       );
     }
     if (failure !== "too large") {
@@ -142,7 +144,7 @@ export class ResumablePush {
     return undefined;
   }
 
-  /** How much the registry has, by its own word or, where it cannot be asked now, by what was known before. */
+  /** The bytes that the registry reports; where it cannot be asked now, those that were known before. */
   async #reported(location: URL): Promise<number | undefined> {
     try {
       const found = await this.#requests.status(location);
@@ -154,7 +156,7 @@ export class ResumablePush {
     }
   }
 
-  /** Whether a commit that seems to have failed was only slow: the registry may still be at work on it. */
+  /** Whether a commit that seems to have failed was only slow. The registry may still be processing it. */
   async #isCommitted(error: unknown): Promise<boolean> {
     const looks = isUndecided(error) ? MAX_LOOKS : 1;
     for (let look = 1; ; look += 1) {
@@ -170,7 +172,7 @@ export class ResumablePush {
       const least = formatBytes(leastChunk(this.#progress));
       return new GantryError(
         "REGISTRY_ERROR",
-        `pushing ${this.#what}: ${least} in one request are too much for the registry or for a proxy before it, and less is not allowed; raise its limit (nginx: client_max_body_size)`,
+        `pushing ${this.#what}: the registry, or a proxy before it, refuses a request of ${least}, and smaller requests are not possible; raise its limit (nginx: client_max_body_size)`,
         { cause: error, details: { status: 413 } },
       );
     }
@@ -178,11 +180,11 @@ export class ResumablePush {
     if (reason === "forgotten" && isGantryError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH")) return error;
     const advice =
       uploaded > 0
-        ? `the registry has ${formatBytes(uploaded)} of ${formatBytes(this.#blob.size)}, and a push within a day resumes there`
-        : "the registry keeps nothing of an upload that breaks off, so it has to succeed at once";
+        ? `the registry has ${formatBytes(uploaded)} of ${formatBytes(this.#blob.size)}, and a push within a day resumes it`
+        : "the registry keeps no interrupted upload, so the next push starts again";
     return new GantryError(
       "TRANSFER_INTERRUPTED",
-      `pushing ${this.#what} broke off again and again (${messageOf(error)}); ${advice}`,
+      `pushing ${this.#what} broke off too often (${messageOf(error)}); ${advice}`,
       { cause: error, details: { uploaded } },
     );
   }

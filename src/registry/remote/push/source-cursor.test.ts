@@ -20,7 +20,7 @@ function counted(): { readonly source: BlobSource; readonly opened: number[] } {
   return { source, opened };
 }
 
-/** Reads a piece as a request does. */
+/** Reads a piece in the way that a request does. */
 async function piece(cursor: SourceCursor, offset: number, size: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   await cursor.seek(offset, offset + size === blob.bytes.length);
@@ -28,7 +28,7 @@ async function piece(cursor: SourceCursor, offset: number, size: number): Promis
   return Buffer.concat(chunks);
 }
 
-test("pieces that follow each other are read from one opened source", async () => {
+test("consecutive pieces are read without opening the source again", async () => {
   const { source, opened } = counted();
   const cursor = new SourceCursor(source, undefined);
   const pieces = [];
@@ -38,7 +38,7 @@ test("pieces that follow each other are read from one opened source", async () =
   await cursor.close();
 });
 
-test("another offset opens the source again, at its last checkpoint before it", async () => {
+test("for another offset, the source is opened again at the last checkpoint before that offset", async () => {
   const { source, opened } = counted();
   const cursor = new SourceCursor(source, undefined);
   await piece(cursor, 0, 6_000_000);
@@ -48,14 +48,14 @@ test("another offset opens the source again, at its last checkpoint before it", 
   await cursor.close();
 });
 
-test("a source without checkpoints is read from its start, and the bytes before the offset are left out", async () => {
+test("a source without checkpoints is read from its start, and the bytes before the offset are skipped", async () => {
   const cursor = new SourceCursor(bytesSource(blob.descriptor, blob.bytes), undefined);
   expect((await piece(cursor, 100, 1_000)).equals(blob.bytes.subarray(100, 1_100))).toBe(true);
   expect((await piece(cursor, 50, blob.bytes.length - 50)).equals(blob.bytes.subarray(50))).toBe(true);
   await cursor.close();
 });
 
-test("a source that ends early fails, though the pieces before were read", async () => {
+test("a source that ends early fails, also after earlier pieces were read", async () => {
   const cursor = new SourceCursor(bytesSource(blob.descriptor, blob.bytes.subarray(0, 8_000_000)), undefined);
   expect((await piece(cursor, 0, 4_000_000)).length).toBe(4_000_000);
   await rejects(piece(cursor, 4_000_000, 5_000_000), "SIZE_MISMATCH");

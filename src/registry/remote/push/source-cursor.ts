@@ -3,16 +3,16 @@ import { skipping } from "../../../content/skip.ts";
 import type { BlobSource } from "../../../content/source.ts";
 
 /**
- * Reads a source from any offset: to its end, or in pieces for several requests. A source that was read before is
- * opened at its last checkpoint where it can do that, so that little of it is read and hashed again.
+ * Reads a source from any offset: to its end, or in pieces for several requests. Where possible, a source that was read
+ * before is opened at its last checkpoint, so that little of it is read and hashed again.
  */
 export class SourceCursor {
   readonly #source: BlobSource;
   readonly #signal: AbortSignal | undefined;
   #content: Content | undefined;
-  /** The content before, whose checkpoints tell where the source can be opened. */
+  /** The content before `#content`. Its checkpoints tell where the source can be opened. */
   #last: Content | undefined;
-  /** Chunks of `#content`, where it is sent in pieces, and what is left of the last one. */
+  /** The chunks of `#content`, if it is sent in pieces, and the unsent rest of the last one. */
   #chunks: AsyncIterator<Uint8Array> | undefined;
   #rest: Uint8Array | undefined;
   /** How far `#content` has been read. */
@@ -25,7 +25,7 @@ export class SourceCursor {
 
   /**
    * Opens the source for bytes from `offset` on, unless it is being read there.
-   * @param toEnd whether all bytes that are left will be read at once
+   * @param toEnd whether all remaining bytes will be read at once
    * @throws what the source throws
    */
   async seek(offset: number, toEnd: boolean): Promise<void> {
@@ -38,7 +38,7 @@ export class SourceCursor {
     if (!toEnd) this.#chunks = this.#content[Symbol.asyncIterator]();
   }
 
-  /** Writes `size` bytes from `offset` on, to which it was moved before. */
+  /** Writes `size` bytes from `offset` on. The caller has called `seek` for this offset. */
   async pump(offset: number, size: number, write: ChunkWriter, signal?: AbortSignal): Promise<void> {
     const chunks = this.#chunks;
     if (!chunks) {
@@ -47,7 +47,7 @@ export class SourceCursor {
     }
     for (const end = offset + size; this.#read < end; ) {
       const next = this.#rest ?? (await chunks.next()).value;
-      // A request that was given up must not take the bytes of the next one.
+      // An abandoned request must not take the bytes of the next one.
       if (!next || this.#chunks !== chunks) return;
       const from = Math.max(0, Math.min(next.byteLength, offset - this.#read));
       const to = Math.min(next.byteLength, end - this.#read);

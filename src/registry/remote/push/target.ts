@@ -4,7 +4,7 @@ import type { HttpResponse } from "../../../transport/message.ts";
 import type { Transport } from "../../../transport/transport.ts";
 import type { CallOptions } from "../../registry.ts";
 import type { Exchange } from "../api.ts";
-import type { UploadMemory } from "../sessions.ts";
+import type { UploadMemory } from "../upload-memory.ts";
 
 /** The repository that a blob is pushed to. */
 export interface PushTarget {
@@ -20,5 +20,5 @@ export interface PushTarget {
   has(descriptor: Descriptor, options: CallOptions): Promise<boolean>;
 }
 
-/** Milliseconds more for the answer: registries hash, and some copy, a blob before they answer; 10 MB/s is slow for that. */
+/** Additional milliseconds to wait for the answer: registries hash, and may copy, a blob first. 10 MB/s are assumed. */
 export const patienceFor = ({ size }: Descriptor): number => size / 10_000;

@@ -9,7 +9,7 @@ import { SourceBody } from "./source-body.ts";
 import type { SourceCursor } from "./source-cursor.ts";
 import { type PushTarget, patienceFor } from "./target.ts";
 
-/** How far an upload has got, and the URL for its next request. */
+/** The bytes that an upload has received, and the URL for its next request. */
 export interface UploadPosition {
   readonly location: URL;
   readonly offset: number;
@@ -43,7 +43,7 @@ export class UploadRequests {
     this.#signal = options.signal;
   }
 
-  /** Starts the upload. @returns its URL, and the least that the registry takes in one request where it says so */
+  /** Starts the upload. @returns its URL, and the smallest chunk that the registry takes, where it names one */
   async start(): Promise<{ readonly location: URL; readonly minChunk: number | undefined }> {
     const response = await this.#target.start({ signal: this.#signal });
     await response.discard();
@@ -52,7 +52,7 @@ export class UploadRequests {
     return { location: uploadLocation(response), minChunk };
   }
 
-  /** Sends all that is left, or a chunk of it. @throws SourceFailed */
+  /** Sends the rest of the blob, or a chunk of it. @throws SourceFailed */
   async send(url: URL, { offset, size: whole, chunk, minChunk }: UploadProgress): Promise<UploadPosition> {
     const left = whole - offset;
     const size = chunk === undefined ? left : Math.min(left, Math.max(chunk, minChunk));
@@ -61,7 +61,7 @@ export class UploadRequests {
       "content-type": mediaTypes.octetStream,
       // Some registries do not expect a range where the whole blob is sent in one request.
       "content-range": size < whole ? `${offset}-${offset + size - 1}` : undefined,
-      // A proxy may cut a connection after so many bytes; then each chunk needs a connection of its own.
+      // A proxy may close a connection after a number of bytes, so each chunk gets a connection of its own.
       connection: chunk === undefined ? undefined : "close",
     });
     try {
@@ -75,25 +75,25 @@ export class UploadRequests {
       const response = await this.#target.exchange(patch, [201, 202, 204], `pushing ${this.#what}`);
       await response.discard();
       if (toEnd) await this.#cursor.close();
-      // The Range of the answer is not used: some registries say it wrong, and all of them check the digest.
+      // The Range of the answer is not used: some registries report a wrong one, and all of them check the digest.
       const location = response.headers["location"] ? uploadLocation(response) : url;
       return { location, offset: offset + size };
     } catch (error) {
-      // Read before the source is closed, which makes a pump that still runs fail too.
+      // Read before the source is closed: closing makes a running pump fail too.
       const { failure } = sending;
       await this.#cursor.close();
       throw failure ? new SourceFailed(failure.error) : error;
     }
   }
 
-  /** Asks how much the registry has. @returns undefined where it does not say, or knows of no such upload */
+  /** Asks how many bytes the registry has. @returns undefined where it does not tell, or does not know the upload */
   async status(url: URL): Promise<UploadPosition | undefined> {
     try {
       const get = { method: "GET", url, signal: this.#signal } as const;
       const response = await this.#target.exchange(get, [200, 202, 204], `asking how far ${this.#what} has got`);
       await response.discard();
       const said = uploadedBytes(response);
-      // A registry that has nothing says 0-0, too.
+      // A registry without any bytes also reports 0-0.
       const offset = said === 1 ? 0 : said;
       if (offset === undefined || offset > this.#blob.size) return undefined;
       return { location: response.headers["location"] ? uploadLocation(response) : url, offset };

@@ -10,7 +10,7 @@ import { type PushTarget, patienceFor } from "./target.ts";
 
 const MAX_ATTEMPTS = 3;
 
-/** Pushes a blob in one PUT, up to three times where its source can be read again. */
+/** Pushes a blob in one PUT, with up to three attempts where its source can be read again. */
 export async function pushWhole(
   target: PushTarget,
   descriptor: Descriptor,
@@ -34,7 +34,7 @@ export async function pushWhole(
     } catch (error) {
       signal?.throwIfAborted();
       if (sending.failure) throw sending.failure.error;
-      // A blob is named by its digest, so sending it again changes nothing.
+      // Sending a blob again is safe, since its digest names it.
       if (!isTransient(error)) throw error;
       if (await target.has(descriptor, { signal })) return;
       if (attempt >= MAX_ATTEMPTS || !source.replayable) throw gaveUp(error, attempt, what);
@@ -44,8 +44,9 @@ export async function pushWhole(
 }
 
 function gaveUp(error: GantryError, attempts: number, what: string): GantryError {
-  const tries = attempts === 1 ? "once, and its source cannot be read again" : `${attempts} times`;
-  return new GantryError(error.code, `${what}: tried ${tries}, the last time ${error.message}`, {
+  const failed =
+    attempts === 1 ? "failed, and its source cannot be read again for a retry" : `failed ${attempts} times`;
+  return new GantryError(error.code, `${what} ${failed}: ${error.message}`, {
     cause: error,
     details: error.details,
   });

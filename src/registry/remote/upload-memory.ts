@@ -8,16 +8,16 @@ import { replaceFile } from "../../sys/replace-file.ts";
 
 /** How long an upload is remembered, in milliseconds. */
 const KEEP_MS = 24 * 60 * 60 * 1000;
-/** In bytes. A location is at most as long as the headers of an answer. */
+/** The most bytes of an entry: a location is no longer than the headers of an answer. */
 const MAX_ENTRY = 256 << 10;
 
 /** Remembers the locations of unfinished uploads. A key names an origin, a repository and a blob. */
 export interface UploadMemory {
-  /** The location of an upload on which no other process is at work. */
+  /** The remembered location, unless another process uses the upload. */
   load(key: string): Promise<string | undefined>;
   save(key: string, location: string): Promise<void>;
   forget(key: string): Promise<void>;
-  /** Marks a key as being worked on until the returned function is called; undefined where it is marked already. */
+  /** Claims a key for one push, until the returned function is called; undefined where it is claimed already. */
   claim(key: string): (() => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ export function userUploads(env: NodeJS.ProcessEnv = process.env): UploadMemory 
 
 /**
  * Uploads remembered for a day, as files of a directory. The files are for their owner alone, since a location gives
- * access to the upload. It is a convenience: where the directory cannot be written, nothing is remembered.
+ * access to the upload. Errors are ignored: where the directory cannot be written, nothing is remembered.
  */
 export function fileUploads(directory: string): UploadMemory {
   const claimed = new Set<string>();
@@ -49,7 +49,7 @@ export function fileUploads(directory: string): UploadMemory {
         const { mtimeMs } = await stat(path);
         const entry = JSON.parse(String(await readSmallFile(path, { limit: MAX_ENTRY }))) as Entry;
         const fresh = Date.now() - mtimeMs < KEEP_MS && entry.key === key && URL.canParse(entry.location);
-        return fresh && !isAtWork(entry) ? entry.location : undefined;
+        return fresh && !isInUse(entry) ? entry.location : undefined;
       } catch {
         return undefined;
       }
@@ -60,7 +60,7 @@ export function fileUploads(directory: string): UploadMemory {
         await makeDirectories(directory, 0o700);
         await replaceFile(pathOf(key), JSON.stringify(entry));
       } catch {
-        // The push works without it.
+        // The push works without the entry.
       }
     },
     async forget(key) {
@@ -76,10 +76,10 @@ export function fileUploads(directory: string): UploadMemory {
 }
 
 /**
- * Whether an entry was written by another process that still runs. This only saves work: two processes that share an
- * upload fail and start again.
+ * Whether an entry was written by another process that still runs. The check only saves work: two processes that share
+ * an upload fail and start again.
  */
-function isAtWork({ pid, host }: Entry): boolean {
+function isInUse({ pid, host }: Entry): boolean {
   if (host !== hostname() || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
