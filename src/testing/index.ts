@@ -15,17 +15,12 @@ export {
   testIndex,
   testLayer,
 } from "./images.ts";
+export type { Misbehaviour } from "./misbehaviour.ts";
+export type { ProfileBehaviour, ProfileFact, RegistryProfile } from "./profile.ts";
 export { registryProfiles } from "./profile-list.ts";
-export {
-  type ProfileBehaviour,
-  type ProfiledRegistry,
-  type ProfileFact,
-  type RegistryProfile,
-  startProfile,
-} from "./profiles.ts";
+export { type ProfiledRegistry, startProfile } from "./profiled-registry.ts";
 export {
   type Fault,
-  type Misbehaviour,
   type SeenRequest,
   startTestRegistry,
   type TestRegistry,

@@ -1,4 +1,4 @@
-import type { RegistryProfile } from "./profiles.ts";
+import type { RegistryProfile } from "./profile.ts";
 
 const password = (username: string) => ({ kind: "password", username, password: "a-secret" }) as const;
 const notFound = (code: string, message: string): string => JSON.stringify({ errors: [{ code, message }] });
