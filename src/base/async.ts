@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { GantryError } from "./error.ts";
 
-/** A counted permit: at most `count` holders at once, first come first served. */
+/** Gives out at most `count` permits at a time, in the order of the calls. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -55,7 +55,7 @@ export async function forEachParallel<T>(
   requireParallel(limit);
   const stop = new AbortController();
   const linked = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  // Each piece of work listens; Node warns of more than ten.
+  // Each piece of work adds a listener, and Node warns above ten.
   setMaxListeners(0, linked);
   const queue = items[Symbol.iterator]();
   let failure: { readonly error: unknown } | undefined;
@@ -77,10 +77,10 @@ export async function forEachParallel<T>(
 /** @throws USAGE unless `limit` is a whole number from 1 */
 export function requireParallel(limit: number): void {
   if (Number.isInteger(limit) && limit >= 1) return;
-  throw new GantryError("USAGE", `${limit} is not a number of things to do at once; expected a whole number from 1`);
+  throw new GantryError("USAGE", `${limit} operations cannot run in parallel; expected a whole number from 1`);
 }
 
-/** Shares one run of `work` between callers that ask for the same key while it is under way. */
+/** Shares one run of `work` between the callers that ask for the same key while it runs. */
 export class SingleFlight<T> {
   readonly #running = new Map<string, Promise<T>>();
 
@@ -112,7 +112,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /** Settles as `promise` does, or rejects with the signal's reason if that comes first. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
-  // Where the signal comes first no caller waits for the promise, so its failure must not count as unhandled.
+  // If the signal comes first, no caller waits for the promise: its failure must not count as unhandled.
   promise.catch(() => {});
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * Every error code of gantry, by the room that throws it, and the exit code of the command for each.
- * This is the one table; nothing else decides an exit code.
+ * Every error code of gantry, by the room that throws it, and the command's exit code for each. Only this table decides
+ * exit codes.
  */
 
 /** The exit codes of the command: 1 failed, 2 usage, 3 not found, 4 not authorised, 5 verification failed, 6 limit exceeded. */
@@ -33,7 +33,7 @@ type TransportErrorCode =
   | "INVALID_RESPONSE"
   | "REGISTRY_ERROR"
   | "TOO_MANY_REQUESTS";
-/** The codes of the distribution specification that gantry acts on, by their wire names. */
+/** The codes of the distribution specification that gantry handles, as registries write them. */
 type RegistryErrorCode =
   | "BLOB_UNKNOWN"
   | "BLOB_UPLOAD_INVALID"

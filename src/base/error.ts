@@ -3,7 +3,7 @@ import { type ErrorCode, type ExitCode, exitCodes } from "./codes.ts";
 /** Which side of a transfer an error belongs to. */
 export type Origin = "source" | "destination" | "local";
 
-/** Facts beside the message, such as the digests that differ. Values are safe to print: they hold no secrets. */
+/** The facts of the message as data, such as the digests that differ. Values are safe to print: they hold no secrets. */
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface GantryErrorOptions {
@@ -23,8 +23,8 @@ export interface ErrorRecord {
 }
 
 /**
- * The one error class. `code` is stable, for programs to act on; the message says what was asked, what happened, and
- * what to do next.
+ * The one error class. Programs act on `code`, which is stable. The message tells people what was asked, what happened,
+ * and what to do next.
  */
 export class GantryError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = "GantryError";
@@ -64,7 +64,7 @@ export function isGantryError<Code extends ErrorCode = ErrorCode>(
   return codes.length === 0 || codes.includes((error as unknown as GantryError<Code>).code);
 }
 
-/** The exit code of the command for an error: by its code; 1 for errors of other classes. */
+/** The command's exit code for an error: that of its code, or 1 for other classes of errors. */
 export function exitCodeOf(error: unknown): ExitCode {
   return isGantryError(error) ? (exitCodes[error.code] ?? 1) : 1;
 }
@@ -87,4 +87,9 @@ export function messageOf(error: unknown): string {
 export function errnoOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown | undefined } | null)?.code;
   return typeof code === "string" ? code : undefined;
+}
+
+/** True if the error has one of these codes of Node. */
+export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return codes.includes(errnoOf(error) ?? "");
 }

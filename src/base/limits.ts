@@ -38,7 +38,7 @@ export interface Limits {
   readonly pathDepth: number;
   /** One extended header of an archive (pax record block, GNU long name). */
   readonly tarHeaderBytes: number;
-  /** Records of global pax headers in force at once, each of which costs every entry. */
+  /** Records of global pax headers in force at the same time. Each one costs time at every entry. */
   readonly tarGlobalRecords: number;
   /** Symbolic links followed while one path is resolved. */
   readonly symlinks: number;
@@ -82,7 +82,7 @@ export function limitFlag(name: LimitName): string {
   return `--limit ${name}=N`;
 }
 
-/** Fails with LIMIT_EXCEEDED, naming the limit, its value and the flag, where `value` is above it. */
+/** @throws LIMIT_EXCEEDED if `value` is above the limit; the message names the limit and the flag that raises it */
 export function checkLimit(limits: Limits, name: LimitName, value: number, what: string): void {
   if (value <= limits[name]) return;
   throw new GantryError(
@@ -94,7 +94,7 @@ export function checkLimit(limits: Limits, name: LimitName, value: number, what:
 
 const units: Readonly<Record<string, number>> = { "": 1, KiB, MiB, GiB, K: KiB, M: MiB, G: GiB };
 
-/** Reads `name=value` settings (`entries=10`, `unpackedBytes=128GiB`) over the defaults. Throws USAGE. */
+/** Applies `name=value` settings (`entries=10`, `unpackedBytes=128GiB`) to the limits in `base`. @throws USAGE */
 export function parseLimits(settings: readonly string[], base: Limits = defaultLimits): Limits {
   const limits: Record<string, number> = { ...base };
   for (const setting of settings) {

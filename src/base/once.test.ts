@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { withoutUndefined } from "./defined.ts";
 import { Once } from "./once.ts";
 
-test("Once makes its value at the first call, and keeps it", async () => {
+test("Once makes its value at the first call and keeps it", async () => {
   let made = 0;
   const once = new Once(async () => {
     made += 1;
@@ -19,7 +19,7 @@ test("Once makes its value at the first call, and keeps it", async () => {
   expect(await once.get()).toBe(2);
 });
 
-test("Once makes the value anew after a failure, which all waiting calls get", async () => {
+test("Once reports a failure to all waiting calls, and the next call makes the value again", async () => {
   let tries = 0;
   const once = new Once(async () => {
     tries += 1;
@@ -51,7 +51,7 @@ test("Once does not forget a new value when an old one fails after a reset", asy
   await fresh;
 });
 
-test("withoutUndefined leaves out what is undefined, and nothing else", () => {
+test("withoutUndefined drops undefined fields and no others", () => {
   const given = { a: undefined, b: null, c: 0, d: "", e: { f: undefined } };
   const copy = withoutUndefined(given);
   expect(Object.keys(copy)).toEqual(["b", "c", "d", "e"]);

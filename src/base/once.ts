@@ -1,4 +1,4 @@
-/** A value that is made at the first call and kept. After a failure the next call makes it anew. */
+/** A value that is made at the first call and kept. After a failure the next call makes it again. */
 export class Once<T> {
   readonly #make: () => Promise<T>;
   #value: Promise<T> | undefined;
@@ -22,7 +22,7 @@ export class Once<T> {
     return value;
   }
 
-  /** Forgets the value; the next call makes it anew. */
+  /** Forgets the value; the next call makes a new one. */
   reset(): void {
     this.#value = undefined;
   }

@@ -1,13 +1,16 @@
-/** A map of bounded size: when it is full, the entry that was used longest ago is dropped. */
+/** A map of bounded size: when it is full, it drops the least recently used entry. */
 export class RecentMap<V> {
   readonly #entries = new Map<string, { readonly value: V; readonly weight: number }>();
-  readonly #room: number;
+  readonly #capacity: number;
   readonly #weigh: (value: V, key: string) => number;
   #weight = 0;
 
-  /** @param room the largest sum of the weights of all entries. Default weight: 1 */
-  constructor(room: number, weigh: (value: V, key: string) => number = () => 1) {
-    this.#room = room;
+  /**
+   * @param capacity the largest sum of the weights of all entries
+   * @param weigh the weight of an entry. Default: 1
+   */
+  constructor(capacity: number, weigh: (value: V, key: string) => number = () => 1) {
+    this.#capacity = capacity;
     this.#weigh = weigh;
   }
 
@@ -25,7 +28,7 @@ export class RecentMap<V> {
     this.#entries.set(key, { value, weight });
     this.#weight += weight;
     for (const [oldest] of this.#entries) {
-      if (this.#weight <= this.#room) return;
+      if (this.#weight <= this.#capacity) return;
       this.delete(oldest);
     }
   }

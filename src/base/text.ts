@@ -26,7 +26,7 @@ export function printableJson(value: unknown, indent = 2): string {
   );
 }
 
-/** Bytes for people: `57.9 MiB`. */
+/** A number of bytes for people: `57.9 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = bytes;

@@ -4,7 +4,7 @@ import { rejects, seededBytes } from "../testing/index.ts";
 import { type Decompress, decompressor, gunzipByStream } from "./decompress.ts";
 import { handleWorks } from "./zlib-handle.ts";
 
-/** What comes out, in a sink of small buffers. */
+/** The inflated bytes, through a sink with small buffers. */
 async function inflate(decompress: Decompress, input: Buffer, step: number): Promise<Buffer> {
   const buffer = Buffer.alloc(1000);
   const parts: Buffer[] = [];
@@ -30,20 +30,20 @@ const members = Buffer.concat([
 ]);
 
 describe("gzip", () => {
-  test("is inflated by Node's private handle on this Node", () => expect(handleWorks()).toBe(true));
+  test("is inflated by the private handle of this version of Node", () => expect(handleWorks()).toBe(true));
 
   for (const [name, decompress] of [
     ["handle", decompressor("gzip")],
     ["stream", gunzipByStream],
   ] as const) {
-    test(`by ${name}: any number of members, in pieces of any length, with zeros behind`, async () => {
+    test(`by ${name}: inflates any number of members, in pieces of any length, with zeros after them`, async () => {
       for (const step of [1 << 20, 4096, 777])
         expect((await inflate(decompress, members, step)).equals(plain)).toBe(true);
       const padded = Buffer.concat([members, Buffer.alloc(2000)]);
       expect((await inflate(decompress, padded, 512)).equals(plain)).toBe(true);
     });
 
-    test(`by ${name}: what is cut, changed, empty or followed by garbage is refused`, async () => {
+    test(`by ${name}: refuses input that is cut, changed, empty or followed by garbage`, async () => {
       const changed = Buffer.from(members);
       changed[members.length - 500] = changed[members.length - 500]! ^ 0x10;
       const bad = [
@@ -61,7 +61,7 @@ describe("gzip", () => {
         for (const step of [1 << 20, 100]) await rejects(inflate(decompress, input, step), "INVALID_COMPRESSION");
     });
 
-    test(`by ${name}: an error of the source is thrown as it is`, async () => {
+    test(`by ${name}: throws an error of the source unchanged`, async () => {
       const broken = new Error("source");
       const failing = decompress(() => Promise.reject(broken), { next: () => Buffer.alloc(10), commit() {} });
       await expect(failing).rejects.toBe(broken);

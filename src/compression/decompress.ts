@@ -3,23 +3,23 @@ import { GantryError, messageOf } from "../base/error.ts";
 import type { Compression } from "../spec/media-types.ts";
 import { dataBehindPadding, HandleInflater, handleWorks, type InflateSink, invalidGzip } from "./zlib-handle.ts";
 
-/** Passes every compressed chunk to `write`, lent until it has returned: `content.pipe`. */
+/** Passes every compressed chunk to `write`, and lends it until `write` has returned, as `content.pipe` does. */
 type ChunkSource = (write: (chunk: Uint8Array) => void | Promise<void>) => Promise<void>;
 
 /** Decompresses the chunks of a source into a sink. */
 export type Decompress = (source: ChunkSource, sink: InflateSink) => Promise<void>;
 
 /**
- * The decompressor for a compression. gzip may have any number of members, and zeros after them; a stream that ends early
- * is an error.
- * @throws UNSUPPORTED_COMPRESSION; the function INVALID_COMPRESSION
+ * The decompressor for a compression, which throws INVALID_COMPRESSION. gzip may have any number of members, and zeros
+ * after them; a stream that ends early is an error.
+ * @throws UNSUPPORTED_COMPRESSION
  */
 export function decompressor(compression: Compression): Decompress {
   if (compression === "none") return passThrough;
   if (compression === "gzip") return handleWorks() ? gunzipByHandle : gunzipByStream;
   throw new GantryError(
     "UNSUPPORTED_COMPRESSION",
-    `layers compressed with ${compression} are not supported yet; ask for a gzip variant of the image, or recompress it`,
+    `layers compressed with ${compression} are not supported yet; use a gzip variant of the image`,
     { details: { compression } },
   );
 }
@@ -64,7 +64,7 @@ export const gunzipByStream: Decompress = async (source, sink) => {
       break;
     }
     taken += chunk.byteLength;
-    // The stream has ended at its last member. What follows it is checked below.
+    // After its last member the stream takes no more bytes. The bytes that follow are checked below.
     if (gunzip.readableEnded || gunzip.destroyed) return;
     // The chunk is lent, but the stream keeps it until it is inflated.
     if (gunzip.write(Buffer.from(chunk))) return;

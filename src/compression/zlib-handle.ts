@@ -2,8 +2,8 @@ import { createGunzip, gzipSync } from "node:zlib";
 import { GantryError } from "../base/error.ts";
 
 /**
- * Node's own inflate without its streams, which is three times as fast on layers. The handle is private to Node: only
- * this file uses it, and `handleWorks` tests it first.
+ * Node's inflate without its streams: three times as fast on layers. The handle is private to Node, so only this file
+ * uses it, and `handleWorks` tests it first.
  */
 
 const Z_NO_FLUSH = 0;
@@ -23,11 +23,11 @@ interface ZlibHandle {
   onerror: (message: string, errno: number, code: string) => void;
 }
 
-/** Takes inflated bytes into buffers of the caller, so that nothing is copied. */
+/** Receives inflated bytes in buffers of its own, so that nothing is copied. */
 export interface InflateSink {
   /** The next buffer to fill, not empty. */
   next(): Buffer;
-  /** The first `length` bytes of that buffer are filled. Where a promise is returned, the inflater waits for it. */
+  /** Takes the first `length` bytes of that buffer. If it returns a promise, the inflater waits for it. */
   commit(length: number): void | Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export class HandleInflater {
       if (wait) yield wait;
       if (outputLeft === 0) continue;
       if (left === 0) return;
-      // Zeros after a member are padding, which zlib leaves alone; everything after them must be zeros too.
+      // Zeros after a member are padding, which zlib does not consume; all bytes after them must be zeros too.
       if (!progressed) {
         this.#padding = true;
         return this.#requireZeros(input!.subarray(at));

@@ -26,7 +26,7 @@ export interface BlobDirectoryOptions {
   readonly name?: string | undefined;
   /** Files get the modes that the umask allows, as in a layout. Default: only the owner reads them, as in a store. */
   readonly shared?: boolean | undefined;
-  /** Called when a blob is missing: true where it was put in place now. */
+  /** Called when a blob is missing; returns true if it restored the blob. */
   readonly recover?: ((digest: Digest) => Promise<boolean>) | undefined;
 }
 
@@ -43,7 +43,7 @@ export class BlobDirectory implements Provider {
   readonly #modes: { readonly file: number; readonly directory: number };
   /** Directories with new names that the disk may not have yet. */
   readonly #touched = new Set<string>();
-  /** Directories that are known to be directories. */
+  /** Paths that were checked to be real directories. */
   readonly #ready = new Set<string>();
   readonly #session: Session;
   readonly #ingests: Ingests;
@@ -71,14 +71,14 @@ export class BlobDirectory implements Provider {
     return join(this.root, "blobs", algorithmOf(digest), hexOf(digest));
   }
 
-  /** The size of a blob in bytes; undefined where it is missing. @throws NOT_REGULAR_FILE */
+  /** The size of a blob in bytes; undefined if the blob is missing. @throws NOT_REGULAR_FILE */
   async size(digest: Digest): Promise<number | undefined> {
     const file = await this.#open(digest);
     await file?.handle.close();
     return file?.size;
   }
 
-  /** True where the blob exists, with this size if one is given. It was verified when it was written. */
+  /** True if the blob exists, with this size if one is given. Blobs are verified when they are written, not here. */
   async has(expected: Expected): Promise<boolean> {
     const size = await this.size(expected.digest);
     return size !== undefined && (expected.size === undefined || size === expected.size);
@@ -86,7 +86,7 @@ export class BlobDirectory implements Provider {
 
   /**
    * Hashes an existing blob, which may have changed since it was written.
-   * @returns undefined where it is missing, false where its size or digest is wrong
+   * @returns undefined if it is missing, false if its size or digest is wrong
    */
   async verify(
     expected: Expected,
@@ -116,7 +116,7 @@ export class BlobDirectory implements Provider {
     return new Content({ ...expected, size: file.size }, body, { what, limits: this.#limits, from });
   }
 
-  /** The bytes from `start` up to, and without, `end`, unverified. @throws BLOB_UNKNOWN, NOT_REGULAR_FILE */
+  /** The unverified bytes from `start` to `end` (excluded). @throws BLOB_UNKNOWN, NOT_REGULAR_FILE */
   async readRange({ digest }: Expected, range: { start: number; end: number }): Promise<ReturnType<typeof fileBody>> {
     const { handle } = await this.#require(digest);
     return fileBody(handle, this.path(digest), range);
@@ -127,7 +127,7 @@ export class BlobDirectory implements Provider {
   }
 
   async #open(digest: Digest): ReturnType<typeof openRegularFile> {
-    await this.#requireOwnDirectory(digest);
+    this.#requireOwnDirectory(digest);
     const file = await openRegularFile(this.path(digest));
     return file ?? ((await this.#recover(digest)) ? openRegularFile(this.path(digest)) : undefined);
   }
@@ -138,8 +138,8 @@ export class BlobDirectory implements Provider {
     throw new GantryError("BLOB_UNKNOWN", `${this.#what(digest)} is missing`, { details: { digest } });
   }
 
-  /** A link in place of `blobs` or of an algorithm's directory could point anywhere. */
-  async #requireOwnDirectory(digest: Digest): Promise<void> {
+  /** Refuses a link in place of `blobs` or of an algorithm's directory: it could point anywhere. */
+  #requireOwnDirectory(digest: Digest): void {
     for (const directory of [join(this.root, "blobs"), join(this.root, "blobs", algorithmOf(digest))]) {
       if (this.#ready.has(directory)) continue;
       requireDirectory(directory);
@@ -149,8 +149,8 @@ export class BlobDirectory implements Provider {
   }
 
   /**
-   * Writes a blob, unless it exists with the right bytes. Calls for one digest at the same time share one download,
-   * which continues as long as one of them is not aborted.
+   * Writes a blob, unless it exists with the right bytes. Concurrent calls for one digest share one download, which
+   * continues as long as one of them is not aborted.
    * @returns whether this call moved the bytes
    * @throws what `source` and its content throw, NO_SPACE, FILE_SYSTEM, the signal's reason; nothing is published then
    */
@@ -161,8 +161,8 @@ export class BlobDirectory implements Provider {
   /**
    * Reads a blob that `write` of this object is writing now; resolves when its source has been opened. The caller
    * closes the follower.
-   * @returns undefined where no write of this digest is under way, or it has ended well: then `read` has the blob
-   * @throws what the write failed with, the signal's reason
+   * @returns undefined if no write of this digest is under way; if it has just succeeded, `read` returns the blob
+   * @throws the error of the write, the signal's reason
    */
   follow(digest: Digest, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Follower | undefined> {
     return this.#ingests.follow(digest, options.signal);
@@ -176,7 +176,7 @@ export class BlobDirectory implements Provider {
     }
   }
 
-  /** Starts a blob whose digest is not known before its bytes are. */
+  /** Starts a blob whose digest is not known yet. */
   async upload(): Promise<BlobUploadFile> {
     const path = await this.#session.path(randomUUID());
     const file = await this.#create(path);
@@ -186,22 +186,22 @@ export class BlobDirectory implements Provider {
   async #publish(temporary: string, digest: Digest): Promise<void> {
     const target = this.path(digest);
     const directory = join(target, "..");
-    await this.#requireOwnDirectory(digest);
+    this.#requireOwnDirectory(digest);
     if (!this.#ready.has(directory)) await makeDirectories(directory, this.#modes.directory);
     await rename(temporary, target);
     this.#touched.add(directory);
   }
 
-  /** Makes the names of published blobs survive a power cut: one fsync a directory, for a whole batch. */
+  /** Makes the names of published blobs survive a power cut, with one fsync of each directory for all its blobs. */
   async sync(): Promise<void> {
     const directories = [...this.#touched];
     this.#touched.clear();
     for (const path of directories) await syncDirectory(path);
   }
 
-  /** Removes a blob; false where it was missing. */
+  /** Removes a blob; returns false if it was missing. */
   async delete(digest: Digest): Promise<boolean> {
-    await this.#requireOwnDirectory(digest);
+    this.#requireOwnDirectory(digest);
     try {
       await rm(this.path(digest));
       return true;
@@ -222,7 +222,7 @@ export class BlobDirectory implements Provider {
     }
   }
 
-  /** Removes this process's files from `tmp/`. The directory can be used again. */
+  /** Removes this process's files from `tmp/`. The object can be used again. */
   async close(): Promise<void> {
     await this.#session.close();
     await this.sync();

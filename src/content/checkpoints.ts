@@ -1,8 +1,8 @@
 import type { Hasher } from "../spec/digest.ts";
 
 /**
- * An offset in a blob, and the hash of the bytes before it. A reader that has those bytes can resume here, and what
- * follows is still verified as part of the whole.
+ * An offset in a blob, and the hash of the bytes before it. A reader that has those bytes can resume here, and the bytes
+ * that follow are still verified as part of the whole blob.
  */
 export interface Checkpoint {
   readonly offset: number;
@@ -10,7 +10,7 @@ export interface Checkpoint {
   readonly hasher: Hasher;
 }
 
-/** Bytes between two checkpoints, at first. */
+/** The first distance between two checkpoints. Bytes. */
 const STEP = 4 << 20;
 const MAX_KEPT = 256;
 
@@ -23,6 +23,7 @@ export class Checkpoints {
     this.#kept = from ? [from] : [];
   }
 
+  /** Keeps a checkpoint at `offset`, unless the last one is too near. */
   pass(offset: number, hasher: Hasher): void {
     if (offset - (this.#kept.at(-1)?.offset ?? 0) < this.#step) return;
     this.#kept.push({ offset, hasher: hasher.copy() });

@@ -43,7 +43,7 @@ describe("Content", () => {
     expect(closed()).toBeGreaterThan(0);
   });
 
-  test("of an unknown size holds the newest chunk back until the end", async () => {
+  test("of an unknown size withholds the newest chunk until the end", async () => {
     const { digest } = blob.descriptor;
     const received: number[] = [];
     const good = new Content({ digest }, counted(thirds).body, { what: "blob" });
@@ -58,7 +58,7 @@ describe("Content", () => {
     expect(received).toEqual([1000]);
   });
 
-  test("closes its body when it is iterated to the end, left early, cancelled or disposed of", async () => {
+  test("closes its body when iterating ends or stops early, and when it is cancelled or disposed", async () => {
     const uses: ((content: Content) => Promise<unknown>)[] = [
       async (content) => {
         for await (const _ of content);
@@ -78,7 +78,7 @@ describe("Content", () => {
     }
   });
 
-  test("chunks of an iteration stay the consumer's own", async () => {
+  test("iterating yields chunks that are not overwritten", async () => {
     const buffer = Buffer.alloc(1000);
     const reusing: Body = {
       async pump(write) {
@@ -95,14 +95,14 @@ describe("Content", () => {
   });
 });
 
-/** What a reader needs: a descriptor of its own, which the test closes. */
+/** What a reader needs: its own file descriptor, which the test closes. */
 async function handleOf(file: GrowingFile, size?: number): Promise<{ handle: GrowingFileHandle; opened: FileHandle }> {
   const opened = await open(file.path, "r");
   return { handle: { fd: opened.fd, shared: file.shared, size }, opened };
 }
 
 describe("GrowingFile", () => {
-  test("is read behind its watermark while it grows, also by a worker", async () => {
+  test("is read up to its watermark while it grows, also by a worker", async () => {
     const path = join(await temporary(), "growing");
     const bytes = seededBytes(3_500_000);
     const file = await GrowingFile.create(path);
@@ -179,7 +179,7 @@ describe("GrowingFile", () => {
     await opened.close();
   });
 
-  test("when it starts over, fails readers that have read bytes, and no others", async () => {
+  test("that starts over fails the readers that have read bytes, and no others", async () => {
     const path = join(await temporary(), "growing");
     const file = await GrowingFile.create(path);
     const { handle, opened } = await handleOf(file);
@@ -208,7 +208,7 @@ describe("GrowingFile", () => {
 describe("BlobDirectory", () => {
   const blob = testBlob(seededBytes(2_000_000));
 
-  test("shares one download between calls at the same time", () =>
+  test("shares one download between concurrent calls", () =>
     withoutLeaks(async () => {
       const directory = new BlobDirectory(await temporary());
       let opened = 0;
@@ -244,7 +244,7 @@ describe("BlobDirectory", () => {
     await directory.close();
   });
 
-  test("publishes nothing that fails, and leaves no temporary file", async () => {
+  test("publishes nothing after a failure, and leaves no temporary file", async () => {
     const root = await temporary();
     const directory = new BlobDirectory(root);
     const wrong = async (): Promise<Content> =>
@@ -257,7 +257,7 @@ describe("BlobDirectory", () => {
     expect(existsSync(join(root, "tmp"))).toBe(false);
   });
 
-  test("removes the sessions of dead processes in tmp/, and keeps those of living ones", async () => {
+  test("removes the sessions of dead processes from tmp/, and keeps those of running ones", async () => {
     const root = await temporary();
     for (const name of ["gantry-dead", "gantry-alive", "notes"]) {
       await mkdir(join(root, "tmp", name), { recursive: true });
@@ -272,7 +272,7 @@ describe("BlobDirectory", () => {
     await directory.close();
   });
 
-  test("keeps a store's files to its owner, and a layout's to the umask", async () => {
+  test("gives files of a store to their owner only, and files of a layout the modes that the umask allows", async () => {
     for (const [shared, mode] of [
       [false, 0o600],
       [true, 0o666 & ~process.umask()],

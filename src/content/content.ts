@@ -2,13 +2,11 @@ import { GantryError, isGantryError, type Origin } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { type Checkpoint, Checkpoints } from "./checkpoints.ts";
+import { type ChunkWriter, WatchedWriter } from "./chunk-writer.ts";
 import { iterate } from "./iterate.ts";
 import { Verifier } from "./verifier.ts";
 
-/** Takes a chunk that is lent: it may be overwritten once the call has returned or its promise is resolved. */
-export type ChunkWriter = (chunk: Uint8Array) => void | Promise<void>;
-
-/** Unverified bytes that arrive: the raw material of {@link Content}. Single use. */
+/** A stream of unverified bytes, which {@link Content} verifies. Single use. */
 export interface Body {
   /** The path of the local file that holds these bytes, if there is one. */
   readonly file?: string | undefined;
@@ -35,17 +33,17 @@ export interface PipeOptions {
 
 /** Lets a transfer watch its content. */
 export interface ContentObserver {
-  /** The side that errors of the content itself, not of its reader, are marked with. */
+  /** Errors of the content itself, not those of its reader, are marked with this side. */
   readonly origin?: Origin | undefined;
-  /** Told the length of each chunk. */
+  /** Receives the length of each chunk. */
   readonly onBytes?: ((count: number) => void) | undefined;
 }
 
 /**
  * Bytes together with what they are verified against. The final chunk is withheld until size and digest have been
  * proved: a reader that received everything received verified bytes; one that stops early has proved nothing and must
- * not publish. Bytes past the size fail at once. Used once: by `pipe`, by iterating, or by `bytes`. Code that opens
- * content and does not use it closes it.
+ * not publish. The first byte past the size is an error. Used once: by `pipe`, by iterating, or by `bytes`. Code that
+ * opens content and does not use it must close it.
  *
  * Throws DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED (unknown size), CONTENT_USED, what the body throws, and the
  * signal's own reason.
@@ -68,12 +66,12 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     this.#from = options.from;
   }
 
-  /** The offset in the blob of the first byte: that of the checkpoint that the content was opened at. */
+  /** The offset of the first byte in the blob: 0, or that of the checkpoint that the content was opened at. */
   get start(): number {
     return this.#from?.offset ?? 0;
   }
 
-  /** Keeps a checkpoint every few MiB from now on, so that another reading can resume there. */
+  /** Keeps a checkpoint every few MiB from now on, so that a retry can resume there. */
   keepCheckpoints(): this {
     this.#checkpoints ??= new Checkpoints(this.#from);
     return this;
@@ -106,26 +104,18 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
       checkpoints: this.#checkpoints,
     });
     const { onBytes, origin } = this.#observer;
-    let readerFailed = false;
-    const fail = (error: unknown): never => {
-      readerFailed = true;
-      throw error;
-    };
-    const handOn = (chunk: Uint8Array | undefined): void | Promise<void> => {
+    const reader = new WatchedWriter(write);
+    const pass = (chunk: Uint8Array | undefined): void | Promise<void> => {
       if (!chunk) return;
       onBytes?.(chunk.byteLength);
-      try {
-        return write(chunk)?.catch(fail);
-      } catch (error) {
-        fail(error);
-      }
+      return reader.write(chunk);
     };
     try {
       options.signal?.throwIfAborted();
-      await this.#body.pump((chunk) => handOn(verifier.push(chunk)), options.signal);
-      await handOn(verifier.end());
+      await this.#body.pump((chunk) => pass(verifier.push(chunk)), options.signal);
+      await pass(verifier.end());
     } catch (error) {
-      throw origin && !readerFailed && isGantryError(error) ? error.at(origin) : error;
+      throw origin && !reader.failed && isGantryError(error) ? error.at(origin) : error;
     } finally {
       await this.#body.close();
     }

@@ -13,7 +13,7 @@ const blob = testBlob(seededBytes(3_000_000, 5));
 const { descriptor, bytes } = blob;
 const { digest } = descriptor;
 
-/** A source that sends only what the test orders. */
+/** A source that sends only the bytes that the test orders. */
 class HeldSource {
   /** Offsets that it was opened at. */
   readonly asked: number[] = [];
@@ -118,7 +118,7 @@ describe("a follower", () => {
       await directory.close();
     }));
 
-  test("waits until the source is opened, and exists only while a write is under way", async () => {
+  test("starts when the source is opened, and exists only while a write is under way", async () => {
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => {
       openGate = resolve;
@@ -140,7 +140,7 @@ describe("a follower", () => {
     await directory.close();
   });
 
-  test("reads on after the blob was published, and even removed", async () => {
+  test("can still read after the blob was published and even removed", async () => {
     const { directory, source, written } = await start();
     source.send(bytes.subarray(0, 1_500_000));
     const follower = await follow(directory);

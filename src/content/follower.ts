@@ -1,23 +1,24 @@
 import type { FileHandle } from "node:fs/promises";
 import { GantryError, isGantryError } from "../base/error.ts";
-import type { Body, ChunkWriter } from "./content.ts";
+import type { ChunkWriter } from "./chunk-writer.ts";
+import type { Body } from "./content.ts";
 import { type GrowingFileHandle, GrowingFileReader } from "./growing-file-reader.ts";
 
-/** As many readers as follow one blob have a buffer of this size each. */
+/** Each reader has a buffer of this size, and many readers may follow one blob. */
 const CHUNK_SIZE = 1 << 18;
 
 /**
- * Reads a blob while this process is writing it. It has a descriptor of its own, so publishing the blob, which renames
- * the file, or removing it after a failure takes nothing away. Until the blob is published the last byte is withheld:
- * a reader that has all bytes has verified bytes. One follower serves one reader at a time. It is a {@link Body}, which
- * a server sends as it is.
+ * Reads a blob while this process is writing it. It has its own file descriptor, so it can read even after the file was
+ * renamed, to publish the blob, or removed, after a failure. Until the blob is published the last byte is withheld: a
+ * reader that has all bytes has verified bytes. One follower serves one reader at a time. It is a {@link Body}, which a
+ * server can send.
  */
 export class Follower implements Body, AsyncDisposable {
   /** In bytes, where it is known. */
   readonly size: number | undefined;
   /** For a {@link GrowingFileReader} in a worker. Close the follower when the worker has ended, not before. */
   readonly handle: GrowingFileHandle;
-  /** Resolves when the digest was proved and the blob published; rejects with what the writer failed with. */
+  /** Resolves when the digest was proved and the blob published; rejects with the error of the writer. */
   readonly proved: Promise<void>;
   readonly #file: FileHandle;
   readonly #reader: GrowingFileReader;
@@ -29,21 +30,21 @@ export class Follower implements Body, AsyncDisposable {
     this.handle = { ...progress, fd: file.fd };
     this.proved = proved;
     this.#reader = new GrowingFileReader(this.handle);
-    // Not every reader asks for it.
+    // Not every reader waits for it, so its failure must not count as unhandled.
     proved.catch(() => {});
   }
 
   /**
-   * Reads bytes at `offset` as soon as there are any. Reading at offset 0 begins anew.
+   * Reads bytes at `offset` as soon as they may be read. A reader that gets TRANSFER_RESTARTED starts again at offset 0.
    * @returns how many; 0 at the end of a blob that was published
-   * @throws TRANSFER_RESTARTED where the writer started over: bytes that were read may be wrong. What the writer failed
-   * with, the signal's reason, TRANSFER_INTERRUPTED once the follower is closed
+   * @throws TRANSFER_RESTARTED if the writer started over: bytes that were read may be wrong. The error of the writer,
+   * the signal's reason, TRANSFER_INTERRUPTED once the follower is closed
    */
   read(buffer: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
     return this.#read(buffer, offset, this.#stopOn(signal));
   }
 
-  /** Hands over all bytes in order, from the first one. Throws as {@link read}. */
+  /** Passes all bytes to `write`, in order from the first one. Throws as {@link read}. */
   async pump(write: ChunkWriter, signal?: AbortSignal): Promise<void> {
     const stop = this.#stopOn(signal);
     const buffer = Buffer.allocUnsafe(CHUNK_SIZE);
@@ -76,7 +77,7 @@ export class Follower implements Body, AsyncDisposable {
     }
   }
 
-  /** Releases the descriptor; reads that are waiting are rejected. */
+  /** Closes the file descriptor; waiting reads are rejected. */
   async close(): Promise<void> {
     this.#closed.abort(new GantryError("TRANSFER_INTERRUPTED", "the follower of the blob was closed"));
     await this.#file.close();

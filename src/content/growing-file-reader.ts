@@ -4,14 +4,14 @@ import { COMPLETE, FAILED, SharedProgress } from "./shared-progress.ts";
 
 /** What a reader of a growing file needs in any thread; it can be posted to a worker. */
 export interface GrowingFileHandle {
-  /** A descriptor that is open for reading. Its owner closes it only when all readers in other threads have ended. */
+  /** A file descriptor, open for reading. Its owner closes it only when all readers in other threads have ended. */
   readonly fd: number;
   readonly shared: SharedArrayBuffer;
-  /** How many bytes the file will have, where that is known. */
+  /** How many bytes the file will have, if that is known. */
   readonly size?: number | undefined;
 }
 
-/** How far a reader may go: up to `end`; `ended` says that these are all bytes, and verified. */
+/** The bytes before `end` may be read. `ended` says that they are all bytes of the file, and verified. */
 export interface Readable {
   readonly end: number;
   readonly ended: boolean;
@@ -23,8 +23,8 @@ export interface Readable {
  * The reading side of a file that a `GrowingFile` writes, in any thread. Until the bytes have been verified the
  * last of them is withheld, so a reader that has `size` bytes has verified bytes.
  *
- * Throws TRANSFER_RESTARTED where the writer has started over since this reader began: bytes that it was given may have
- * been wrong. Reading at offset 0 begins anew. Throws TRANSFER_INTERRUPTED where the writer failed.
+ * Throws TRANSFER_RESTARTED if the writer has started over since this reader began: bytes that it has read may be wrong,
+ * and it must start again at offset 0. Throws TRANSFER_INTERRUPTED if the writer failed.
  */
 export class GrowingFileReader {
   readonly #fd: number;
@@ -38,7 +38,7 @@ export class GrowingFileReader {
     this.#progress = new SharedProgress(shared);
   }
 
-  /** Undefined where nothing past `offset` may be read yet. */
+  /** Undefined if no byte past `offset` may be read yet. */
   #look(offset: number): Readable | undefined {
     const { restarts } = this.#progress;
     if (offset === 0) this.#restarts = restarts;
@@ -69,7 +69,7 @@ export class GrowingFileReader {
     }
   }
 
-  /** As {@link wait}, blocking the thread: for workers only. `stop` is asked a few times a second. */
+  /** As {@link wait}, blocking the thread: for workers only. `stop` is called a few times a second; true ends the wait. */
   waitSync(offset: number, stop: () => boolean = () => false): Readable {
     for (;;) {
       const { sequence } = this.#progress;
@@ -81,7 +81,7 @@ export class GrowingFileReader {
   }
 
   /**
-   * Reads bytes at `offset` as soon as there are any, blocking the thread: for workers only.
+   * Reads bytes at `offset` as soon as they may be read, blocking the thread: for workers only.
    * @returns how many; 0 at the end
    */
   readSync(buffer: Uint8Array, offset: number, stop?: () => boolean): number {
@@ -94,8 +94,8 @@ export class GrowingFileReader {
   }
 
   /**
-   * To be called after `count` bytes were read: false where the writer has started over since it said what is readable,
-   * so that they may be of either beginning.
+   * To be called after `count` bytes were read.
+   * @returns false if the writer has started over since `readable` was taken: the bytes must be read again
    */
   confirm(readable: Readable, count: number): boolean {
     if (this.#progress.restarts !== readable.restarts) return false;

@@ -3,13 +3,13 @@ import { COMPLETE, FAILED, SharedProgress } from "./shared-progress.ts";
 
 /** Bytes buffered before a write. Two buffers alternate: one fills while the other is written. */
 const BUFFER_SIZE = 1 << 20;
-/** Bytes of a slow source are written after this long, though their buffer is not full. */
+/** Bytes of a slow source are written after this time, even if their buffer is not full. */
 const FLUSH_MS = 50;
 
 /**
- * The writing side of a file that readers, in this thread or in workers, read behind its watermark: bytes never travel
- * as messages, the page cache carries them and the disk is the back-pressure. What is behind the watermark has arrived;
- * only `complete` says that it was verified. See {@link GrowingFileReader}.
+ * The writing side of a file that readers, in this thread or in workers, read up to its watermark. Bytes never travel as
+ * messages: the page cache carries them, and the disk is the back-pressure. The bytes before the watermark have arrived;
+ * only `complete` says that they were verified. See {@link GrowingFileReader}.
  */
 export class GrowingFile {
   readonly path: string;
@@ -50,12 +50,12 @@ export class GrowingFile {
     return file;
   }
 
-  /** The memory in which readers see how far the file is. */
+  /** The memory that tells readers how many bytes are written. */
   get shared(): SharedArrayBuffer {
     return this.#progress.shared;
   }
 
-  /** Discards everything that was appended; readers are told. Not while an append is under way. */
+  /** Discards all bytes, and tells readers so. Must not be called while an append is under way. */
   async startOver(): Promise<void> {
     await this.#queue?.catch(() => {});
     this.#stopTimer();
@@ -68,7 +68,7 @@ export class GrowingFile {
     this.#position = 0;
   }
 
-  /** Takes a copy of the chunk. A promise is returned only where the disk has fallen behind. */
+  /** Takes a copy of the chunk. Returns a promise only if the disk has fallen behind. */
   append(chunk: Uint8Array): void | Promise<void> {
     if (this.#queue) return this.#enqueue(this.#queue.then(() => this.#drain(chunk)));
     const rest = this.#fill(chunk);
@@ -88,7 +88,7 @@ export class GrowingFile {
     for (let rest = this.#fill(chunk); rest; rest = this.#fill(rest)) await this.#writing;
   }
 
-  /** Copies as much as the buffers hold. @returns what is left */
+  /** Copies as much as the buffers hold. @returns the rest of the chunk */
   #fill(chunk: Uint8Array): Uint8Array | undefined {
     for (let at = 0; at < chunk.byteLength; ) {
       const buffer = this.#filling ?? this.#startFilling();
@@ -111,12 +111,12 @@ export class GrowingFile {
     return this.#filling;
   }
 
-  /** One timer runs over many buffers, so that a fast source costs none for each and writes full buffers only. */
+  /** One timer serves many buffers, so that a fast source starts few timers and writes only full buffers. */
   readonly #flushOld = (): void => {
     this.#timer = undefined;
     if (!this.#filling) return;
     const age = performance.now() - this.#fillingSince;
-    // While the disk still writes the other buffer this one may as well fill up.
+    // While the disk is still writing the other buffer, this one keeps filling.
     if (age >= FLUSH_MS - 1 && this.#free.length > 0) this.#flush();
     else this.#timer = setTimeout(this.#flushOld, Math.max(1, FLUSH_MS - age)).unref();
   };
@@ -146,7 +146,7 @@ export class GrowingFile {
     this.#writing.catch(() => {});
   }
 
-  /** Writes out what is buffered and, unless told not to, waits until the disk has it (fdatasync). Closes the file. */
+  /** Writes the buffered bytes, waits until the disk has them (fdatasync) unless `sync` is false, and closes the file. */
   async finish(options: { readonly sync?: boolean | undefined } = {}): Promise<void> {
     while (this.#queue) await this.#queue;
     this.#stopTimer();
@@ -156,12 +156,12 @@ export class GrowingFile {
     await this.#file.close();
   }
 
-  /** Tells readers that all bytes are there and have been verified. */
+  /** Tells readers that all bytes are written and verified. */
   complete(): void {
     this.#progress.end(COMPLETE);
   }
 
-  /** Tells readers that no more bytes will come, writes out what is buffered, and closes the file, which stays. */
+  /** Tells readers that the transfer failed, writes the buffered bytes, and closes the file without removing it. */
   async fail(): Promise<void> {
     this.#progress.end(FAILED);
     await this.#queue?.catch(() => {});

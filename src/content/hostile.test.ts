@@ -26,7 +26,7 @@ describe("hostile content", () => {
     server.faults = [
       { on: { kind: "replace", body: other.documents[0]!.bytes }, path: /manifests\/sha256/, method: "GET" },
     ];
-    // Docker-Content-Digest still names what was asked for: it is no proof.
+    // Docker-Content-Digest still names the requested digest: it is no proof.
     await rejects(remote.getManifest(repo, image.descriptor.digest), "DIGEST_MISMATCH");
     server.faults = [
       { on: { kind: "replace", body: seededBytes(image.blobs[1]!.bytes.length) }, path: /blobs/, method: "GET" },
@@ -71,7 +71,7 @@ describe("hostile content", () => {
     await remote.close();
   });
 
-  test("M6 bytes behind the end of an archive or a member are hashed, and mean nothing", async () => {
+  test("M6 bytes after the end of an archive or a gzip member are hashed and otherwise ignored", async () => {
     const work = await temporary();
     const hidden = encodeTar([{ name: "hidden", data: "h" }]);
     const tar = Buffer.concat([encodeTar([{ name: "shown", data: "s" }]), hidden]);
@@ -107,7 +107,7 @@ describe("hostile content", () => {
     symlinkSync(join(work, "outside"), path);
     await rejects(read(), "NOT_REGULAR_FILE");
     await rm(path);
-    native("the test").mknod(path, 0o010644, 0, 0);
+    native().mknod(path, 0o010644, 0, 0);
     await rejects(read(), "NOT_REGULAR_FILE");
     await rm(path);
     await mkdir(path);

@@ -1,8 +1,8 @@
 export { BlobDirectory, type BlobDirectoryOptions } from "./blob-directory.ts";
 export type { Checkpoint } from "./checkpoints.ts";
+export type { ChunkWriter } from "./chunk-writer.ts";
 export {
   type Body,
-  type ChunkWriter,
   Content,
   type ContentObserver,
   type ContentOptions,

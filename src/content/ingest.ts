@@ -9,7 +9,7 @@ import { GrowingFile } from "./growing-file.ts";
 import type { Partials } from "./partials.ts";
 import type { OpenContentOptions } from "./source.ts";
 
-/** What a source may throw because it cannot resume, or because the partial download was wrong. */
+/** The codes that a source may throw because it cannot resume, or because the partial download was wrong. */
 const doubtful = ["DIGEST_MISMATCH", "RANGE_INVALID", "INVALID_RESPONSE", "REGISTRY_ERROR"] as const;
 
 /** The directory that a blob is written to. */
@@ -19,18 +19,18 @@ export interface IngestTarget {
   create(path: string): Promise<GrowingFile>;
   /** The path of a new file of this process. */
   temporary(name: string): Promise<string>;
-  /** Whether an existing blob has the right bytes; undefined where there is none. */
+  /** Whether an existing blob has the right bytes; undefined if it is missing. */
   verify(expected: Expected, options: { readonly signal?: AbortSignal | undefined }): Promise<boolean | undefined>;
   publish(temporary: string, digest: Digest): Promise<void>;
 }
 
 export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Told of each piece as it arrives. */
+  /** Receives the length of each chunk as it arrives. */
   readonly onBytes?: ((count: number) => void) | undefined;
 }
 
-/** Opens the content of a blob; where it can, from a checkpoint on. */
+/** Opens the content of a blob; if it can, at the checkpoint `from`. */
 export type OpenSource = (options: OpenContentOptions) => Promise<Content>;
 
 /** A file that is being filled, for followers. */
@@ -39,10 +39,10 @@ interface Filling {
   readonly size: number | undefined;
 }
 
-/** Writes one blob: resumes a partial download, verifies, publishes. Starts at once. */
+/** Writes one blob: resumes a partial download, verifies, publishes. The constructor starts the write. */
 export class Ingest {
   readonly signal: AbortSignal | undefined;
-  /** Settles when the write has ended: true where it moved bytes, false where the blob existed. */
+  /** Settles when the write has ended: true if it moved bytes, false if the blob existed. */
   readonly done: Promise<boolean>;
   readonly #target: IngestTarget;
   readonly #expected: Expected;
@@ -68,11 +68,11 @@ export class Ingest {
       onEnd();
     });
     this.#filling = Promise.race([started, this.done.then(() => undefined)]);
-    // Without followers no caller waits for it.
+    // Without followers no caller waits for it, so its failure must not count as unhandled.
     this.#filling.catch(() => {});
   }
 
-  /** Undefined where the blob exists by now. @throws what the write failed with, the signal's reason */
+  /** Undefined if the blob exists by now. @throws the error of the write, the signal's reason */
   async follow(signal?: AbortSignal): Promise<Follower | undefined> {
     const filling = await abortable(this.#filling, signal);
     const handle = filling && (await this.#open(filling.file.path));
@@ -90,7 +90,7 @@ export class Ingest {
     );
   }
 
-  /** Undefined where the file was published or removed in the meantime. */
+  /** Undefined if the file was published or removed in the meantime. */
   async #open(path: string): Promise<FileHandle | undefined> {
     try {
       return await open(path, "r");
@@ -123,7 +123,7 @@ export class Ingest {
         return true;
       } catch (thrown) {
         const error = await fileSystemError(thrown, `writing blob ${digest} below`, this.#target.root, size);
-        // The partial download may be damaged, or its source may not resume: the source gets a chance without it.
+        // The partial download may be damaged, or its source may not be able to resume: retry once without it.
         if (from && isGantryError(error, ...doubtful) && !(Number(error.details["status"]) >= 500)) {
           from = undefined;
           await partials.forget(digest);
@@ -181,7 +181,7 @@ export class Ingests {
         await abortable(other.done, options.signal);
         return false;
       } catch (error) {
-        // Where the other call was aborted, and not this one, this one tries next.
+        // If only the other call was aborted, this one continues.
         if (options.signal?.aborted || !other.signal?.aborted) throw error;
       }
     }

@@ -2,7 +2,7 @@ type Pipe = (write: (chunk: Uint8Array) => Promise<void>, signal: AbortSignal) =
 
 /**
  * Turns chunks that are pushed, each lent until `write` has returned, into chunks that are pulled and that the consumer
- * owns. Where the consumer leaves early, `pipe` is aborted with the reason that `stopped` makes, and waited for.
+ * owns. If the consumer leaves early, `pipe` is aborted with the error that `stopped` makes, and waited for.
  */
 export async function* iterate(
   pipe: Pipe,

@@ -15,7 +15,7 @@ const blob = testBlob(seededBytes(5_000_000, 3));
 const { digest } = blob.descriptor;
 const nameOf = (of: Digest): string => of.replace(":", "-");
 
-/** A source that breaks after so many bytes, and notes where it was asked to start. */
+/** A source that fails after some bytes, and records the offsets that it was opened at. */
 function source(options: { breaksAfter?: number; bytes?: Buffer; ignores?: boolean } = {}) {
   const asked: number[] = [];
   const openIt = async ({ from }: OpenContentOptions): Promise<Content> => {
@@ -35,7 +35,7 @@ function source(options: { breaksAfter?: number; bytes?: Buffer; ignores?: boole
   return { asked, open: openIt };
 }
 
-/** A directory where a transfer has broken off after 3 MB. */
+/** A directory in which a transfer was interrupted after 3 MB. */
 async function broken(): Promise<string> {
   const root = await temporary();
   const directory = new BlobDirectory(root);
@@ -69,14 +69,14 @@ describe("a partial download", () => {
     expect(readFileSync(join(root, "tmp/partial", nameOf(digest))).length).toBe(3_000_000);
   });
 
-  test("is discarded where the source starts at the first byte", async () => {
+  test("is discarded if the source starts at the first byte", async () => {
     const directory = new BlobDirectory(await broken());
     await directory.write(blob.descriptor, source({ ignores: true }).open);
     expect(readFileSync(directory.path(digest)).equals(blob.bytes)).toBe(true);
     await directory.close();
   });
 
-  test("that is damaged costs one more try, and no wrong byte is published", async () => {
+  test("that is damaged costs one retry, and no wrong byte is published", async () => {
     const root = await broken();
     const file = await open(join(root, "tmp/partial", nameOf(digest)), "r+");
     await file.write(Buffer.from("x"), 0, 1, 1_000_000);
@@ -89,7 +89,7 @@ describe("a partial download", () => {
     await directory.close();
   });
 
-  test("is discarded where the source refuses to resume", async () => {
+  test("is discarded if the source refuses to resume", async () => {
     const directory = new BlobDirectory(await broken());
     const whole = source();
     await directory.write(blob.descriptor, async (options) => {
@@ -100,7 +100,7 @@ describe("a partial download", () => {
     await directory.close();
   });
 
-  test("is not kept where the bytes of the source were wrong", async () => {
+  test("is not kept if the bytes of the source were wrong", async () => {
     const root = await temporary();
     const directory = new BlobDirectory(root);
     const wrong = Buffer.from(blob.bytes);
@@ -177,7 +177,7 @@ describe("a partial download", () => {
     await Promise.all([sleeping.close(), other.close()]);
   });
 
-  test("other files below tmp/ are not touched, and links are not followed", async () => {
+  test("does not touch other files in tmp/, and does not follow links", async () => {
     const root = await temporary();
     const victim = await temporary();
     await writeFile(join(victim, "precious"), "x");
@@ -204,7 +204,7 @@ async function vitestWait<T>(look: () => T | undefined): Promise<T> {
       const found = look();
       if (found !== undefined) return found;
     } catch {
-      // Not there yet.
+      // Not created yet.
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -7,13 +7,13 @@ import { openRegularFile } from "../sys/regular-file.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import { CHUNK_SIZE } from "./source.ts";
 
-/** What the names of session directories below `tmp/` begin with; other entries are not touched. */
+/** The prefix of session directories in `tmp/`; other entries are not touched. */
 export const SESSION_PREFIX = "gantry-";
-/** Fetching fewer bytes again is cheaper than keeping them. */
+/** Smaller partial downloads are not kept: fetching their bytes again is cheaper. */
 const WORTH_KEEPING = 1 << 20;
 const KEEP_MS = 24 * 60 * 60 * 1000;
 
-/** The blob of a partial download's file name; undefined for other names. */
+/** The digest in the file name of a partial download; undefined for other names. */
 function digestFromName(name: string): Digest | undefined {
   const digest = name.replace("-", ":");
   return isDigest(digest) ? digest : undefined;
@@ -43,7 +43,7 @@ export class Partials {
   /**
    * Moves the partial download of a blob to `path`, and hashes it: its bytes may have changed since the process that
    * wrote them hashed them.
-   * @returns where to resume; undefined where there is nothing to resume, and no file at `path` then
+   * @returns where to resume; undefined if there is no partial download, and then no file at `path`
    * @throws the signal's reason; the partial download is kept
    */
   async take(
@@ -68,14 +68,14 @@ export class Partials {
     const kept = join(this.#directory, this.name(digest));
     const found = (await isDirectory(this.#directory)) ? await ownFile(kept) : undefined;
     if (!found || Date.now() - found.mtimeMs > KEEP_MS) return false;
-    // Where several processes try, the rename gives it to one.
+    // If several processes try, only one of them can rename it.
     return rename(kept, path).then(
       () => true,
       () => false,
     );
   }
 
-  /** Copies the largest one: the process that is writing it may still be alive. */
+  /** Copies the largest partial download of all sessions. Copies it, because its process may still be writing it. */
   async #takeFromSession(digest: Digest, path: string): Promise<boolean> {
     let best: { readonly path: string; readonly size: number } | undefined;
     for (const session of await this.#sessions()) {
@@ -95,7 +95,7 @@ export class Partials {
     );
   }
 
-  /** Keeps a partial download if it is large enough and no larger one is kept; else removes it. */
+  /** Keeps a partial download if it is large enough and larger than the kept one; else removes it. */
   async keep(digest: Digest, path: string): Promise<boolean> {
     const found = await ownFile(path);
     const older = await ownFile(join(this.#directory, this.name(digest)));
@@ -106,7 +106,7 @@ export class Partials {
         await rename(path, join(this.#directory, this.name(digest)));
         return true;
       } catch {
-        // Keeping it only saves time later.
+        // Without it, the next transfer only takes longer.
       }
     }
     await rm(path, { force: true });
@@ -120,7 +120,7 @@ export class Partials {
     await rmdir(this.#directory).catch(() => {});
   }
 
-  /** The names of all session directories, that of this process among them. */
+  /** The names of all session directories, including that of this process. */
   async #sessions(): Promise<readonly string[]> {
     const entries = await readdir(this.#tmp, { withFileTypes: true }).catch(() => []);
     return entries
@@ -128,7 +128,10 @@ export class Partials {
       .map(({ name }) => name);
   }
 
-  /** Removes stale sessions, but keeps their partial downloads; removes partial downloads that are older than a day. */
+  /**
+   * Removes stale sessions, but keeps their partial downloads; removes partial downloads that are older than a day.
+   * @param own the session directory of this process, which stays
+   */
   async clean(own: string): Promise<void> {
     for (const name of await this.#sessions()) {
       const path = join(this.#tmp, name);
@@ -146,8 +149,8 @@ export class Partials {
   }
 
   /**
-   * Keeps copies of a stale session's partial downloads. Copies, since its process may only have slept and still have
-   * the files open: it must not write to a file that another process resumes.
+   * Keeps copies of a stale session's partial downloads. Not the files themselves: the process of the session may only
+   * have slept and still have them open, and it must not write to a file that another process resumes.
    */
   async #salvage(session: string): Promise<void> {
     for (const name of await readdir(session).catch(() => [])) {
@@ -159,7 +162,7 @@ export class Partials {
         await copyFile(join(session, name), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
         await this.keep(digest, copy);
       } catch {
-        // Keeping it only saves time later.
+        // Without it, the next transfer only takes longer.
       }
     }
   }
@@ -170,7 +173,7 @@ async function isDirectory(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-/** A regular file that has no other name. */
+/** Size and time of a regular file without other hard links; undefined for anything else. */
 async function ownFile(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
   const found = await lstat(path).catch(() => undefined);
   return found?.isFile() && found.nlink === 1 ? found : undefined;

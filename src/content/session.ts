@@ -24,7 +24,7 @@ export class Session {
     this.#onStart = onStart;
   }
 
-  /** The path of a file in this session. */
+  /** The path of a new file in this session. */
   async path(name: string): Promise<string> {
     const directory = await this.#directory.get();
     // If this machine slept, another process may have removed the session as stale.

@@ -7,11 +7,11 @@ export const FAILED = 2;
 /**
  * How far the writer of a file has come, in memory that readers in all threads share. Two rules make it safe to read
  * the file meanwhile. The writer lowers the watermark before it counts a restart, and counts it before it changes any
- * byte of the file. A reader looks at the count before it looks at the watermark, and again after it has read.
+ * byte of the file. A reader reads the count before the watermark, and again after it has read bytes.
  */
 export class SharedProgress {
   readonly shared: SharedArrayBuffer;
-  /** A number that changes whenever there is news; the state; how often the writer has started over. */
+  /** The sequence number, which changes at every update; the state; how often the writer has started over. */
   readonly #cells: Int32Array;
   readonly #watermark: BigInt64Array;
 
@@ -51,7 +51,7 @@ export class SharedProgress {
     this.#wake();
   }
 
-  /** Changes with every piece of news: read it first, then look at the rest, then wait for the next news. */
+  /** Changes at every update: read it first, then the other values, then wait for the next update. */
   get sequence(): number {
     return Atomics.load(this.#cells, 0);
   }
@@ -61,12 +61,12 @@ export class SharedProgress {
     Atomics.notify(this.#cells, 0);
   }
 
-  /** Blocks the thread until there is news after `sequence`, for `ms` milliseconds at most. */
+  /** Blocks the thread until an update after `sequence`, for `ms` milliseconds at most. */
   waitSync(sequence: number, ms: number): void {
     Atomics.wait(this.#cells, 0, sequence, ms);
   }
 
-  /** Resolves when there is news after `sequence`, and after a second at the latest. */
+  /** Resolves at an update after `sequence`, and after a second at the latest. */
   async wait(sequence: number, signal?: AbortSignal): Promise<void> {
     const { waitAsync } = Atomics as unknown as { waitAsync: WaitAsync };
     await abortable(Promise.resolve(waitAsync(this.#cells, 0, sequence, 1_000).value), signal);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { skipping } from "./skip.ts";
 
-/** What arrives of chunks where so many bytes are skipped. */
+/** The chunks that arrive after `count` bytes were skipped. */
 function pass(count: number, chunks: readonly string[]): string[] {
   const arrived: string[] = [];
   const write = skipping(count, (chunk) => void arrived.push(Buffer.from(chunk).toString()));
@@ -20,7 +20,7 @@ test.each([
   expect(pass(count, ["abc", "def"])).toEqual(arrived);
 });
 
-test("skipping waits as its writer does", async () => {
+test("skipping returns the promise of its writer", async () => {
   let finish = (): void => {};
   const written = skipping(1, () => new Promise<void>((resolve) => (finish = resolve)));
   expect(written(Buffer.from("a"))).toBeUndefined();

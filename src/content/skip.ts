@@ -1,6 +1,6 @@
-import type { ChunkWriter } from "./content.ts";
+import type { ChunkWriter } from "./chunk-writer.ts";
 
-/** A writer that drops the first `count` bytes: for a source that cannot resume and sends again what its reader has. */
+/** A writer that drops the first `count` bytes: its reader has them, but the source cannot resume and sends them again. */
 export function skipping(count: number, write: ChunkWriter): ChunkWriter {
   let left = count;
   return (chunk) => {

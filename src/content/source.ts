@@ -3,7 +3,8 @@ import type { Limits } from "../base/limits.ts";
 import { Once } from "../base/once.ts";
 import { openRegularFile } from "../sys/regular-file.ts";
 import type { Checkpoint } from "./checkpoints.ts";
-import { type Body, type ChunkWriter, Content, type Expected } from "./content.ts";
+import type { ChunkWriter } from "./chunk-writer.ts";
+import { type Body, Content, type Expected } from "./content.ts";
 
 export interface OpenContentOptions {
   readonly signal?: AbortSignal | undefined;
@@ -11,14 +12,14 @@ export interface OpenContentOptions {
   readonly from?: Checkpoint | undefined;
 }
 
-/** Content that is opened when it is needed: where the destination mounts the blob or has it, it is never opened. */
+/** Content that is opened only when it is needed: not if the destination has the blob or mounts it. */
 export interface BlobSource {
   open(options?: OpenContentOptions): Promise<Content>;
   /** Whether `open` can be called again, to retry a transfer. */
   readonly replayable: boolean;
 }
 
-/** A reader of one repository, layout or store: all that walking an image graph needs. */
+/** A reader of one repository, layout or store. Walking an image graph needs no more. */
 export interface Provider {
   read(descriptor: Expected, options?: { readonly signal?: AbortSignal | undefined }): Promise<Content>;
 }
@@ -58,7 +59,7 @@ export function iterableBody(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8A
   };
 }
 
-/** The bytes of an open file from `start` up to, and without, `end`. Closing the body closes the handle. */
+/** The bytes of an open file from `start` to `end` (excluded). Closing the body closes the handle. */
 export function fileBody(
   handle: FileHandle,
   path: string,
@@ -82,7 +83,7 @@ export function fileBody(
   };
 }
 
-/** Content of a file; undefined where there is none. @throws NOT_REGULAR_FILE, FILE_SYSTEM */
+/** The content of a file; undefined if the file is missing. @throws NOT_REGULAR_FILE, FILE_SYSTEM */
 export async function fileContent(
   expected: Expected,
   path: string,

@@ -25,23 +25,27 @@ export class BlobUploadFile {
     return this.#offset;
   }
 
+  #requireOpen(): void {
+    if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended; start a new one");
+  }
+
   /** @throws BLOB_UPLOAD_UNKNOWN after `commit` or `cancel`; what the file system throws */
   append(chunk: Uint8Array): void | Promise<void> {
-    if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended; it takes no more bytes");
+    this.#requireOpen();
     this.#hasher.update(chunk);
     this.#offset += chunk.byteLength;
     return this.#file.append(chunk);
   }
 
   /**
-   * Publishes the bytes under the digest that the caller claims, if they have it. A failure ends the upload too.
+   * Publishes the bytes under the digest that the caller claims, if it is theirs. A failure ends the upload too.
    * @param beforePublish called when the digest is proved and the blob not yet published
    * @throws DIGEST_MISMATCH, BLOB_UPLOAD_UNKNOWN, NO_SPACE, FILE_SYSTEM
    */
   async commit(digest: Digest, beforePublish: () => Promise<void> = async () => {}): Promise<void> {
-    if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended already");
+    this.#requireOpen();
     this.#closed = true;
-    // No byte is added from here on, so the hashed bytes are those of the file.
+    // No bytes are appended from here on, so the hashed bytes are those of the file.
     const sha256 = this.#hasher.digest();
     try {
       await this.#file.finish();

@@ -20,7 +20,7 @@ export class Verifier {
   readonly #checkpoints: Checkpoints | undefined;
   #received: number;
   #proved = false;
-  /** Where the size is unknown, the newest chunk waits here. */
+  /** If the size is unknown, the newest chunk waits here. */
   #held: Buffer | undefined;
 
   constructor(digest: Digest, size: number | undefined, options: VerifierOptions) {
@@ -35,7 +35,7 @@ export class Verifier {
   }
 
   /**
-   * Takes the next chunk. @returns what may be handed on
+   * Takes the next chunk. @returns the bytes that may be passed on
    * @throws SIZE_MISMATCH, DIGEST_MISMATCH, LIMIT_EXCEEDED
    */
   push(chunk: Uint8Array): Uint8Array | undefined {
@@ -56,7 +56,7 @@ export class Verifier {
     return chunk;
   }
 
-  /** Takes the end of the data. @returns the last chunk, where it was withheld */
+  /** Takes the end of the data. @returns the last chunk if it was withheld */
   end(): Uint8Array | undefined {
     const size = this.#size;
     if (size !== undefined && this.#received < size) throw sizeMismatch(this.#what, size, String(this.#received));
@@ -73,17 +73,17 @@ export class Verifier {
 function sizeMismatch(what: string, size: number, received: string): GantryError<"SIZE_MISMATCH"> {
   return new GantryError(
     "SIZE_MISMATCH",
-    `${what}: the descriptor says ${size} bytes, but ${received} came; the content was discarded`,
+    `${what}: the descriptor says ${size} bytes, but ${received} were received; the content was discarded`,
     { details: { expected: size, received } },
   );
 }
 
-/** @throws DIGEST_MISMATCH where `computed`, which this process hashed itself, is not the digest that was asked for */
+/** @throws DIGEST_MISMATCH if `computed`, which this process hashed itself, is not the expected digest */
 export function requireDigest(computed: Digest, expected: Digest, what: string): void {
   if (computed === expected) return;
   throw new GantryError(
     "DIGEST_MISMATCH",
-    `${what}: asked for ${expected}, but the bytes that came have ${computed}; the content was discarded`,
+    `${what}: asked for ${expected}, but the received bytes have ${computed}; the content was discarded`,
     { details: { expected, computed } },
   );
 }

@@ -36,14 +36,14 @@ export function childrenHandler(provider: Provider, options: ChildrenOptions = {
     if (!isDocument(descriptor)) {
       if (!isKnownLeaf(descriptor)) {
         options.onWarning?.(
-          `${descriptor.digest} is a ${descriptor.mediaType}, which is not known; its children are left out`,
+          `${descriptor.digest} has the unknown media type ${descriptor.mediaType}; its children, if any, are left out`,
         );
       }
       return [];
     }
     if (!isDigest(descriptor.digest)) {
       options.onWarning?.(
-        `${descriptor.digest} has an algorithm that is not known, so it cannot be verified; its children are left out`,
+        `${descriptor.digest} has an unknown algorithm, so it cannot be verified; its children, if any, are left out`,
       );
       return [];
     }

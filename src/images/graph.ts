@@ -13,7 +13,7 @@ export interface GraphOptions {
   readonly limits?: Limits | undefined;
 }
 
-/** A document of an image graph: its descriptor, its bytes, which are passed on as they are, and their meaning. */
+/** A document of an image graph: its descriptor, its bytes, which are passed on unchanged, and the decoded document. */
 export interface ReadDocument {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
@@ -43,7 +43,7 @@ export async function readDocument(
 }
 
 /**
- * A small blob or document, verified whether or not the provider verified it; from the descriptor where that embeds it.
+ * A small blob or document, verified here whatever the provider verified. Taken from the descriptor if that embeds it.
  * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, what the provider throws
  */
 export async function readBlob(provider: Provider, descriptor: Descriptor, options: GraphOptions): Promise<Buffer> {

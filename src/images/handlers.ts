@@ -4,7 +4,7 @@ import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { type GraphOptions, isDocument } from "./graph.ts";
 
-/** Given to a handler with the descriptor. */
+/** A handler receives this with the descriptor. */
 export interface HandlerContext {
   /** Aborted when the caller ends the walk, or another handler fails. */
   readonly signal?: AbortSignal | undefined;
@@ -21,7 +21,7 @@ export type Handler = (
   context: HandlerContext,
 ) => Promise<readonly Descriptor[] | undefined> | Promise<void> | readonly Descriptor[] | undefined | void;
 
-/** Thrown by a handler to control a walk, as it is or as the cause of another error. */
+/** A handler throws one to control a walk: the error itself, or another error that has it as a cause. */
 class Steering extends Error {
   override readonly name = "Steering";
 }
@@ -70,7 +70,7 @@ class Visits {
     this.#limits = limits;
   }
 
-  /** False where the same content was visited as the same type. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, SIZE_MISMATCH */
+  /** False if the same content was visited as the same type. @throws LIMIT_EXCEEDED, INVALID_DOCUMENT, SIZE_MISMATCH */
   enter(descriptor: Descriptor): boolean {
     const { digest, mediaType, size } = descriptor;
     const other = this.#sizes.get(digest);
@@ -93,7 +93,7 @@ class Visits {
     return true;
   }
 
-  /** @throws LIMIT_EXCEEDED where the children of a node are too many or too deep */
+  /** @throws LIMIT_EXCEEDED if the children of a node are too many or too deep */
   descend({ digest }: Descriptor, depth: number, children: readonly Descriptor[]): readonly Descriptor[] {
     if (children.length > 0) {
       checkLimit(this.#limits, "graphNodes", children.length, `the image graph: the number of children of ${digest}`);
@@ -134,7 +134,7 @@ export async function walk(
 }
 
 export interface DispatchOptions extends GraphOptions {
-  /** Handlers that run at once. Default: 8. */
+  /** The most handlers that run at the same time. Default: 8. */
   readonly parallel?: number | undefined;
 }
 

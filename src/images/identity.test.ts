@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type Digest, decodeImage, digestOf } from "../spec/index.ts";
 import { chainIDs, diffIDs } from "./index.ts";
 
-test("a chainID names a layer with all that is below it, as the specification says", () => {
+test("a chainID identifies a layer with all layers below it, as the specification says", () => {
   const [base, middle, top] = ["a", "b", "c"].map((text) => digestOf(text)) as [Digest, Digest, Digest];
   // ChainID(L0) = DiffID(L0); ChainID(L0|...|Ln) = Digest(ChainID(L0|...|Ln-1) + " " + DiffID(Ln)).
   const two = digestOf(`${base} ${middle}`);
@@ -12,7 +12,7 @@ test("a chainID names a layer with all that is below it, as the specification sa
   expect(chainIDs([top, middle])[1]).not.toBe(chainIDs([middle, top])[1]);
 });
 
-test("the chainID of a real image is the one that the Go code of the specification gives it", () => {
+test("the chainID of a real image equals that of the specification's Go code", () => {
   const bytes = JSON.stringify({
     architecture: "amd64",
     os: "linux",

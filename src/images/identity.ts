@@ -10,8 +10,8 @@ export function diffIDs(image: Pick<Image, "rootfs">): readonly Digest[] {
 }
 
 /**
- * Identifies each layer together with the layers below it. That of the first layer is its diffID. Two images whose layers
- * agree up to one of them have the same chainID there.
+ * The chainIDs of layers. A chainID identifies a layer together with the layers below it; that of the first layer is its
+ * diffID. Two images whose first N layers are equal have the same chainID at layer N.
  * @param diffIDs from the base upwards
  * @returns one for each layer; always sha256 above the base, as in the code of the specification
  * @see image-spec config.md, "Layer ChainID"

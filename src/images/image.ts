@@ -16,7 +16,7 @@ export interface ImageOptions extends GraphOptions {
 
 /**
  * The descriptor of an image's configuration.
- * @throws PLATFORM_REQUIRED, with the platforms there are, for an index where none was chosen; PLATFORM_NOT_FOUND,
+ * @throws PLATFORM_REQUIRED, which lists the platforms, for an index if no platform was given; PLATFORM_NOT_FOUND,
  * NOT_AN_IMAGE, what reading throws
  */
 export async function config(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<Descriptor> {
@@ -26,7 +26,7 @@ export async function config(provider: Provider, target: Descriptor, options: Im
       const offered = platformsOf(document.index);
       throw new GantryError(
         "PLATFORM_REQUIRED",
-        `${target.digest} is an index; choose one of its platforms: ${offered.join(", ") || "it names none"}`,
+        `${target.digest} is an index; choose one of its platforms: ${offered.join(", ") || "its entries name none"}`,
         { details: { offered } },
       );
     }
@@ -46,9 +46,9 @@ export async function rootFS(
 }
 
 /**
- * The bytes of a target and all its descendants: the manifests, configurations and layers of all platforms, the same
- * content counted once. With a platform: of that image alone.
- * @throws what reading throws, so without a platform also where the content of some platforms is missing
+ * The size in bytes of a target and all its descendants: the manifests, configurations and layers of all platforms, each
+ * content counted once. With a platform, that of its image only.
+ * @throws what reading throws; without a platform, also if the content of one platform is missing
  */
 export async function size(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<number> {
   const counted = new Map<Digest, number>();
@@ -62,7 +62,7 @@ export async function size(provider: Provider, target: Descriptor, options: Imag
   return [...counted.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** An image: its descriptor, and where to read it. Nothing is read before a method needs it. */
+/** An image: its descriptor, and the provider to read it from. Nothing is read before a method needs it. */
 export class Image {
   readonly provider: Provider;
   readonly target: Descriptor;

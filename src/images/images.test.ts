@@ -84,7 +84,7 @@ describe("platforms", () => {
     expect(parsePlatform(written)).toEqual({ ...odd, "os.features": ["b+", "z"] });
   });
 
-  test("a missing system stays missing", () => {
+  test("an empty system is not filled in", () => {
     expect(normalizePlatform({ os: "", architecture: "x86_64" })).toEqual({ os: "", architecture: "amd64" });
     expect(formatPlatform({ os: "", architecture: "" })).toBe("unknown");
   });
@@ -138,7 +138,7 @@ describe("platforms", () => {
     expect(platformRank(parsePlatform(wanted), parsePlatform(offered))).toBe(rank),
   );
 
-  test("of two equal images, the one that uses more of the system is better", () => {
+  test("of two images of the same rank, the one that uses more features of the system is better", () => {
     const machine = parsePlatform("linux(+a+b)/amd64");
     const ranks = ["linux/amd64", "linux(+a)/amd64", "linux(+a+b)/amd64"].map(
       (offered) => platformRank(machine, parsePlatform(offered))!,
@@ -151,7 +151,7 @@ describe("platforms", () => {
 const repo = parseRepoName("app");
 const node = (name: string): Descriptor => ({ mediaType: "application/x", digest: digestOf(name), size: name.length });
 
-/** A graph by name: what stands below each node, and in which order a walk sees them. */
+/** A graph of named nodes with their children, which records the order of a walk. */
 function graph(edges: Record<string, readonly string[]>) {
   const names = new Map(Object.keys(edges).map((name) => [node(name).digest, name]));
   const seen: string[] = [];
@@ -167,7 +167,7 @@ describe("handlers", () => {
   const collect = async (handler: Handler): Promise<readonly string[]> =>
     ((await handler(node("x"), { depth: 1 })) ?? []).map(({ digest }) => digest);
 
-  test("children of all handlers of a chain come together, in order", async () => {
+  test("a chain returns the children of all its handlers, in order", async () => {
     const chain = handlers(
       () => [node("a")],
       () => undefined,
@@ -179,7 +179,7 @@ describe("handlers", () => {
   test.each([
     ["itself", StopHandler],
     ["as a cause", new Error("enough", { cause: new Error("really", { cause: StopHandler }) })],
-  ])("StopHandler, %s, keeps what came before, drops its own and skips the rest", async (_name, error) => {
+  ])("StopHandler, %s, keeps the children of earlier handlers and skips the later handlers", async (_name, error) => {
     let reached = false;
     const chain = handlers(
       () => [node("a")],
@@ -194,7 +194,7 @@ describe("handlers", () => {
     expect(reached).toBe(false);
   });
 
-  test("SkipDesc in a chain drops everything, also what earlier handlers returned", async () => {
+  test("SkipDesc in a chain also drops the children from earlier handlers", async () => {
     const { seen, children } = graph({ root: ["a", "b"], a: [], b: [] });
     const skip: Handler = () => {
       throw new Error("skipped", { cause: SkipDesc });
@@ -239,7 +239,7 @@ describe("walk", () => {
     expect(seen).toEqual(["root", "a", "a1", "b", "b1", "c"]);
   });
 
-  test("an error ends it, and is thrown as it was", async () => {
+  test("an error ends it, and is thrown unchanged", async () => {
     const { seen, children, nameOf } = graph(tree);
     const error = new Error("no");
     const fail: Handler = (descriptor) => {
@@ -249,7 +249,7 @@ describe("walk", () => {
     expect(seen).toEqual(["root", "a", "a1", "a2", "b"]);
   });
 
-  test("the same content is visited once; under another media type it is another thing", async () => {
+  test("the same content is visited once for each media type", async () => {
     const { seen, children } = graph({ root: ["a", "a", "b"], a: [], b: ["a", "root"] });
     await walk(children, node("root"));
     expect(seen).toEqual(["root", "a", "b"]);
@@ -270,7 +270,7 @@ describe("walk", () => {
 });
 
 describe("dispatch", () => {
-  test("visits everything once, with a bound on concurrent handlers", async () => {
+  test("visits every node once, with a bound on concurrent handlers", async () => {
     const names = Array.from({ length: 40 }, (_, at) => `n${at}`);
     const { seen, children } = graph({
       root: names,
@@ -328,7 +328,7 @@ describe("dispatch", () => {
 });
 
 describe("the graph of an image", () => {
-  test("children: manifests of an index; config, then layers of a manifest; nothing below those", async () => {
+  test("children: manifests of an index; config, then layers of a manifest; none of a config or layer", async () => {
     const registry = new MemoryRegistry();
     const image = randomImage({ sizes: [100, 200] });
     const index = testIndex([image]);
@@ -397,7 +397,7 @@ describe("the graph of an image", () => {
     await expect(config(provider, index)).rejects.toThrow(/choose one of its platforms: linux\/amd64, linux\/s390x/);
   });
 
-  test("config, rootFS and size: each digest once, all platforms, manifests and configs with them", async () => {
+  test("config, rootFS and size: size counts each digest once, with manifests and configs, of all platforms", async () => {
     const registry = new MemoryRegistry();
     const layer = testLayer([{ name: "shared", data: seededBytes(100) }]);
     const one = testImage([layer, layer]);
@@ -426,7 +426,7 @@ describe("the graph of an image", () => {
     await rejects(size(provider, { ...one.descriptor, size: -1 }), "INVALID_DOCUMENT");
   });
 
-  test("documents are verified whatever the provider does", async () => {
+  test("documents are verified even if the provider does not verify them", async () => {
     const registry = new MemoryRegistry();
     const image = randomImage();
     const other = randomImage({ seed: 9 });
@@ -489,7 +489,7 @@ describe("choosing and copying", () => {
     return copyImage({ registry: source, repo, reference: root.digest, name: "source" }, destination, options);
   };
 
-  test("an entry without a platform is opened where no other fits", async () => {
+  test("an entry without a platform is opened if no other fits", async () => {
     const registry = new MemoryRegistry();
     const amd64 = plain(await pushImage(registry, repo, randomImage({ seed: 1 })));
     const arm64 = plain(await pushImage(registry, repo, randomImage({ seed: 2, platform: linux("arm64") })));
@@ -508,7 +508,7 @@ describe("choosing and copying", () => {
     await rejects(manifestForPlatform(provider, top, { platform: linux("s390x") }), "PLATFORM_NOT_FOUND");
   });
 
-  test("an index below is asked only for the platforms that it was chosen for", async () => {
+  test("in a nested index, only the platforms are selected that the index was chosen for", async () => {
     const registry = new MemoryRegistry();
     const amd64 = plain(await pushImage(registry, repo, randomImage({ seed: 1 })));
     const arm64 = plain(await pushImage(registry, repo, randomImage({ seed: 2, platform: linux("arm64") })));
@@ -529,7 +529,7 @@ describe("choosing and copying", () => {
     for (const digest of [amd64.digest, arm64.digest]) expect(seen).toContain(digest);
   });
 
-  test("an image that stands alone is copied for its own platform, unless that was only a preference", async () => {
+  test("a single image of another platform is copied only if the platform is a preference", async () => {
     const registry = new MemoryRegistry();
     const root = await pushImage(registry, repo, randomImage());
     await rejects(copy(registry, root, { platforms: [linux("s390x")] }), "PLATFORM_NOT_FOUND");
@@ -538,14 +538,14 @@ describe("choosing and copying", () => {
     );
   });
 
-  test("a destination that is another digest is refused before anything is sent", async () => {
+  test("a destination with another digest is refused before anything is sent", async () => {
     const registry = new MemoryRegistry();
     const root = await pushImage(registry, repo, randomImage());
     await rejects(copy(registry, root, {}, digestOf("other")), "DIGEST_MISMATCH");
     expect((await copy(registry, root, {}, root.digest)).descriptor.digest).toBe(root.digest);
   });
 
-  test("blobs that may also be fetched elsewhere are copied where they are here, and what is not known is passed on", async () => {
+  test("blobs with urls are copied if the source has them, and manifests of unknown types are passed on", async () => {
     const registry = new MemoryRegistry();
     const urls = ["https://example.org/x"];
     const here = testBlob(seededBytes(100, 1), mediaTypes.layer);
@@ -588,7 +588,7 @@ describe("choosing and copying", () => {
         );
   });
 
-  test("too many children are refused before they are handled, and wrong numbers at once", async () => {
+  test("too many children are refused before they are handled, and a wrong `parallel` at once", async () => {
     const crowd = Array.from({ length: 200_000 }, (_, at) => node(`n${at}`));
     let handled = 0;
     const children: Handler = ({ digest }) => {

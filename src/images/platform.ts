@@ -32,7 +32,7 @@ const variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
 };
 
-/** A platform in one spelling: aliases resolved, the default variant and empty fields absent, features sorted. */
+/** A platform in its one spelling: aliases resolved, the default variant and empty fields absent, features sorted. */
 export function normalizePlatform(platform: Platform): Platform {
   const { variant: _variant, "os.features": features, ...rest } = platform;
   const os = platform.os.toLowerCase();
@@ -92,7 +92,7 @@ export function parsePlatform(text: string): Platform {
   return fail("no operating system or architecture has this name");
 }
 
-/** `linux/arm/v7`; `unknown` where `os` is empty. */
+/** `linux/arm/v7`; `unknown` if `os` is empty. */
 export function formatPlatform({ os, architecture, variant }: Platform): string {
   return os === "" ? "unknown" : [os, architecture, variant].filter(Boolean).join("/");
 }
@@ -118,8 +118,8 @@ const nodeArchitectures: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The platform of images for this machine. Except on Windows it is Linux, which on macOS runs in a virtual machine. On
- * Windows it has the build, since images run on some builds only.
+ * The platform of images for this machine: Windows on Windows, else Linux, which on macOS runs in a virtual machine. On
+ * Windows it has the build, because images run on some builds only.
  */
 export function hostPlatform(): Platform {
   const windows = process.platform === "win32";
@@ -158,25 +158,26 @@ function runnable({ architecture, variant = "" }: Platform): readonly string[] {
 
 /**
  * How well a machine of platform `wanted` runs an image for `offered`, as containerd ranks them: lower is better, 0 is
- * exact, undefined where it does not run. An image that uses more of the features of the system is up to 1 better.
+ * exact, undefined means that it does not run. Each feature of the system that the image uses improves the rank, by less
+ * than 1 in total.
  */
 export function platformRank(wanted: Platform, offered: Platform): number | undefined {
   const [want, have] = [normalizePlatform(wanted), normalizePlatform(offered)];
-  if (want.os !== have.os || !sameVersion(want, have)) return undefined;
+  if (want.os !== have.os || !versionFits(want, have)) return undefined;
   const features = (have["os.features"] ?? []).filter((feature) => want.os !== "windows" || feature !== "win32k");
   if (!features.every((feature) => want["os.features"]?.includes(feature))) return undefined;
   const rank = runnable(want).indexOf(`${have.architecture}/${have.variant ?? ""}`);
   return rank < 0 ? undefined : rank - features.length / (features.length + 1);
 }
 
-/** Builds of Windows Server since which newer releases run images of older ones, ascending. */
+/** Builds of Windows Server, ascending. A later build runs images from the newest of these up to its own. */
 const stableBuilds = [20348, 26100];
 
 /**
- * Windows runs images of its own build, and from Server 2022 on those since the release before. On other systems, and
- * where a build is not known, the version does not matter.
+ * Whether a host runs images for the version of a system. Before Server 2022, Windows runs images of its own build only.
+ * On other systems, and if a build is unknown, the version does not matter.
  */
-function sameVersion(want: Platform, have: Platform): boolean {
+function versionFits(want: Platform, have: Platform): boolean {
   const [host, image] = [windowsVersion(want), windowsVersion(have)];
   if (want.os !== "windows" || !host || !have["os.version"]) return true;
   if (!image || host.major !== image.major || host.minor !== image.minor) return false;

@@ -11,7 +11,7 @@ export type PlatformChoice = "all" | readonly Platform[];
 
 /**
  * The best entry of an index for a platform: the closest variant; on Windows, the newest build; the first among equals.
- * Attestations are never chosen, entries with an unknown digest algorithm only where no other fits.
+ * Attestations are never chosen, and entries with an unknown digest algorithm only if no other fits.
  */
 export function selectManifest(index: Index, wanted: Platform): Descriptor | undefined {
   const fitting = index.manifests.flatMap((entry) => {
@@ -28,7 +28,7 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor | und
 
 /**
  * Selects the entries of indexes for a choice of platforms, along one walk: in an index below an entry that was chosen
- * for some platforms, only those are selected. Where no entry fits, entries without a platform are opened.
+ * for some platforms, only those are selected. If no entry fits, entries without a platform are opened.
  */
 export class PlatformSelection {
   readonly #choice: PlatformChoice;
@@ -72,7 +72,7 @@ export class PlatformSelection {
   }
 }
 
-/** The platforms of an index, each once, without those of attestations. */
+/** The platforms of an index, each once. Attestations are skipped. */
 export function platformsOf(index: Index): readonly string[] {
   const images = index.manifests.filter((entry) => !isAttestation(entry));
   return [...new Set(images.flatMap(({ platform }) => (platform?.os ? [formatFullPlatform(platform)] : [])))];
@@ -95,11 +95,11 @@ export function attestationsOf(index: Index, subject: Digest): readonly Descript
 
 function noSuchPlatform(index: Index, platform: Platform, what: string): never {
   const offered = platformsOf(index);
-  throw new GantryError(
-    "PLATFORM_NOT_FOUND",
-    `${what} has no image for ${formatFullPlatform(platform)}; it has ${offered.join(", ") || "none that name a platform"}. Choose one with --platform`,
-    { details: { wanted: formatFullPlatform(platform), offered } },
-  );
+  const choice =
+    offered.length > 0 ? `it has ${offered.join(", ")}. Choose one with --platform` : "its entries name no platform";
+  throw new GantryError("PLATFORM_NOT_FOUND", `${what} has no image for ${formatFullPlatform(platform)}; ${choice}`, {
+    details: { wanted: formatFullPlatform(platform), offered },
+  });
 }
 
 /** One image: its manifest, its configuration, and the documents on the way to it. */
@@ -111,8 +111,8 @@ export interface ResolvedImage {
 }
 
 /**
- * Finds the image for one platform (default: that of this host) from the descriptor of a reference. A manifest is taken
- * as it is, unless a platform was given and its config has another.
+ * Finds the image for one platform (default: that of this host) from the descriptor of a reference. If that is a single
+ * manifest, its platform matters only if `platform` is given.
  * @throws PLATFORM_NOT_FOUND, NOT_AN_IMAGE, what reading and decoding throw
  */
 export async function manifestForPlatform(

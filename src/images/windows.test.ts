@@ -20,26 +20,26 @@ const windows = (...versions: string[]): string[] =>
   versions.map((version) => (version ? `windows(${version})/amd64` : "windows/amd64"));
 const [w2019, w2022, win11, annual, w2025] = [17763, 20348, 22621, 25398, 26100].map((build) => `10.0.${build}`);
 
-// The rules are those of containerd/platforms, platform_windows_compat.go; it compares the versions as texts.
+// The rules are those of containerd/platforms, platform_windows_compat.go, except that it compares versions as texts.
 test.each<[string, string, string[], string | undefined]>([
   ["the newest revision of the only build", `${w2019}.1`, [`${w2019}.9`, `${w2019}.1`], `${w2019}.9`],
   ["the newest revision, by number", `${w2019}.1`, [`${w2019}.999`, `${w2019}.1000`], `${w2019}.1000`],
-  ["the newest one, wherever it stands", `${w2025}.1`, [`${w2025}.3000`, `${w2022}.9`, `${w2025}.1`], `${w2025}.3000`],
+  ["the newest one, at any index", `${w2025}.1`, [`${w2025}.3000`, `${w2022}.9`, `${w2025}.1`], `${w2025}.3000`],
   ["a revision that is newer than the host's", `${w2025}.2894`, [`${w2022}.3091`, `${w2025}.3000`], `${w2025}.3000`],
   ["nothing newer than the host", `${w2022}.1`, [`${w2025}.1`, `${w2022}.3`, `${win11}.1`], `${w2022}.3`],
-  ["Server 2019 runs its own build alone", w2019!, [w2022!, "10.0.17134", w2019!], w2019],
+  ["Server 2019 runs only its own build", w2019!, [w2022!, "10.0.17134", w2019!], w2019],
   ["Server 2022 does not run 2019", w2022!, [w2019!], undefined],
   ["Windows 11 runs 2022", win11!, [w2019!, w2022!, w2025!], w2022],
-  ["the annual channel runs what is between", annual!, [w2022!, win11!, w2025!], win11],
+  ["the annual channel runs builds since 2022", annual!, [w2022!, win11!, w2025!], win11],
   ["Server 2025 runs 2022", w2025!, [w2019!, `${w2022}.5`, `${w2022}.6`], `${w2022}.6`],
-  ["Server 2025 runs what came after 2022", w2025!, [w2022!, annual!, win11!], annual],
-  ["what is later than 2025 does not run 2022", "10.0.27000", [w2022!, w2025!], w2025],
-  ["another major version never", w2025!, ["11.0.26100", "6.3.26100"], undefined],
-  ["where the host is not known, the newest", "", [`${w2019}.5`, `${w2025}.1`, `${w2022}.9`], `${w2025}.1`],
-  ["a longer number is not a smaller one", "", ["10.0.9600", "10.0.17763"], "10.0.17763"],
-  ["one that says no build comes last", `${w2022}.1`, ["", `${w2022}.1`], `${w2022}.1`],
-  ["one that says no build fits every host", `${w2019}.1`, ["", `${w2022}.1`], ""],
-  ["a version that cannot be read fits none", w2022!, ["10.0.x", "ltsc2022"], undefined],
+  ["Server 2025 runs builds between 2022 and 2025", w2025!, [w2022!, annual!, win11!], annual],
+  ["a build later than 2025 does not run 2022", "10.0.27000", [w2022!, w2025!], w2025],
+  ["another major version never fits", w2025!, ["11.0.26100", "6.3.26100"], undefined],
+  ["the newest one if the host's build is unknown", "", [`${w2019}.5`, `${w2025}.1`, `${w2022}.9`], `${w2025}.1`],
+  ["builds are compared as numbers, not as texts", "", ["10.0.9600", "10.0.17763"], "10.0.17763"],
+  ["an image without a build comes last", `${w2022}.1`, ["", `${w2022}.1`], `${w2022}.1`],
+  ["an image without a build fits every host", `${w2019}.1`, ["", `${w2022}.1`], ""],
+  ["a version that cannot be parsed fits no host", w2022!, ["10.0.x", "ltsc2022"], undefined],
 ])("%s", (_title, host, offered, chosen) => {
   const [wanted] = windows(host).map(parsePlatform);
   for (const order of [offered, [...offered].reverse()]) {
@@ -48,7 +48,7 @@ test.each<[string, string, string[], string | undefined]>([
   }
 });
 
-test("of the same build the first is taken, and the architecture comes before the build", () => {
+test("among equal builds the first is chosen, and the architecture matters more than the build", () => {
   const [host] = windows(`${w2025}.1`).map(parsePlatform);
   const same = indexOf(windows(`${w2025}.1`, `${w2025}.1`));
   expect(selectManifest(same, host!)?.size).toBe(0);

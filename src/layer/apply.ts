@@ -1,4 +1,4 @@
-import { errnoOf, GantryError } from "../base/error.ts";
+import { errnoOf, GantryError, hasErrno } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import { pathComponents } from "../sys/resolve.ts";
 import type { TarHandler, TarHeader } from "../tar/index.ts";
@@ -12,7 +12,7 @@ import { isBookkeeping, parseWhiteout, type Whiteout } from "./whiteout.ts";
 
 export interface ApplyOptions {
   readonly limits?: Limits | undefined;
-  /** Called for each entry, piece of data and removal; throws to stop. */
+  /** Called for each entry, chunk of data and removal; throws to stop. */
   readonly check?: (() => void) | undefined;
 }
 
@@ -41,12 +41,15 @@ export class TreeApplier implements TarHandler {
     return this.#bounds.entries;
   }
 
-  /** What could not be kept, for people. */
+  /** Messages for people about what could not be kept. */
   get warnings(): readonly string[] {
     return this.#target.warnings;
   }
 
-  /** The metadata of the root, for the caller to set when the tree is in its place. Its attributes are set already. */
+  /**
+   * The metadata of the root, which the caller sets when the tree is in its place. Its extended attributes are set
+   * already.
+   */
   get root(): DirectoryMetadata {
     return this.#tree.root.metadata;
   }
@@ -141,8 +144,8 @@ export class TreeApplier implements TarHandler {
   }
 
   /**
-   * Creates a hard link. The path that it leads to is one of the archive, and is resolved like any other; a link in its
-   * last component is not followed.
+   * Creates a hard link. Its target is a path of the archive and is resolved like any other, but a link in its last
+   * component is not followed.
    * @returns false if the link leads to itself, so that nothing changes
    */
   #link(parent: Directory, name: string, path: string, header: TarHeader): boolean {
@@ -157,7 +160,7 @@ export class TreeApplier implements TarHandler {
     try {
       return this.#replace(parent, name, path, header, linked);
     } catch (error) {
-      throw ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "") ? fault("does not exist") : error;
+      throw hasErrno(error, "ENOENT", "ENOTDIR") ? fault("does not exist") : error;
     }
   }
 
@@ -173,14 +176,14 @@ export class TreeApplier implements TarHandler {
   }
 
   /**
-   * Sets the metadata of all directories but the root, when all layers are in. Yields now and then, so that the caller
-   * can let others have a turn.
+   * Sets the metadata of all directories but the root, when all layers are applied. Yields now and then, so that the
+   * caller can give other tasks a turn.
    */
   finish(): Generator<void> {
     return this.#tree.finish();
   }
 
-  /** Closes what a failure left open. */
+  /** Closes the file that a failure left open. */
   abandon(): void {
     this.#target.close();
   }

@@ -1,7 +1,7 @@
 import { checkLimit, type Limits } from "../base/limits.ts";
 import { shown } from "./paths.ts";
 
-/** Counts what the layers of an image create, and stops them at the limits or when the caller wants to stop. */
+/** Counts the entries and directories that layers create, and throws at a limit or when the caller wants to stop. */
 export class TreeBounds {
   readonly #limits: Limits;
   readonly #check: () => void;
@@ -9,7 +9,7 @@ export class TreeBounds {
   /** The root is one. */
   #directories = 1;
 
-  /** @param check called for each entry, piece of data and removal; throws to stop */
+  /** @param check called for each entry, chunk of data and removal; throws to stop */
   constructor(limits: Limits, check: () => void) {
     this.#limits = limits;
     this.#check = check;
@@ -25,12 +25,12 @@ export class TreeBounds {
     return this.#limits.symlinks;
   }
 
-  /** @throws what the caller throws to stop */
+  /** @throws the error that the caller throws to stop */
   check(): void {
     this.#check();
   }
 
-  /** @throws LIMIT_EXCEEDED, or what the caller throws to stop */
+  /** @throws LIMIT_EXCEEDED, the error that the caller throws to stop */
   countEntry(): void {
     this.#check();
     this.#entries += 1;

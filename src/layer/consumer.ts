@@ -55,11 +55,11 @@ export class LayerConsumer {
     const job = this.#jobs[this.#at]!;
     if (!this.#reader) this.push(Buffer.alloc(0));
     const computed = this.#hasher!.digest();
-    // The digest first: if the bytes are wrong, no error in them matters.
+    // The digest is checked first: if the bytes are wrong, faults in the archive do not matter.
     if (computed !== job.diffID) {
       throw new GantryError(
         "DIFF_ID_MISMATCH",
-        `layer ${job.descriptor.digest}: the config says its uncompressed bytes have ${job.diffID}, but they have ${computed}; nothing was unpacked`,
+        `layer ${job.descriptor.digest}: its uncompressed bytes have the digest ${computed}, but the config lists ${job.diffID}; nothing was unpacked`,
         { details: { expected: job.diffID, computed } },
       );
     }
@@ -70,7 +70,7 @@ export class LayerConsumer {
   }
 }
 
-/** Makes errors of the archive and of the tree name the layer. */
+/** Adds the layer to errors of the archive and of the tree. */
 function inLayer(job: LayerJob, work: () => void): void {
   try {
     work();

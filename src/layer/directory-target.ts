@@ -11,7 +11,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { errnoOf, GantryError } from "../base/error.ts";
+import { errnoOf, GantryError, hasErrno } from "../base/error.ts";
 import { hasNative, native } from "../sys/native.ts";
 import type { PathNode } from "../sys/resolve.ts";
 import type { TarHeader } from "../tar/index.ts";
@@ -39,8 +39,8 @@ export interface DirectoryTargetOptions {
 }
 
 /**
- * A directory that receives all layers of an image: what a layer hides is removed. It must be empty, and closed to other
- * processes.
+ * A directory that receives all layers of an image. Entries that a layer hides are removed from it. It must be empty at
+ * first, and closed to other processes.
  *
  * Its methods throw UNSUPPORTED (strict), INVALID_LAYER (device numbers), FILE_SYSTEM (attributes), and the errors of
  * node:fs.
@@ -132,7 +132,7 @@ export class DirectoryTarget implements LayerTarget {
     if (major < 0 || minor < 0 || major > MAX_MAJOR || minor > MAX_MINOR) {
       throw new GantryError(
         "INVALID_LAYER",
-        `the device ${shown(path)} has the number ${major}:${minor}, which Linux does not have`,
+        `the device ${shown(path)} has the number ${major}:${minor}, which Linux does not support`,
       );
     }
     if (!hasNative()) {
@@ -151,7 +151,7 @@ export class DirectoryTarget implements LayerTarget {
     }
     const kind = type === "fifo" ? S_IFIFO : type === "char" ? S_IFCHR : S_IFBLK;
     const at = this.#at(path);
-    native("").mknod(at, kind | 0o600, major, minor);
+    native().mknod(at, kind | 0o600, major, minor);
     this.#metadata.entry(at, path, header);
     return true;
   }
@@ -160,7 +160,7 @@ export class DirectoryTarget implements LayerTarget {
     try {
       unlinkSync(this.#at(path));
     } catch (error) {
-      if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "ENOTDIR") throw error;
+      if (!hasErrno(error, "ENOENT", "ENOTDIR")) throw error;
     }
   }
 

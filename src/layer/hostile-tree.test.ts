@@ -32,7 +32,7 @@ const why = root ? ` (${root})` : "";
 
 type Layers = readonly (readonly TarEntry[])[];
 
-/** The paths of a tree with their types, and of files the content. Links are not followed. */
+/** The paths of a tree with their types, or for files with their content. Links are not followed. */
 async function paths(layers: Layers): Promise<Record<string, string>> {
   const { rootfs } = await unpackLayers(await temporary(), layers);
   const found: Record<string, string> = {};
@@ -59,7 +59,7 @@ async function layoutOf(work: string, layers: readonly (readonly TarEntry[])[]):
   return `oci:${work}/layout:v1`;
 }
 
-/** Counts the calls of a function of node:fs by everything in this process. */
+/** Counts the calls of a function of node:fs in this process. */
 function counted(name: "readdirSync" | "mkdirSync"): () => number {
   const spy = vi.spyOn(fs, name);
   syncBuiltinESMExports();
@@ -70,7 +70,7 @@ function counted(name: "readdirSync" | "mkdirSync"): () => number {
   return () => spy.mock.calls.length;
 }
 
-/** What the kernel keeps of an access list: its version, then tag, permissions and id of each entry. */
+/** An access list as the kernel stores it: the version, then tag, permissions and id of each entry. */
 function acl(...entries: readonly [tag: number, permissions: number, id: number][]): Buffer {
   const bytes = Buffer.alloc(4 + 8 * entries.length);
   bytes.writeUInt32LE(2, 0);
@@ -130,10 +130,10 @@ describe("hostile trees", () => {
     expect(turned).toBe(1);
     expect(readdirSync(join(work, "outside"))).toEqual(["witness"]);
     expect((readdirSync(join(parent, "rootfs"), { recursive: true }) as string[]).length).toBe(4050);
-    // Nothing of the tree is left in the moved directory.
+    // The moved directory is empty.
     expect(readdirSync(join(parent, "moved0"))).toEqual([]);
 
-    // A link that takes the place of the finished tree does not get its mode and owner.
+    // A link that replaces the complete tree does not get its mode and owner.
     const again = join(work, "again");
     mkdirSync(again);
     chownSync(again, 65534, 65534);
@@ -206,7 +206,7 @@ describe("hostile trees", () => {
     expect(await tree([lower, [...content, whiteout]])).toEqual(before);
     expect(await tree([lower, [content[0]!, whiteout, content[1]!]])).toEqual(before);
     expect(Object.keys(before).sort()).toEqual([".", "d", "d/new", "d/sub", "d/sub/new"]);
-    // A directory that no entry of the layer describes is new: it has nothing of the hidden one.
+    // A directory that no entry of the layer describes is new: it keeps nothing of the hidden one.
     for (const path of ["d", "d/sub"])
       expect(before[path]).toEqual({ type: "directory", mode: "755", owner: "0:0", mtime: "0" });
 
@@ -220,7 +220,7 @@ describe("hostile trees", () => {
     ])
       expect(await tree([lower, order])).toEqual(kept);
 
-    // An opaque mark hides what is in the directory, not the directory.
+    // An opaque mark hides the entries of the directory, not the directory.
     const opaque: TarEntry = { name: "d/.wh..wh..opq" };
     const cleared = await tree([lower, [opaque, ...content]]);
     expect(await tree([lower, [...content, opaque]])).toEqual(cleared);
@@ -263,7 +263,7 @@ describe("hostile trees", () => {
       const list = acl([1, 7, NO_ID], [2, 7, 1000], [4, 5, NO_ID], [0x10, 7, NO_ID], [0x20, 5, NO_ID]);
       const minimal = acl([1, 7, NO_ID], [4, 5, NO_ID], [0x20, 5, NO_ID]);
       const inherit = (value: Buffer) => (parent: string) =>
-        native("the test").lsetxattr(parent, "system.posix_acl_default", value);
+        native().lsetxattr(parent, "system.posix_acl_default", value);
       const setgid = (parent: string): void => {
         chownSync(parent, 0, 7);
         chmodSync(parent, 0o2755);
@@ -287,7 +287,7 @@ describe("hostile trees", () => {
     const read = counted("readdirSync");
     const work = await temporary();
     const { rootfs } = await unpackLayers(work, [[{ name: "d/old" }, { name: "other/old" }], mixed]);
-    // The root, `d` and `d/s` once each, and what was removed; not once for each of 900 marks.
+    // The root, `d` and `d/s` once each, and the removed directories; not once for each of 900 marks.
     expect(read()).toBeLessThan(20);
     expect((readdirSync(rootfs, { recursive: true }) as string[]).length).toBe(302);
 
@@ -300,7 +300,7 @@ describe("hostile trees", () => {
     let last = 0;
     const progress = (event: { readonly type: string; readonly done?: number }): void => {
       if (event.type !== "advance") return;
-      // Whatever waits for its turn, as a signal does, gets it long before all files are created.
+      // Other tasks of the thread, such as this abort, get a turn long before all files are created.
       if (last === 0) setImmediate(() => stop.abort(new Error("stopped")));
       last = event.done ?? 0;
     };
@@ -325,7 +325,7 @@ describe("hostile trees", () => {
     expect(report.warnings.join("\n")).toContain("whiteout");
   });
 
-  test("S2 the next process removes what killed ones left, and nothing that is in use", async () => {
+  test("S2 the next process removes the files of killed ones, and none that is in use", async () => {
     const work = await temporary();
     const location = await layoutOf(work, [
       [
@@ -349,7 +349,7 @@ describe("hostile trees", () => {
       // The process may have finished before it was killed.
       fs.rmSync(join(out, "rootfs"), { recursive: true, force: true });
     }
-    // Leftovers of a dead process of this host, in case those above were removed.
+    // Files of a dead process of this host, in case those above were removed already.
     const [prefix, host, boot, namespace, pid, start, random] = temporaryName("rootfs", { hidden: true }).split("-");
     const dead = [prefix, host, boot, namespace, pid, `${start}0`, random].join("-");
     mkdirSync(join(out, dead, "rootfs/d"), { recursive: true });

@@ -28,7 +28,7 @@ const root = missing({ root: true });
 const ifRoot = test.skipIf(root);
 const why = root ? ` (${root})` : "";
 
-/** Unpacks into a directory with a witness beside it, and asserts that the witness is as it was. */
+/** Unpacks into a directory with a witness file beside it, and asserts that the witness is unchanged. */
 async function contained(
   layers: readonly (readonly TarEntry[])[],
   check: (rootfs: string, work: string) => void,
@@ -47,7 +47,7 @@ async function contained(
   expect(statSync(join(work, "outside/file")).mtimeMs).toBe(1000);
 }
 
-/** Asserts that the layers are refused and that nothing is left. */
+/** Asserts that the layers are refused and that no file is left. */
 async function refused(
   layers: readonly (readonly TarEntry[] | Buffer)[],
   code: ErrorCode,
@@ -61,7 +61,7 @@ async function refused(
 const text = (rootfs: string, path: string): string => readFileSync(join(rootfs, path), "utf8");
 
 describe("hostile layers", () => {
-  test("T1 names that point elsewhere stay inside, and odd legal names work", async () => {
+  test("T1 names that point outside stay inside, and odd legal names work", async () => {
     const odd = ["back\\slash", "C:drive", "sp ace", "new\nline", "-dash", "..dots", "é", "*"];
     await contained(
       [
@@ -112,13 +112,13 @@ describe("hostile layers", () => {
           { name: "link2", type: "symlink", linkname: "../../outside" },
           { name: "link2/mode", type: "directory", mode: 0o700 },
           { name: "target", type: "symlink", linkname: "../outside/file" },
-          // A hard link to a symbolic link is a link to the link, and a file in its place replaces it.
+          // The hard link links the symbolic link itself, and the file replaces it without following it.
           { name: "hard", type: "hardlink", linkname: "target" },
           { name: "hard", data: "replaced" },
         ],
       ],
       (rootfs) => {
-        // `..` at the root is the root: everything went to the image's own /outside, and the whiteouts acted there.
+        // `..` stops at the root: all entries and whiteouts acted on /outside inside the image.
         expect(readdirSync(join(rootfs, "outside")).sort()).toEqual(["mode"]);
         expect(text(rootfs, "tofile")).toBe("replaced");
         expect(text(rootfs, "hard")).toBe("replaced");
@@ -177,7 +177,7 @@ describe("hostile layers", () => {
     await rejects(unpackLayers(work, [[{ name: "a" }]]), "TARGET_NOT_EMPTY");
   });
 
-  test("T6 a directory that was replaced is not remembered as one", async () => {
+  test("T6 a directory that was replaced is no longer treated as one", async () => {
     await contained(
       [
         [
@@ -279,17 +279,17 @@ describe("hostile layers", () => {
       { name: ".wh.gone" },
       { name: "dir/sub", type: "directory" },
       { name: "dir/sub/.wh.b" },
-      // Opaque comes after its siblings, and spares them.
+      // The opaque mark comes after its siblings, and spares them.
       { name: "opaque", type: "directory" },
       { name: "opaque/new", data: "2" },
       { name: "opaque/sub", type: "directory" },
       { name: "opaque/sub/new", data: "2" },
       { name: "opaque/.wh..wh..opq" },
-      // The directory is new in this layer, and its old content goes, in whatever order they come.
+      // The directory is new in this layer and its old content is hidden, whatever the order of the entries.
       { name: "replaced", type: "directory" },
       { name: "replaced/new", data: "2" },
       { name: ".wh.replaced" },
-      // The link goes, not what it leads to.
+      // The link is hidden, not its target.
       { name: ".wh.link" },
       { name: ".wh..wh.plnk", type: "directory" },
       { name: ".wh..wh.aufs", data: "metadata" },
@@ -298,7 +298,7 @@ describe("hostile layers", () => {
     const work = await temporary();
     const { rootfs } = await unpackLayers(work, [lower, upper]);
     const tree = (from: string): string[] => (readdirSync(from, { recursive: true }) as string[]).sort();
-    // The judge: the kernel's overlayfs over the same two layers, with its own whiteouts in the upper one.
+    // The reference is the kernel's overlayfs over the same two layers, with its own whiteouts in the upper one.
     const overlay = join(work, "overlay");
     const script = `
       set -e; mount -t tmpfs none .; cd "$PWD"; mkdir l u w m; cd l
@@ -313,7 +313,7 @@ describe("hostile layers", () => {
       .trim()
       .split("\n");
     expect(tree(rootfs)).toEqual(judged.sort());
-    // What a layer deleted, a hard link of the next one cannot bring back.
+    // A hard link cannot bring back an entry that a whiteout hid.
     await refused(
       [[{ name: "f", data: "1" }], [{ name: ".wh.f" }, { name: "h", type: "hardlink", linkname: "f" }]],
       "INVALID_LAYER",
@@ -330,7 +330,7 @@ describe("hostile layers", () => {
         { name: "null", type: "char", major: 1, minor: 3, mode: 0o666, uid: 5, gid: 6 },
         { name: "suid", data: "x", mode: 0o6755, uid: 7, gid: 8 },
       ],
-      // A file in the place of a fifo must not be written into it: without a reader that would hang.
+      // A file that replaces a fifo must not be written into the fifo: without a reader that would hang.
       [{ name: "fifo", data: "file" }],
     ]);
     expect(text(rootfs, "fifo")).toBe("file");
@@ -346,7 +346,7 @@ describe("hostile layers", () => {
     expect([suid.mode & 0o7777, suid.uid, suid.gid]).toEqual([0o6755, 7, 8]);
   });
 
-  ifRoot(`T13 attributes that would steer the host are left out with a warning${why}`, async () => {
+  ifRoot(`T13 attributes that would act on the host are left out with a warning${why}`, async () => {
     const work = await temporary();
     const capability = Buffer.from("0100000200040000000000000000000000000000", "hex");
     const { rootfs, report } = await unpackLayers(work, [

@@ -7,12 +7,12 @@ import type { LayerJob } from "./job.ts";
 import type { AppliedTree, PipelineOptions } from "./pipeline.ts";
 import { unpackError } from "./unpack-error.ts";
 
-/** How long this thread works before others have a turn. Milliseconds. */
+/** How long this work keeps the thread before other tasks get a turn. Milliseconds. */
 const TURN_MS = 20;
-/** Inflated bytes between two looks at the clock. They can hold a hundred entries without data. */
+/** Inflated bytes between two looks at the clock: at most 128 entries without data. */
 const PIECE_SIZE = 64 << 10;
 
-/** Applies layers in this thread, one after the other. Others often have a turn, however many files a few bytes make. */
+/** Applies layers in this thread, one after the other. Other tasks get regular turns, however small the files are. */
 export async function applyInThread(
   root: string,
   jobs: readonly LayerJob[],
@@ -47,7 +47,7 @@ export async function applyInThread(
   return { entries: applier.entries, bytes: consumer.bytes, warnings: applier.warnings, root: applier.root };
 }
 
-/** @returns a function that gives others a turn if this thread has worked long enough */
+/** @returns a function that gives other tasks a turn if this work has kept the thread long enough */
 function turns(): () => Promise<void> | undefined {
   let began = performance.now();
   return () => {

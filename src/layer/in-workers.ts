@@ -6,7 +6,7 @@ import { Ring } from "./ring.ts";
 import type { WorkerData, WorkerResult } from "./worker-messages.ts";
 import { workerScript } from "./worker-script.ts";
 
-/** How long a worker may go on after it was told to stop. Milliseconds. */
+/** How long a worker may still run after it was told to stop. Milliseconds. */
 const STOP_GRACE_MS = 2_000;
 const PROGRESS_MS = 100;
 /** Deep enough that runs of small files and runs of large ones overlap; 32 MiB. */
@@ -15,7 +15,7 @@ const RING_SLOTS = 32;
 /**
  * Applies layers in two workers: one reads, verifies and inflates, the other hashes, parses and writes. They share a
  * ring, and this thread only waits. Every job names the file of its blob.
- * @throws WORKER_FAILED if a worker ends without a result, and what the workers report
+ * @throws WORKER_FAILED if a worker ends without a result, the errors that the workers report
  */
 export async function applyInWorkers(
   root: string,

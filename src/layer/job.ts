@@ -11,7 +11,7 @@ export interface ImageSource {
   readonly provider: Provider;
 }
 
-/** A layer to apply: what its blob must be, and what its inflated bytes must be. Can be posted to a worker. */
+/** A layer to apply: the descriptor of its blob, and the diffID of its inflated bytes. Can be posted to a worker. */
 export interface LayerJob {
   readonly descriptor: Pick<Descriptor, "digest" | "size" | "mediaType">;
   readonly diffID: Digest;
@@ -43,8 +43,8 @@ export function layerJobs({ manifest, config }: ImageSource): LayerJob[] {
 }
 
 /**
- * Adds the files of the blobs, which workers read themselves: bytes never travel as messages. One blob is open at a
- * time, however many layers there are.
+ * Adds the files of the blobs to the jobs. Workers read the files themselves: bytes never travel as messages. One blob is
+ * open at a time, however many layers the image has.
  * @returns undefined if a blob is not in a file
  */
 export async function withFiles(

@@ -9,7 +9,7 @@ import { setXattrs } from "./xattrs.ts";
 
 /**
  * Sets owner, extended attributes, mode and times, in this order: a change of the owner removes setuid bits and
- * capabilities, and every other change sets the times.
+ * capabilities, and a change of anything else can change the times.
  */
 export class MetadataWriter {
   readonly #owners: Owners;
@@ -20,7 +20,7 @@ export class MetadataWriter {
     this.#warnings = warnings;
   }
 
-  /** @param name the path of the entry in the tree */
+  /** Sets the metadata of an open file. @param name the path of the entry in the tree */
   openFile(fd: number, path: FsPath, name: string, { uid, gid, xattrs, mode, mtime }: TarHeader): void {
     this.#owners.setOpen(fd, uid, gid);
     if (xattrs.size > 0) setXattrs(path, xattrs, shown(name), this.#warnings);
@@ -28,7 +28,7 @@ export class MetadataWriter {
     this.#times(path, mtime, fd);
   }
 
-  /** Of an entry that is neither a regular file nor a directory. */
+  /** Sets the metadata of an entry that is neither a regular file nor a directory. */
   entry(path: FsPath, name: string, { type, uid, gid, xattrs, mode, mtime }: TarHeader): void {
     this.#owners.set(path, uid, gid);
     if (xattrs.size > 0) setXattrs(path, xattrs, shown(name), this.#warnings);
@@ -36,7 +36,7 @@ export class MetadataWriter {
     this.#times(path, mtime);
   }
 
-  /** Of a directory that has its attributes already. Nothing may be created in it afterwards: that would set its times. */
+  /** Sets the metadata of a directory, except its extended attributes. Creating an entry later would change its times. */
   directory(path: FsPath, { uid, gid, mode, mtime }: DirectoryMetadata): void {
     this.#owners.set(path, uid, gid);
     chmodSync(path, mode);
@@ -50,9 +50,9 @@ export class MetadataWriter {
       else futimesSync(fd, time.seconds, time.seconds);
       return;
     }
-    if (hasNative()) return native("").lutimens(path, BigInt(time.seconds), time.nanoseconds);
+    if (hasNative()) return native().lutimens(path, BigInt(time.seconds), time.nanoseconds);
     this.#warnings.add("times", "times were set to the millisecond only: the optional package koffi is not installed");
-    // Node takes a negative number for the present time, but not a Date.
+    // Node takes a negative number for the present time, so the time is given as a Date.
     const date = new Date(time.seconds * 1000 + Math.floor(time.nanoseconds / 1e6));
     lutimesSync(path, date, date);
   }

@@ -8,7 +8,7 @@ import { Owners } from "./owners.ts";
 const root = missing({ root: true });
 
 describe("owners", () => {
-  test.skipIf(root)(`are mapped wherever they are set${root ? ` (${root})` : ""}`, async () => {
+  test.skipIf(root)(`are mapped for files, links and directories${root ? ` (${root})` : ""}`, async () => {
     const work = join(await temporary(), "root");
     mkdirSync(work);
     const file = join(work, "file");
@@ -25,7 +25,7 @@ describe("owners", () => {
     const plain = new Owners({ root: work });
     plain.set(file, 5, 6);
     expect(ids(file)).toEqual([5, 6]);
-    // What was just created belongs to 0:0 already.
+    // A new entry belongs to 0:0 already.
     plain.set(link, 0, 0);
     expect(ids(link)).toEqual([1000, 2000]);
   });

@@ -11,7 +11,10 @@ const MAX_ID = 0xffff_fffe;
 export function checkOwner({ uid, gid, name }: TarHeader): void {
   if (uid >= 0 && gid >= 0 && uid <= MAX_ID && gid <= MAX_ID) return;
   const path = pathComponents(name.toString("latin1")).join("/");
-  throw new GantryError("INVALID_LAYER", `${shown(path)} belongs to ${uid}:${gid}, which is no user or group id`);
+  throw new GantryError(
+    "INVALID_LAYER",
+    `${shown(path)} belongs to ${uid}:${gid}, which Linux cannot store as user and group id`,
+  );
 }
 
 /** Turns ids of an image into ids of this host, as a user namespace does. */
@@ -31,12 +34,12 @@ export interface OwnersOptions {
 export class Owners {
   /** Only root can set owners. */
   readonly isRoot: boolean = process.geteuid?.() === 0;
-  /** Whether the kernel gives 0:0 to everything that is created in the root, so that it need not be set. */
+  /** Whether the kernel gives the owner 0:0 to everything that is created in the root, so that it need not be set. */
   readonly #rootByDefault: boolean;
   readonly #mapping: IdMapping | undefined;
 
   constructor({ root, mapping }: OwnersOptions) {
-    // If the parent directory gave another owner to the root, it does so to everything that is created in the root.
+    // If the root inherited another owner from its parent directory, everything that is created in it inherits it too.
     const { uid, gid } = lstatSync(root);
     this.#rootByDefault = uid === 0 && gid === 0 && process.getegid?.() === 0;
     this.#mapping = mapping;

@@ -1,7 +1,7 @@
 import type { Limits } from "../base/limits.ts";
 import type { DirectoryMetadata } from "./directory.ts";
 
-/** What the layers of an image are applied with, in this thread or in workers. */
+/** Options for applying the layers of an image, in this thread or in workers. */
 export interface PipelineOptions {
   readonly limits: Limits;
   readonly signal?: AbortSignal | undefined;
@@ -12,17 +12,17 @@ export interface PipelineOptions {
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
-/** What was applied. */
+/** The result of applying the layers of an image. */
 export interface ApplyReport {
   /** Entries of the archives, and directories that were created though no entry describes them. */
   readonly entries: number;
   /** Inflated bytes of all layers. */
   readonly bytes: number;
-  /** What could not be kept, for people: devices without root, attributes that the file system does not support. */
+  /** Messages for people about what could not be kept: devices without root, attributes that the disk cannot store. */
   readonly warnings: readonly string[];
 }
 
-/** A tree that is whole but for the metadata of its root, which is set when the tree is in its place. */
+/** A tree that is complete except for the metadata of its root, which is set when the tree is in its place. */
 export interface AppliedTree extends ApplyReport {
   readonly root: DirectoryMetadata;
 }

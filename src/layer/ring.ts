@@ -1,11 +1,11 @@
 /** The size of a slot. Bytes. */
-const SLOT_SIZE: number = 1 << 20;
+const SLOT_SIZE = 1 << 20;
 
-/** What a slot holds: inflated bytes. */
+/** The slot holds inflated bytes. */
 export const SLOT_DATA = 0;
-/** Nothing: the layer ends. */
+/** The slot is empty: the layer has ended. */
 export const SLOT_LAYER_END = 1;
-/** Nothing: the last layer has ended. */
+/** The slot is empty: the last layer has ended. */
 export const SLOT_END = 2;
 
 export interface RingHandle {
@@ -23,7 +23,7 @@ export class RingStopped extends Error {}
 
 /**
  * A ring of buffers in shared memory between one producing and one consuming thread. Bytes are written into a slot and
- * read from it, and never copied in between. Each side blocks while the other is behind.
+ * read from it, without a copy in between. Each side blocks while the other is behind.
  */
 export class Ring {
   readonly slots: number;

@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 
 /**
- * Whether the tree cannot take the place of the target by one rename, so that its entries are moved into the target: the
- * target is a mount point, or the directory that it is in does not let this user rename it.
+ * Whether the entries of the tree must be moved into the target, because a rename of the tree cannot replace the target:
+ * it is a mount point, or this user may not rename it in its directory.
  */
 export async function mustFill(target: string): Promise<boolean> {
   const found = await lstat(target).catch(() => undefined);
@@ -51,7 +51,7 @@ export async function requireEmpty(target: string): Promise<void> {
   if (names?.every((name) => name === "lost+found")) return;
   throw new GantryError(
     "TARGET_NOT_EMPTY",
-    `${target} ${names ? "is not empty" : "is not a directory"}; name a directory that is absent or empty`,
+    `${target} ${names ? "is not empty" : "is not a directory"}; name a missing or empty directory`,
     { details: { path: target } },
   );
 }

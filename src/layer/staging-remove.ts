@@ -3,11 +3,8 @@ import { join } from "node:path";
 import { DirectoryHandle } from "../sys/handle.ts";
 import { isAbandoned, isTemporary } from "../sys/owner.ts";
 
-/**
- * Removes the staging directories of processes that have died. Only those that this user created, and nothing through a
- * link.
- */
-export async function removeAbandoned(around: DirectoryHandle): Promise<void> {
+/** Removes the staging directories of dead processes: only those that this user created, and nothing through a link. */
+export async function removeAbandonedStagings(around: DirectoryHandle): Promise<void> {
   const names = await readdir(around.path).catch(() => []);
   for (const name of names) {
     const path = `${around.path}/${name}`;
@@ -24,7 +21,7 @@ export async function removeAbandoned(around: DirectoryHandle): Promise<void> {
   }
 }
 
-/** Another directory of this user that was renamed to look like a staging directory has other entries in it. */
+/** False for another directory of this user with such a name: it has other entries or another mode. */
 async function isStaging(directory: DirectoryHandle): Promise<boolean> {
   const { uid, mode } = await directory.stat();
   if (uid !== process.geteuid?.() || (mode & 0o077) !== 0) return false;
@@ -33,8 +30,8 @@ async function isStaging(directory: DirectoryHandle): Promise<boolean> {
 }
 
 /**
- * Removes everything in a staging directory. Some directories of the tree may already have modes that lock this user
- * out. Does not throw: it runs after failures, whose errors must reach the caller.
+ * Removes everything in a staging directory, also if directories of the tree already have modes that lock this user out.
+ * Does not throw: it runs after failures, whose errors must reach the caller.
  */
 export async function removeContents(directory: string): Promise<void> {
   const remove = async (): Promise<void> => {

@@ -28,7 +28,7 @@ function mounted(cwd: string, script: string): { code: number | null; stderr: st
 }
 
 describe("the place of a tree", () => {
-  test("may have a name as long as names can be, of any characters", async () => {
+  test("may have a name of the greatest length, with any characters", async () => {
     for (const name of ["x".repeat(255), "x".repeat(221), "é".repeat(127)]) {
       const work = join(await temporary(), name);
       const { rootfs } = await unpackLayers(work, [[{ name: "f", data: "x" }]]);
@@ -75,7 +75,7 @@ describe("the place of a tree", () => {
     }
   });
 
-  ifRoot(`may be a mount point, of the same file system too${why}`, async () => {
+  ifRoot(`may be a mount point, also of the same file system${why}`, async () => {
     const work = await temporary();
     await layoutOf(work, [{ name: "f", data: "x" }]);
     const script = `mkdir bind back tmpfs; mount --bind back bind; mount -t tmpfs none tmpfs
@@ -109,7 +109,7 @@ describe("the place of a tree", () => {
     expect(full.trim().split("\n").length).toBe(1);
   });
 
-  ifRoot(`that cannot keep an attribute gives an error that says so, not that it is full${why}`, async () => {
+  ifRoot(`that cannot store an attribute gives an error that says so, not that the disk is full${why}`, async () => {
     const work = await temporary();
     await layoutOf(work, [{ name: "f", data: "x", xattrs: { "user.large": Buffer.alloc(70_000, 1) } }]);
     const ran = mounted(work, "gantry unpack --progress none oci:layout:v1 rootfs");

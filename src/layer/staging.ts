@@ -10,14 +10,14 @@ import type { DirectoryMetadata } from "./directory.ts";
 import { MetadataWriter } from "./metadata.ts";
 import { Owners } from "./owners.ts";
 import { mustFill, requireEmpty } from "./staging-place.ts";
-import { removeAbandoned, removeContents } from "./staging-remove.ts";
+import { removeAbandonedStagings, removeContents } from "./staging-remove.ts";
 import { Warnings } from "./warnings.ts";
 import { copyXattrs, removeAcls } from "./xattrs.ts";
 
 /**
- * The directory in which a tree is built until it is complete. Only this process uses it (0700). It is beside the target;
- * or in the target, if that is a mount point or if this user cannot write to the directory that the target is in. If
- * another user could rename a directory of the path, everything is reached through open directories.
+ * The directory in which a tree is built until it is complete. Only this user can enter it (0700). It is beside the
+ * target, or in the target if that is a mount point or if this user may not rename it in its directory. If another user
+ * could rename a directory of the path, everything is reached through open directories.
  */
 export class Staging {
   /** The path of the tree, for system calls. */
@@ -53,7 +53,7 @@ export class Staging {
       if (others && !canHoldDirectories()) throw unsafe(place);
       const around = await DirectoryHandle.open(place, { follow: !fills, plain: !others });
       try {
-        await removeAbandoned(around);
+        await removeAbandonedStagings(around);
         await requireEmpty(target);
         return await Staging.#make(target, fills, around, others);
       } catch (error) {
@@ -61,7 +61,7 @@ export class Staging {
         throw error;
       }
     } catch (error) {
-      throw await fileSystemError(error, "creating a directory to unpack in, beside", target);
+      throw await fileSystemError(error, "creating the staging directory for", target);
     }
   }
 
@@ -98,8 +98,8 @@ export class Staging {
     const place = `${this.#around.path}/${basename(this.#target)}`;
     await rename(this.tree, place);
     try {
-      // After the rename, because only root can rename a directory that is not writable; by the handle, because another
-      // user may replace the directory.
+      // The metadata is set after the rename, because only root can rename a directory that is not writable, and through
+      // the handle, because another user may replace the directory.
       setRoot(tree, root);
     } catch (error) {
       await rename(place, this.tree);
@@ -154,7 +154,7 @@ function unsafe(place: string): GantryError<"FILE_SYSTEM"> {
   );
 }
 
-/** Another user may have replaced the directory between its creation and its opening. */
+/** @throws FILE_SYSTEM if another user replaced the directory between its creation and its opening */
 async function requireOurs(directory: DirectoryHandle, path: string): Promise<void> {
   const { uid, mode } = await directory.stat();
   const ours = process.platform === "win32" || (uid === process.geteuid?.() && (mode & 0o077) === 0);
@@ -164,7 +164,7 @@ async function requireOurs(directory: DirectoryHandle, path: string): Promise<vo
   });
 }
 
-/** Removes the group, the set-group-ID bit and the access control lists that a directory inherited from its parent. */
+/** Removes the owner, the set-group-ID bit and the access control lists that a directory inherited from its parent. */
 async function inheritNothing(directory: DirectoryHandle): Promise<void> {
   if (process.platform === "win32") return;
   if (process.geteuid?.() === 0) await lchown(directory.self, 0, 0);

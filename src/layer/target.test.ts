@@ -5,14 +5,14 @@ import { TreeApplier } from "./apply.ts";
 import { type DirectoryMetadata, undeclared } from "./directory.ts";
 import type { LayerTarget } from "./target.ts";
 
-/** What lower layers have: a directory with this mode, a link to this path, or a file. */
+/** The entries of lower layers: a directory with this mode, a link to this path, or a file. */
 type Lower = Readonly<Record<string, number | string | true>>;
 
 const taken = (): Error => Object.assign(new Error("EEXIST"), { code: "EEXIST" });
 
 /**
- * A target for one layer on top of others, as overlayfs wants it, in memory. `layer` holds what the layer has at each
- * path: the mode of a directory (with `opaque`, if it hides the lower one), "whiteout", or another type.
+ * A stacked target in memory, as for overlayfs. `layer` holds the entry of the layer at each path: the mode of a directory
+ * (with `opaque`, if it hides the lower one), "whiteout", or another type.
  */
 class StackedTarget implements LayerTarget {
   readonly lowerLayers = 1;
@@ -25,7 +25,7 @@ class StackedTarget implements LayerTarget {
     this.#lower = lower;
   }
 
-  /** What lower layers show at a path, through the markers of this layer. */
+  /** The entry of lower layers at a path, unless the markers of this layer hide it. */
   #shown(path: string): number | string | true | undefined {
     if (this.layer.has(path) && this.layer.get(path) !== "directory") return undefined;
     for (let at = path; at !== ""; ) {
@@ -99,7 +99,7 @@ function stacked(lower: Lower, entries: readonly TarEntry[]): Record<string, str
 
 const names = (...paths: string[]): TarEntry[] => paths.map((name) => ({ name }));
 
-describe("a target for one layer on top of others", () => {
+describe("a stacked target", () => {
   const lower: Lower = { d: 0o700, "d/old": true, "d/sub": 0o711, "d/sub/old": true, f: true, link: "d/sub" };
 
   test("receives the whiteouts of the first layer that is applied", () => {
@@ -113,7 +113,7 @@ describe("a target for one layer on top of others", () => {
       expect([order, stacked(lower, names(...order))]).toEqual([order, { d: "whiteout" }]);
   });
 
-  test("gives directories without an entry the metadata of the lower ones, unless these are hidden", () => {
+  test("gives directories without an entry the metadata of the lower ones, unless those are hidden", () => {
     expect(stacked(lower, names("d/sub/new", "other/new"))).toEqual({
       d: "700",
       "d/sub": "711",
@@ -136,7 +136,7 @@ describe("a target for one layer on top of others", () => {
     expect(stacked(lower, names("link/new"))).toEqual({ d: "700", "d/sub": "711", "d/sub/new": "file" });
   });
 
-  test("keeps nothing of a lower directory that this layer replaced, and made again", () => {
+  test("keeps nothing of a lower directory that this layer replaced and created again", () => {
     const again: TarEntry[] = [...names("d"), { name: "d", type: "directory", mode: 0o750 }];
     expect(stacked(lower, again)).toEqual({ d: "750 opaque" });
     expect(stacked(lower, [{ name: "d", type: "char" }])).toEqual({ d: "whiteout" });

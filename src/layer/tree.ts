@@ -5,14 +5,14 @@ import { Directory, type DirectoryMetadata, undeclared } from "./directory.ts";
 import { join } from "./paths.ts";
 import type { LayerTarget } from "./target.ts";
 
-/** Directories that get their metadata before others have a turn. */
+/** Directories that get their metadata before other tasks get a turn. */
 const FINISH_STEP = 64;
 const none: ReadonlyMap<string, Buffer> = new Map();
 
 /**
- * The directories of a tree that layers are applied to, and what the present layer wrote in them. It resolves paths
- * without following links in the kernel, and knows what a whiteout hides: what lower layers wrote, never what its own
- * layer wrote, in whatever order the entries come (image-spec layer.md, "Whiteouts").
+ * The directories of a tree that layers are applied to, and the names that the present layer wrote in them. It resolves
+ * paths without following links in the kernel, and decides what a whiteout hides: entries of lower layers, never those of
+ * its own layer, whatever the order of the entries (image-spec layer.md, "Whiteouts").
  */
 export class LayeredTree {
   readonly root: Directory = new Directory();
@@ -21,9 +21,9 @@ export class LayeredTree {
   readonly #paths: Tree<Directory>;
   /** The number of the present layer; the lowest one is 1. */
   #layer: number;
-  /** The directories whose `written` is of use only until the layer ends. */
+  /** The directories whose `written` is set; it is needed only until the layer ends. */
   #writing: Directory[] = [];
-  /** The directory of the last entry, and its path: the next entry is most often in the same directory. */
+  /** The directory of the last entry, and its path: the next entry is usually in the same directory. */
   #lastDirectory: Directory = this.root;
   #lastPath = "";
 
@@ -109,7 +109,7 @@ export class LayeredTree {
 
   #add(parent: Directory, name: string): Directory {
     const path = join(this.pathOf(parent), name);
-    // The path can be deeper than that of the entry, which may lead through links.
+    // The path can be deeper than that of the entry, because that may lead through links.
     this.#bounds.addDirectory(path);
     const lower = this.#createOnTarget(parent, name, path);
     const directory = parent.add(name);
@@ -141,7 +141,7 @@ export class LayeredTree {
     if (this.hasLower) directory.touch(this.#layer);
   }
 
-  /** Remembers that this layer wrote a name, so that its whiteouts spare it. Without lower layers they hide nothing. */
+  /** Remembers that this layer wrote a name, so that its whiteouts spare it. Not needed for the lowest layer. */
   wrote(parent: Directory, name: string): void {
     if (!this.hasLower) return;
     parent.touch(this.#layer);
@@ -152,7 +152,7 @@ export class LayeredTree {
     parent.written.add(name);
   }
 
-  /** Hides what lower layers have under a name. */
+  /** Hides the entry of lower layers under a name. */
   whiteOut(directory: Directory, name: string): void {
     const child = directory.child(name);
     if (child?.touched === this.#layer) return this.#renew(child);
@@ -160,7 +160,7 @@ export class LayeredTree {
     this.hide(directory, name, join(this.pathOf(directory), name));
   }
 
-  /** Hides what a name stands for, whichever layer wrote it. */
+  /** Hides the entry of a name, whichever layer wrote it. */
   hide(parent: Directory, name: string, path: string): void {
     this.remove(parent, name, path);
     this.#target.hide(path);
@@ -177,7 +177,7 @@ export class LayeredTree {
     this.clearLower(directory);
   }
 
-  /** Hides what lower layers have in a directory. Once a layer is enough: none of it can come back in the same layer. */
+  /** Hides the entries of lower layers in a directory. Done once in each layer: hidden entries cannot come back in it. */
   clearLower(directory: Directory): void {
     if (directory.cleared === this.#layer) return;
     directory.cleared = this.#layer;
@@ -185,7 +185,7 @@ export class LayeredTree {
     for (const name of this.#target.list(directory.path)) this.whiteOut(directory, name);
   }
 
-  /** Removes the entry at a path, if there is one. Descends into the directories of the tree only. */
+  /** Removes the entry at a path, if it exists. Descends only into directories that this tree created. */
   remove(parent: Directory, name: string, path: string): void {
     this.#bounds.check();
     const directory = parent.child(name);
@@ -197,8 +197,8 @@ export class LayeredTree {
   }
 
   /**
-   * Sets the metadata of all directories but the root, deepest first, when all layers are in. Yields now and then, so
-   * that the caller can let others have a turn.
+   * Sets the metadata of all directories but the root, deepest first, when all layers are applied. Yields now and then,
+   * so that the caller can give other tasks a turn.
    */
   *finish(): Generator<void> {
     let count = 0;

@@ -17,12 +17,12 @@ export interface UnpackOptions extends OperationOptions {
   readonly strict?: boolean | undefined;
 }
 
-/** Below this, starting workers costs more than they save. Compressed bytes. */
+/** For smaller images, starting workers costs more time than they save. Compressed bytes. */
 const SMALL_IMAGE = 4 << 20;
 
 /**
  * Makes `rootfs` the file system of an image. Every layer is verified against its descriptor and its diffID, and applied
- * in a staging directory; the complete tree is then moved into place. A failure leaves nothing.
+ * in a staging directory; the complete tree is then moved into place. After a failure nothing is left.
  * @throws TARGET_NOT_EMPTY unless `rootfs` is missing or an empty directory; DIFF_ID_MISMATCH, DIGEST_MISMATCH,
  * SIZE_MISMATCH, BLOB_UNKNOWN, INVALID_LAYER, INVALID_TAR, UNSUPPORTED_TAR, LINK_LOOP, UNSUPPORTED_COMPRESSION,
  * UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED (strict), LIMIT_EXCEEDED, NO_SPACE, FILE_SYSTEM, WORKER_FAILED

@@ -1,15 +1,15 @@
 import { GantryError } from "../base/error.ts";
 
-/** Warnings are for people, who do not read more of them than this. */
+/** The most warnings that are kept: people do not read more. */
 const MAX_WARNINGS = 100;
 
-/** What a target could not keep of the entries. */
+/** Messages for people about what a target could not keep. */
 export class Warnings {
   readonly texts: string[] = [];
   readonly #strict: boolean;
   readonly #kinds = new Set<string>();
 
-  /** @param options.strict throw what would be a warning */
+  /** @param options.strict throw each warning as an error */
   constructor({ strict = false }: { readonly strict?: boolean | undefined } = {}) {
     this.#strict = strict;
   }
@@ -19,7 +19,7 @@ export class Warnings {
    * @throws UNSUPPORTED if strict
    */
   add(kind: string, text: string): void {
-    if (this.#strict) throw new GantryError("UNSUPPORTED", `${text}; without strict it would be left out`);
+    if (this.#strict) throw new GantryError("UNSUPPORTED", `${text}; this is an error because strict is set`);
     if (this.#kinds.has(kind) || this.texts.length >= MAX_WARNINGS) return;
     this.#kinds.add(kind);
     this.texts.push(text);

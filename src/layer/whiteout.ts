@@ -1,17 +1,17 @@
 import { GantryError } from "../base/error.ts";
 
-/** What the base name of an entry asks for (image-spec layer.md, "Whiteouts"). */
+/** The meaning of the base name of an entry (image-spec layer.md, "Whiteouts"). */
 export type Whiteout =
-  /** An ordinary entry; a mark that hides everything that lower layers have in its directory; an entry without meaning. */
+  /** An ordinary entry; a mark that hides everything that lower layers have in its directory; an entry to be skipped. */
   | { readonly kind: "none" | "opaque" | "skip" }
-  /** Hides what lower layers have under `name` in its directory. */
+  /** Hides the entry that lower layers have under `name` in its directory. */
   | { readonly kind: "remove"; readonly name: string };
 
 const PREFIX = ".wh.";
-/** Most entries are no whiteouts, so they share one object. */
+/** Shared by all ordinary entries, which are the most. */
 const NONE: Whiteout = { kind: "none" };
 
-/** Whether a name is one of AUFS's own bookkeeping, which means nothing in an image, or `.wh..wh..opq`. */
+/** Whether a name is `.wh..wh..opq` or belongs to the bookkeeping of AUFS, which has no meaning in an image. */
 export const isBookkeeping = (name: string): boolean => name.startsWith(".wh..wh.");
 
 /**

@@ -12,7 +12,7 @@ export interface WorkerData {
   readonly limits: Limits;
   /** The directory to apply to. */
   readonly root: string;
-  /** The directory that it is to become, for messages. */
+  /** The directory that the tree is to become, for messages. */
   readonly name: string;
   readonly strict: boolean | undefined;
   /** Inflated bytes so far, for progress. */

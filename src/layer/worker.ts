@@ -15,7 +15,7 @@ async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<Worker
   for (const { descriptor, file, compression } of jobs) {
     const what = `layer ${descriptor.digest}`;
     const content = await fileContent(descriptor, file!, { what, limits });
-    if (!content) throw new GantryError("BLOB_UNKNOWN", `${what} is no longer in ${file}`);
+    if (!content) throw new GantryError("BLOB_UNKNOWN", `${what} was removed from ${file} meanwhile; try again`);
     await decompressor(compression)((write) => content.pipe(write), sink);
     ring.mark(SLOT_LAYER_END);
   }
@@ -23,7 +23,7 @@ async function inflate({ jobs, limits }: WorkerData, ring: Ring): Promise<Worker
   return { type: "read" };
 }
 
-/** Hashes, parses and writes the bytes that come through the ring. */
+/** Hashes, parses and writes the bytes that arrive through the ring. */
 function apply({ jobs, limits, root, strict, counter }: WorkerData, ring: Ring): WorkerResult {
   const progress = new BigInt64Array(counter);
   const check = (): void => {

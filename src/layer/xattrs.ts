@@ -1,12 +1,12 @@
 import { statfsSync } from "node:fs";
-import { errnoOf, GantryError } from "../base/error.ts";
+import { errnoOf, GantryError, hasErrno } from "../base/error.ts";
 import { hasNative, native } from "../sys/native.ts";
 import type { FsPath } from "./paths.ts";
 import type { Warnings } from "./warnings.ts";
 
 /**
- * Sets the extended attributes of an entry. Attributes that steer the overlayfs of this host, or that its security
- * module owns, are left out with a warning; so are those that the file system does not support.
+ * Sets the extended attributes of an entry. Attributes that would act on the overlayfs or the security module of this
+ * host are left out with a warning; so are those that the file system does not support.
  * @param name the entry, for messages
  * @returns the names of the attributes that were set
  * @throws FILE_SYSTEM if a value is too large for the file system; UNSUPPORTED if one is left out and warnings are strict
@@ -20,7 +20,7 @@ export function setXattrs(
   const set: string[] = [];
   for (const [key, value] of xattrs) {
     if (isHostAttribute(key)) {
-      warnings.add(key, `${name}: the extended attribute ${key} was left out: it would steer this host`);
+      warnings.add(key, `${name}: the extended attribute ${key} was left out: it would act on this host`);
       continue;
     }
     if (!hasNative()) {
@@ -31,7 +31,7 @@ export function setXattrs(
       return set;
     }
     try {
-      native("").lsetxattr(path, key, value);
+      native().lsetxattr(path, key, value);
       set.push(key);
     } catch (error) {
       const errno = errnoOf(error) ?? "";
@@ -42,7 +42,7 @@ export function setXattrs(
           { cause: error, details: { errno, attribute: key } },
         );
       }
-      if (!["ENOTSUP", "EPERM", "EACCES"].includes(errno)) throw error;
+      if (!hasErrno(error, "ENOTSUP", "EPERM", "EACCES")) throw error;
       warnings.add(`${errno} ${key}`, `${name}: the extended attribute ${key} could not be set (${errno})`);
     }
   }
@@ -53,16 +53,16 @@ export function setXattrs(
 export function removeXattrs(path: FsPath, names: readonly string[]): void {
   for (const name of names) {
     try {
-      native("").lremovexattr(path, name);
+      native().lremovexattr(path, name);
     } catch (error) {
-      if (!["ENODATA", "ENOTSUP", "EPERM", "EACCES"].includes(errnoOf(error) ?? "")) throw error;
+      if (!hasErrno(error, "ENODATA", "ENOTSUP", "EPERM", "EACCES")) throw error;
     }
   }
 }
 
 /** Removes the access control lists of a file or directory. */
 export function removeAcls(path: string): void {
-  const system = native("");
+  const system = native();
   try {
     for (const name of system.llistxattr(path).map(String)) {
       if (name.startsWith("system.posix_acl_")) system.lremovexattr(path, name);
@@ -74,17 +74,17 @@ export function removeAcls(path: string): void {
 }
 
 /**
- * Gives a directory the extended attributes of another in place of its access control lists. Attributes that the file
- * system does not support are left out.
+ * Copies the extended attributes of a directory to another, whose access control lists are removed. Attributes that the
+ * file system does not support are left out.
  */
 export function copyXattrs(from: string, to: string): void {
   removeAcls(to);
-  const system = native("");
+  const system = native();
   for (const name of system.llistxattr(from)) {
     try {
       system.lsetxattr(to, name, system.lgetxattr(from, name) ?? Buffer.alloc(0));
     } catch (error) {
-      if (!["ENOTSUP", "EPERM"].includes(errnoOf(error) ?? "")) throw error;
+      if (!hasErrno(error, "ENOTSUP", "EPERM")) throw error;
     }
   }
 }

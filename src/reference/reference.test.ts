@@ -93,14 +93,14 @@ describe("a reference", () => {
     expect(parseRef(JSON.parse(JSON.stringify(parseRef(full))) as string)).toEqual(parseRef(full));
   });
 
-  test("leaves out a digest that is known, and no other", () => {
+  test("leaves out a known digest and no other", () => {
     const known = parseRef(`a:b@${digest}`);
     expect(known.stringWithKnownDigest(digest)).toBe("a:b");
     expect(known.stringWithKnownDigest(`sha256:${"b".repeat(64)}` as Digest)).toBe(`a:b@${digest}`);
     expect(parseRef("a:b").stringWithKnownDigest(digest)).toBe("a:b");
   });
 
-  test("normalizes the Hub's names and leaves the tag alone; what is wanted is the digest, the tag, latest", () => {
+  test("normalizes the names of Docker Hub and keeps the tag; `wanted` is the digest, else the tag, else latest", () => {
     const made = new Reference({ host: "index.docker.io", repository: "alpine" as RepoName });
     expect(made.normalize()).toEqual(parseRef("alpine"));
     expect(made.normalize().tag).toBeUndefined();
@@ -138,6 +138,6 @@ describe("a reference", () => {
       "[::1]",
       "host",
     ]);
-    for (const text of ["", "a b", "a/b", "a:b", "-a", "a\n"]) expect(() => parseHost(text)).toThrow(/is no host/);
+    for (const text of ["", "a b", "a/b", "a:b", "-a", "a\n"]) expect(() => parseHost(text)).toThrow(/is not the host/);
   });
 });

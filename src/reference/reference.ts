@@ -13,8 +13,8 @@ const label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
 const hostGrammar = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`);
 
 const dockerHub = "docker.io";
-/** The host names of Docker Hub. */
-const dockerHubNames: ReadonlySet<string> = new Set([
+/** The host names of Docker Hub, that of references first. */
+export const dockerHubNames: ReadonlySet<string> = new Set([
   dockerHub,
   "index.docker.io",
   "registry-1.docker.io",
@@ -58,7 +58,8 @@ export interface ReferenceParts {
 }
 
 /**
- * Names an image in a registry: `host/repository[:tag][@digest]`. With both, the digest decides and the tag is only shown.
+ * Names an image in a registry: `host/repository[:tag][@digest]`. With both, the digest decides and the tag is only
+ * displayed.
  * {@link parseRef} parses short names too.
  * @see distribution-spec, "Pulling manifests"; the grammar is that of distribution/reference
  */
@@ -94,7 +95,7 @@ export class Reference implements ReferenceParts {
     return `${this.host}/${this.repository}${tag}${digest}`;
   }
 
-  /** The short form, without the host of Docker Hub and `library/`, where it still means the same. */
+  /** The short form, without the host of Docker Hub and `library/`, if it means the same. */
   toString(): string {
     const full = this.toFullString();
     const shorter = [`${dockerHub}/library/`, `${dockerHub}/`].flatMap((prefix) =>
@@ -153,13 +154,13 @@ export function parseHost(text: string): string {
   if (text.length > 255 || !hostGrammar.test(text)) {
     throw new GantryError(
       "INVALID_REFERENCE",
-      `${JSON.stringify(text.slice(0, 300))} is no host of a registry; expected HOST or HOST:PORT`,
+      `${JSON.stringify(text.slice(0, 300))} is not the host of a registry; expected HOST or HOST:PORT`,
     );
   }
   return dockerHubNames.has(text) ? dockerHub : text;
 }
 
-/** The first component is a host where it has a dot, a port or brackets, is localhost, or is not lower case. */
+/** The first component is a host if it has a dot, a port or brackets, is localhost, or is not lower case. */
 function splitHost(name: string): { host: string; path: string } {
   const slash = name.indexOf("/");
   if (slash < 0) return { host: dockerHub, path: name };
@@ -168,7 +169,7 @@ function splitHost(name: string): { host: string; path: string } {
   return isHost ? { host: first, path: name.slice(slash + 1) } : { host: dockerHub, path: name };
 }
 
-/** The host of the API for the host of a reference: that of Docker Hub has another name. */
+/** The host that serves the API of a registry. For Docker Hub its name differs from that in references. */
 export function apiHost(host: string): string {
   return host === dockerHub ? "registry-1.docker.io" : host;
 }

@@ -13,7 +13,7 @@ export const emptyJsonDescriptor: Descriptor = {
   data: "e30=",
 };
 
-/** Has no groups: those run out of stack on a long text. */
+/** Without groups, which overflow the stack on a long text. */
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const padding = (data: string): number => (data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0);
 
@@ -22,7 +22,7 @@ interface DataFault {
   readonly message: string;
 }
 
-/** What is wrong with the `data` of a descriptor; undefined where it is right or absent. */
+/** The fault in the `data` of a descriptor; undefined if it is right or absent. */
 export function embeddedFault({ data, size, digest }: Descriptor): DataFault | undefined {
   if (data === undefined) return undefined;
   if (data.length % 4 !== 0 || !base64.test(data)) return { code: "INVALID_DOCUMENT", message: "is not base64" };
@@ -37,7 +37,7 @@ export function embeddedFault({ data, size, digest }: Descriptor): DataFault | u
 
 /**
  * The content that a descriptor carries in its `data` field, verified against size and digest as if it had been
- * fetched (image-spec descriptor.md, "Embedded Content"); undefined where it carries none.
+ * fetched (image-spec descriptor.md, "Embedded Content"); undefined if it carries none.
  * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, INVALID_DOCUMENT, LIMIT_EXCEEDED
  */
 export function embeddedData(descriptor: Descriptor, limits: Limits = defaultLimits): Buffer | undefined {

@@ -23,7 +23,7 @@ function refuseSchema1(what: string): never {
   );
 }
 
-/** A manifest or an index. `mediaType` is the one that was decided on. */
+/** A manifest or an index. `mediaType` is that of the document, or of its descriptor if the document has none. */
 export type Document =
   | { readonly kind: "manifest"; readonly mediaType: string; readonly manifest: Manifest }
   | { readonly kind: "index"; readonly mediaType: string; readonly index: Index };
@@ -73,9 +73,13 @@ function decideMediaType(value: JsonObject, claimed: string | undefined, what: s
   const known = (type: string | undefined): type is string =>
     type !== undefined && (isIndexType(type) || isManifestType(type));
   if (claimed && (known(claimed) || isSchema1Type(claimed)) && embedded && embedded !== claimed) {
-    throw new GantryError("AMBIGUOUS_DOCUMENT", `${what} calls itself ${embedded}, but was announced as ${claimed}`, {
-      details: { embedded, claimed },
-    });
+    throw new GantryError(
+      "AMBIGUOUS_DOCUMENT",
+      `${what} says that it is ${embedded}, but was expected to be ${claimed}`,
+      {
+        details: { embedded, claimed },
+      },
+    );
   }
   if (embedded && !known(embedded)) {
     throw new GantryError("UNSUPPORTED_MEDIA_TYPE", `${what} is a ${embedded}, neither an image manifest nor an index`);
@@ -83,7 +87,10 @@ function decideMediaType(value: JsonObject, claimed: string | undefined, what: s
   const decided = embedded || (known(claimed) ? claimed : undefined);
   if (decided) {
     if (isIndexType(decided) ? looksManifest : looksIndex) {
-      throw new GantryError("AMBIGUOUS_DOCUMENT", `${what} is a ${decided}, but has the fields of the other kind`);
+      throw new GantryError(
+        "AMBIGUOUS_DOCUMENT",
+        `${what} is a ${decided}, but has fields of the other kind of document`,
+      );
     }
     return decided;
   }
@@ -91,7 +98,7 @@ function decideMediaType(value: JsonObject, claimed: string | undefined, what: s
   if (looksManifest) return mediaTypes.manifest;
   throw new GantryError(
     "UNSUPPORTED_MEDIA_TYPE",
-    `${what} is neither an image manifest nor an index: it has no mediaType, an index would have "manifests", and a manifest "config" and "layers"`,
+    `${what} is neither an image manifest nor an index: it has no mediaType, no "manifests", and neither "config" nor "layers"`,
   );
 }
 

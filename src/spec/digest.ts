@@ -3,7 +3,8 @@ import { GantryError } from "../base/error.ts";
 
 /**
  * A parsed content identifier, `algorithm:hex`. Only parsers and {@link Hasher} make one. A document may list digests of
- * other algorithms: they are passed on, but {@link algorithmOf}, which every path, request and check needs, refuses them.
+ * other algorithms: gantry passes them on, but {@link algorithmOf} refuses them, and every path, request and check needs
+ * it.
  * @see image-spec descriptor.md, "Digests"
  */
 export type Digest = string & { readonly __digest: unique symbol };
@@ -22,8 +23,8 @@ export const isDigestAlgorithm = (text: string): text is DigestAlgorithm => Obje
 const grammar = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
 
 /**
- * @param where what held the text, for the message
- * @throws INVALID_DIGEST where the text is no digest, UNSUPPORTED_ALGORITHM where it has another algorithm
+ * @param where the place of the text, for the message
+ * @throws INVALID_DIGEST if the text is not a digest, UNSUPPORTED_ALGORITHM if it is a digest of another algorithm
  */
 export function parseDigest(text: unknown, where = "digest"): Digest {
   const shown = typeof text === "string" ? JSON.stringify(text.slice(0, 160)) : `a ${typeof text}`;
@@ -43,7 +44,7 @@ export function parseDigest(text: unknown, where = "digest"): Digest {
   return text as Digest;
 }
 
-/** True where {@link parseDigest} would accept the text. */
+/** True if {@link parseDigest} accepts the text. */
 export function isDigest(text: string): text is Digest {
   try {
     parseDigest(text);
@@ -71,7 +72,7 @@ export function hexOf(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1);
 }
 
-/** The first 12 digits, for display: `sha256:0123456789ab`. */
+/** The digest with its first 12 digits, for display: `sha256:0123456789ab`. */
 export function shortDigest(digest: Digest): string {
   return digest.slice(0, digest.indexOf(":") + 13);
 }

@@ -12,7 +12,7 @@ import {
   mediaTypes,
 } from "./index.ts";
 
-/** A token of JSON as it shall stand in the text: a number as another tool writes it, a text with escapes. */
+/** A JSON token to be written literally: a number in the notation of another tool, a text with escapes. */
 class Token {
   readonly text: string;
   constructor(text: string) {
@@ -30,7 +30,7 @@ interface Layout {
   readonly html: boolean;
 }
 
-/** Writes JSON as a tool does, by a way of its own, so that it judges what an edit makes. */
+/** Writes JSON in the layout of a tool. It shares no code with the library, whose edits it judges. */
 function print(value: Value, layout: Layout, depth = 0): string {
   if (value instanceof Token) return value.text;
   if (typeof value === "string") return quoted(value, layout);
@@ -72,7 +72,7 @@ const text = fc.oneof(word, fc.constantFrom("<a&b>", 'quo"te', "back\\slash", "t
 const orNull = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.oneof(value, fc.constant(null));
 const strings = fc.array(text, { minLength: 1, maxLength: 4 });
 const labels = fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9.]{0,8}$/), text, { minKeys: 1, maxKeys: 4 });
-/** What only other tools know, with numbers as JavaScript would not write them. */
+/** Fields that only other tools know, with numbers in notations that JavaScript does not write. */
 const foreign = fc.constantFrom<Value>(
   new Token("1.0"),
   new Token("1e3"),
@@ -83,7 +83,7 @@ const foreign = fc.constantFrom<Value>(
   { z: 1, a: [null, new Token("2.50")] },
 );
 
-/** An object with its keys in another order, as every tool has its own. */
+/** An object with its keys in another order, since tools differ in it. */
 const shuffled = (value: Record<string, Value | undefined>): fc.Arbitrary<Record<string, Value>> => {
   const entries = Object.entries(value).filter((entry): entry is [string, Value] => entry[1] !== undefined);
   return fc
@@ -133,7 +133,7 @@ const manifestDocument = fc
 const anyLayout = fc.constantFrom(...Object.values(layouts));
 const runs = { numRuns: Math.ceil(2_000 * Number(process.env["GANTRY_TEST_SCALE"] ?? 0.1)) };
 
-/** The value with the one at a path replaced by what `next` makes of it; undefined takes it away. */
+/** A copy in which `next` replaces the value at a path; undefined removes it. */
 function put(value: Value, path: readonly (string | number)[], next: (old: Value) => Value | undefined): Value {
   const [step, ...rest] = path;
   const change = (item: Value): Value | undefined => (rest.length > 0 ? put(item, rest, next) : next(item));
@@ -148,7 +148,7 @@ function put(value: Value, path: readonly (string | number)[], next: (old: Value
   );
 }
 
-/** A map with one more key: in its order where it has one, else at the end. */
+/** A map with one more key: in its place if the map is sorted, else at the end. */
 function add(map: Record<string, Value>, key: string, value: Value): Record<string, Value> {
   const keys = Object.keys(map);
   const isOrdered = keys.every((other, at) => at === 0 || keys[at - 1]! < other);
@@ -267,7 +267,7 @@ describe("a change keeps the rest of a document byte for byte", () => {
     );
   });
 
-  test("no change keeps every byte, also unusual white space", () => {
+  test("an edit that changes nothing keeps every byte, also unusual white space", () => {
     fc.assert(
       fc.property(
         manifestDocument,
@@ -284,7 +284,7 @@ describe("a change keeps the rest of a document byte for byte", () => {
               layers: it.layers.map((layer) => ({ ...layer })),
             })).toString(),
           ).toBe(odd);
-          // Of two that differ in one number, the edit of one is the other.
+          // Two documents differ in one number: editing that number in one gives the other.
           const [config] = /"digest"[^"]*"sha256:[0-9a-f]{64}/.exec(odd.slice(odd.indexOf('"config"')))!;
           const changed = odd.replace(config, config.replace(/[0-9a-f]{64}/, "f".repeat(64)));
           const wanted = `sha256:${"f".repeat(64)}` as Digest;
@@ -317,7 +317,7 @@ describe("new parts of a document", () => {
     );
   });
 
-  test("an index of a layout: one entry more, one entry less, one annotation", () => {
+  test("an index.json gets and loses an entry, and gets an annotation", () => {
     const text = JSON.stringify(
       { schemaVersion: 2, manifests: [one, { ...one, digest: digest(2) }], x: 1 },
       null,
@@ -341,7 +341,7 @@ describe("new parts of a document", () => {
     );
   });
 
-  test("keys that JavaScript reorders or takes for its own keep their places", () => {
+  test("keys that JavaScript reorders, or that its objects inherit, keep their places", () => {
     const text =
       '{"architecture":"a","os":"b","config":{"Labels":{"b":"1","10":"2","__proto__":"3","9":"4"}},"rootfs":{"type":"layers","diff_ids":[]}}';
     const labels =

@@ -13,7 +13,7 @@ import type { Image, Index, Manifest } from "./types.ts";
  * The bytes of a manifest after a change. Unchanged parts keep every byte: order, nulls, white space, escapes and the
  * notation of numbers. New parts are written in the style of the document, in the place where Go would write them.
  * @param change takes the decoded manifest and returns the new one; it need not copy unchanged parts
- * @throws what decoding throws, also where the result is not a manifest
+ * @throws what decoding throws, also if the result is not a manifest
  */
 export function editManifest(
   bytes: Uint8Array,
@@ -144,7 +144,7 @@ class Rewriter {
     return written;
   }
 
-  /** Unchanged elements keep their text, also in another place. The others replace the old elements that are left. */
+  /** Unchanged elements keep their text, also at another index. The others replace old elements that are not kept. */
   #elements(
     parts: readonly JsonPart[],
     { before, after, schema }: { before: readonly unknown[]; after: readonly unknown[]; schema: Schema | undefined },
@@ -177,7 +177,7 @@ class Rewriter {
     return this.#text.slice(start, end);
   }
 
-  /** The brackets and the parts, each after its own comma and white space. */
+  /** Joins the brackets and the parts. Each old part keeps the comma and white space before it. */
   #join(node: JsonNode, written: readonly Written[]): string {
     const { parts = [] } = node;
     const [open, close] = node.kind === "object" ? "{}" : "[]";

@@ -112,7 +112,7 @@ function entriesOf(value: Record<string, unknown>, schema: Schema | undefined): 
   // JavaScript puts keys like 10 first, and so loses their order. Only maps have such keys.
   if (schema?.kind === "map" || (!schema && present.some(isInteger))) {
     const named = present.filter((key) => !isInteger(key));
-    // A decoded map in another order was not written by Go, and keeps its order.
+    // Go did not write a decoded map that is in another order: it keeps its order.
     const other = shape && named.some((key, at) => at > 0 && compareBytes(named[at - 1]!, key) > 0);
     return (other ? present : present.sort(compareBytes)).map((key) => [key, value[key]]);
   }

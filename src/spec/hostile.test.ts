@@ -40,7 +40,7 @@ describe("hostile documents", () => {
       [{ ...index, config: descriptor }],
       [{ schemaVersion: 2, manifests: [], layers: [] }],
       [{ schemaVersion: 2, manifests: [], Layers: [] }],
-      // The long s is an s to readers that fold case, and the Kelvin sign a k.
+      // Readers that fold case take the long s for an s, and the Kelvin sign for a k.
       [{ schemaVersion: 2, manifests: [], layerſ: [] }],
       [{ ...manifest, layers: [{ ...descriptor, digeſt: `sha256:${"b".repeat(64)}` }] }],
       [manifest, mediaTypes.index],
@@ -85,7 +85,7 @@ describe("hostile documents", () => {
     const bad = { ...manifest, layers: [{ ...descriptor, digest: "sha256:../../../etc/passwd" }] };
     expect(code(() => decodeDocument(json(bad), mediaTypes.manifest))).toBe("INVALID_DIGEST");
     const layout = new LayoutRegistry("/nonexistent");
-    // A document may list an algorithm that is not known; it leads to no path and to no request.
+    // A document may list an unknown algorithm, but no path and no request is made from it.
     const listed = { ...descriptor, digest: "blake3:../../../etc/passwd" };
     expect(code(() => decodeDocument(json({ ...manifest, layers: [listed] }), undefined))).toBe("INVALID_DIGEST");
     const unknown = `blake3:${hex}` as Digest;
@@ -155,7 +155,7 @@ describe("hostile documents", () => {
       const { subject, annotations } = summarizeManifest(Buffer.from(text));
       expect([subject, annotations ?? { b: "c" }]).toEqual([undefined, { b: "c" }]);
     }
-    // Every truncation and every changed byte of a good document: an error of ours, or a document.
+    // Every truncation and every changed byte of a good document gives a GantryError or a document.
     const good = json(manifest);
     for (let at = 0; at < good.length; at += 1) {
       const changed = Buffer.from(good);
@@ -165,7 +165,7 @@ describe("hostile documents", () => {
     }
   });
 
-  test("M15 schema 1, oversized, crowded and deep documents are refused, and unknown algorithms once they matter", () => {
+  test("M15 schema 1, oversized, crowded and deep documents are refused, and unknown algorithms when content is read", () => {
     expect(code(() => decodeDocument(json({ schemaVersion: 1, fsLayers: [] }), undefined))).toBe(
       "UNSUPPORTED_MEDIA_TYPE",
     );
@@ -182,7 +182,7 @@ describe("hostile documents", () => {
       annotations: Object.fromEntries(Array.from({ length: 400_000 }, (_, at) => [`k${at}`, "v"])),
     };
     expect(code(() => decodeDocument(json(annotated), undefined))).toBe("LIMIT_EXCEEDED");
-    // What costs more than a glance: each of these once took minutes, or all memory there is.
+    // Documents that are costly for naive code: each of them once took minutes or all memory.
     const key = "k".repeat(1 << 20);
     const costly = [
       `{${"\n".repeat(1_000_000)}"schemaVersion":2,"manifests":[]}`,

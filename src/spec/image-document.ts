@@ -40,7 +40,7 @@ const runtimeConfig = fields(
     ExposedPorts: {
       schema: strictly(map(anyObject), (value: object) => {
         const wrong = Object.keys(value).find((port) => !/^\d{1,5}(?:-\d{1,5})?(?:\/[a-z]+)?$/.test(port));
-        return wrong === undefined ? undefined : `has the key ${JSON.stringify(wrong)}, which is no port`;
+        return wrong === undefined ? undefined : `has the key ${JSON.stringify(wrong)}, which is not a port`;
       }),
       rule: "config.md: ExposedPorts: Its keys can be in the format of: `port/tcp`, `port/udp`, `port`.",
     },

@@ -42,7 +42,7 @@ export {
   manifestAccept,
   mediaTypes,
 } from "./media-types.ts";
-export { type ManifestSummary, summarizeManifest } from "./sniff.ts";
+export { type ManifestSummary, summarizeManifest } from "./summary.ts";
 export {
   type Descriptor,
   type History,

@@ -39,11 +39,11 @@ export function parseJson(bytes: Uint8Array, most: number): ParsedJson {
 }
 
 /**
- * Parses one JSON object from untrusted bytes. Beyond JSON.parse it refuses bytes that are not UTF-8,
- * duplicate keys (two readers could see two documents), whole numbers that do not fit, and nesting past 64 levels.
+ * Parses one JSON object from untrusted bytes. Unlike JSON.parse it refuses bytes that are not UTF-8, duplicate keys (two
+ * readers could see two documents), whole numbers past 2^53-1, and nesting past 64 levels.
  * @param bytes the document as it was read; a string is refused, because its bytes are not known
- * @param onText called with the text and the object, where they are good
- * @throws USAGE where `bytes` is not a Uint8Array, LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
+ * @param onText called with the text and the object if they are good
+ * @throws USAGE if `bytes` is not a Uint8Array, LIMIT_EXCEEDED, INVALID_DOCUMENT, AMBIGUOUS_DOCUMENT
  */
 export function parseJsonObject(
   bytes: Uint8Array,
@@ -56,7 +56,7 @@ export function parseJsonObject(
     const given = bytes === null ? "null" : `a value of type ${typeof bytes}`;
     throw new GantryError(
       "USAGE",
-      `${what}: the document must be given as bytes (Uint8Array), not as ${given}; Buffer.from(text) makes bytes of a text`,
+      `${what}: the document must be given as bytes (Uint8Array), not as ${given}; Buffer.from(text) turns a text into bytes`,
     );
   }
   checkLimit(limits, limit, bytes.byteLength, `${what} of ${bytes.byteLength} bytes`);

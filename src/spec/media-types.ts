@@ -80,7 +80,7 @@ const layerTypes: ReadonlyMap<string, Compression> = new Map<string, Compression
   [mediaTypes.dockerForeignLayerGzip, "gzip"],
 ]);
 
-/** How a layer of this media type is compressed; undefined where the type is no filesystem layer. */
+/** How a layer of this media type is compressed; undefined if the type is not that of a filesystem layer. */
 export function layerCompression(type: string): Compression | undefined {
   return layerTypes.get(type);
 }

@@ -1,6 +1,6 @@
 import { type Field, list, string } from "./schema.ts";
 
-/** The fields of a platform, which an index and an image configuration both have; `page` is where their rules are. */
+/** The fields of a platform, in an index and in an image configuration; `page` is the page with their rules. */
 export const platformFields = (
   page: string,
 ): Record<"architecture" | "os" | "os.version" | "os.features" | "variant", Field> => ({

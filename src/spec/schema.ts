@@ -53,7 +53,7 @@ export interface Schema {
   readonly kind: "scalar" | "list" | "map" | "object";
   check(value: unknown, path: string, report: Report): void;
   readonly keys?: readonly string[] | undefined;
-  /** Keys that Go leaves out where the value is empty. */
+  /** Keys that Go leaves out if the value is empty. */
   readonly optional?: ReadonlySet<string> | undefined;
   child?(key: string): Schema | undefined;
 }
@@ -64,7 +64,7 @@ function scalar(check: Schema["check"]): Schema {
   return { kind: "scalar", check };
 }
 
-/** The schema with one more check, which only validation makes, and only where the value is right otherwise. */
+/** The schema with one more check, which only validation makes, and only if the value has no other fault. */
 export function strictly(schema: Schema, fault: (value: never) => string | undefined): Schema {
   return {
     ...schema,
@@ -81,7 +81,7 @@ export function strictly(schema: Schema, fault: (value: never) => string | undef
   };
 }
 
-/** The schema of a text; validation asks for the pattern too. */
+/** The schema of a text; validation also checks the pattern. */
 export const matches = (schema: Schema, pattern: RegExp, fault: string): Schema =>
   strictly(schema, (value: string) => (pattern.test(value) ? undefined : fault));
 
@@ -158,7 +158,7 @@ export interface Field {
   /** The sentence of the specification that a wrong value breaks, after the name of its page. */
   readonly rule: string;
   readonly required?: boolean | undefined;
-  /** The default for a missing or null value; validation still requires the value where the field is required. */
+  /** The default for a missing or null value. Validation still reports a required field as missing. */
   readonly empty?: (() => unknown) | undefined;
 }
 

@@ -46,7 +46,7 @@ const roundTrip = {
   image: (text: string) => encodeImage(decodeImage(Buffer.from(text))).toString(),
 };
 
-describe("what Go wrote comes back byte for byte", () => {
+describe("a document that Go wrote is encoded to the same bytes", () => {
   const descriptor = JSON.stringify(layer);
   const images: [string, string][] = [
     [
@@ -66,8 +66,8 @@ describe("what Go wrote comes back byte for byte", () => {
       "integer-like and __proto__ keys, in the order of their bytes",
       `{"architecture":"amd64","os":"linux","config":{"Labels":{"10":"a","9":"b","__proto__":"c","constructor":"d","é":"e","\uff5e":"f","\u{1f600}":"g"}},"rootfs":${JSON.stringify(rootfs)}}`,
     ],
-    ["no system at all", `{"architecture":"","os":"","rootfs":${JSON.stringify(rootfs)}}`],
-    ["a system that is missing", `{"rootfs":${JSON.stringify(rootfs)}}`],
+    ["an empty system", `{"architecture":"","os":"","rootfs":${JSON.stringify(rootfs)}}`],
+    ["a missing system", `{"rootfs":${JSON.stringify(rootfs)}}`],
     [
       "escapes",
       `{"author":"\\u003ca\\u0026b\\u003e\\u2028\\u2029\\t\\u0001\\"\\\\","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
@@ -84,7 +84,10 @@ describe("what Go wrote comes back byte for byte", () => {
       "times to the nanosecond",
       `{"created":"2024-02-29T12:00:00.123456789Z","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
     ],
-    ["what Go replaced", `{"author":"a\\ufffdb","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`],
+    [
+      "an invalid byte that Go replaced",
+      `{"author":"a\\ufffdb","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
+    ],
     [
       "an escaped backslash before what looks like an escape",
       `{"author":"\\\\u0008\\b","architecture":"a","os":"b","rootfs":${JSON.stringify(rootfs)}}`,
@@ -125,7 +128,7 @@ describe("what Go wrote comes back byte for byte", () => {
 });
 
 describe("encoding of changed and new documents", () => {
-  test("a decoded document keeps its order; a new field goes where Go would have put it", () => {
+  test("a decoded document keeps its order; a new field is written where Go would write it", () => {
     const text = `{"schemaVersion":2,"config":${JSON.stringify(manifest.config)},"layers":[],"x":1}`;
     const document = decodeDocument(Buffer.from(text), undefined);
     const decoded = (document as { manifest: Manifest & { mediaType?: string; annotations?: object } }).manifest;
@@ -146,7 +149,7 @@ describe("encoding of changed and new documents", () => {
     );
   });
 
-  test("a value whose type is not known: maps by their keys' bytes, half characters as Go replaces them", () => {
+  test("a value of unknown type has its keys sorted by bytes, and half surrogate pairs replaced, as in Go", () => {
     expect(encodeJson({ b: 1, a: ["<", null, true, 1.5] }).toString()).toBe('{"a":["\\u003c",null,true,1.5],"b":1}');
     expect(encodeJson({ "9": 1, "10": 2, a: "\ud800\\ud800" }).toString()).toBe(
       '{"10":2,"9":1,"a":"\\ufffd\\\\ud800"}',
@@ -193,8 +196,8 @@ describe("validation", () => {
     ["an empty config without an artifact type", validateManifest({ ...manifest, config: emptyJsonDescriptor }), [""]],
     ["the empty descriptor", validateDescriptor(emptyJsonDescriptor), []],
     ["an index without manifests", validateIndex({ schemaVersion: 2 }), ["manifests"]],
-    ["an index with none", validateIndex({ schemaVersion: 2, manifests: [] }), []],
-    ["null where a list is due", validateIndex({ schemaVersion: 2, manifests: null }), ["manifests"]],
+    ["an index with an empty list of manifests", validateIndex({ schemaVersion: 2, manifests: [] }), []],
+    ["null instead of a list", validateIndex({ schemaVersion: 2, manifests: null }), ["manifests"]],
     [
       "a platform without a system",
       validateIndex({ schemaVersion: 2, manifests: [{ ...layer, platform: { architecture: "x" } }] }),
@@ -230,8 +233,8 @@ describe("validation", () => {
       validateManifest(Buffer.from(`{"x":9007199254740993,${JSON.stringify(manifest).slice(1)}`)),
       ["x"],
     ],
-    ["what is no object", validateManifest([]), [""]],
-    ["what is no JSON", validateManifest(Buffer.from("{")), [""]],
+    ["a list instead of an object", validateManifest([]), [""]],
+    ["bytes that are not JSON", validateManifest(Buffer.from("{")), [""]],
     [
       "keys that appear twice, all of them",
       validateManifest(
@@ -244,30 +247,23 @@ describe("validation", () => {
 
 describe("bytes that are not a document", () => {
   const decoders = { decodeDocument, decodeImage, decodeImageLayout, decodeLayoutIndex };
-  test.each(Object.entries(decoders))(
-    "%s takes bytes, and says so where it is given a text or nothing",
-    (_name, decode) => {
-      for (const [given, shown] of [
-        ["{}", "a value of type string"],
-        [undefined, "a value of type undefined"],
-        [null, "null"],
-        [{ schemaVersion: 2 }, "a value of type object"],
-        [[123, 125], "a value of type object"],
-      ]) {
-        const work = () => (decode as (bytes: unknown) => unknown)(given);
-        expect(work).toThrow(
-          expect.objectContaining({ code: "USAGE", message: expect.stringContaining(`${shown}; `) }),
-        );
-      }
-      expect(() => decode(Buffer.from("{}") as never, undefined as never)).toThrow(/missing|has no mediaType/);
-    },
-  );
+  test.each(Object.entries(decoders))("%s takes bytes, and says so if it gets a text or nothing", (_name, decode) => {
+    for (const [given, shown] of [
+      ["{}", "a value of type string"],
+      [undefined, "a value of type undefined"],
+      [null, "null"],
+      [{ schemaVersion: 2 }, "a value of type object"],
+      [[123, 125], "a value of type object"],
+    ]) {
+      const work = () => (decode as (bytes: unknown) => unknown)(given);
+      expect(work).toThrow(expect.objectContaining({ code: "USAGE", message: expect.stringContaining(`${shown}; `) }));
+    }
+    expect(() => decode(Buffer.from("{}") as never, undefined as never)).toThrow(/missing|has no mediaType/);
+  });
 
   test("the error for an empty object names the missing fields", () => {
     const empty = new TextEncoder().encode("{}");
-    expect(() => decodeDocument(empty, undefined)).toThrow(
-      /has no mediaType, .* "manifests", .* "config" and "layers"/,
-    );
+    expect(() => decodeDocument(empty, undefined)).toThrow(/has no mediaType, .* "manifests", .* "config" nor "layers"/);
     expect(() => decodeDocument(empty, mediaTypes.manifest)).toThrow("schemaVersion is missing");
     expect(() => decodeLayoutIndex(empty)).toThrow("schemaVersion is missing");
     expect(() => decodeImage(empty)).toThrow("rootfs is missing");
@@ -276,7 +272,7 @@ describe("bytes that are not a document", () => {
 });
 
 describe("names", () => {
-  test("media types by what they are", () => {
+  test("media types are sorted by kind", () => {
     const are = (predicate: (type: string) => boolean) =>
       Object.entries(mediaTypes).flatMap(([name, type]) => (predicate(type) ? [name] : []));
     expect(are(isIndexType)).toEqual(["index", "dockerIndex"]);
@@ -296,7 +292,7 @@ describe("names", () => {
     );
   });
 
-  test("annotations and the layout", () => {
+  test("annotation keys, names of a layout, and the empty descriptor are those of the specification", () => {
     expect(Object.keys(annotationKeys)).toHaveLength(14);
     expect(imageLayout).toEqual({
       file: "oci-layout",
@@ -323,7 +319,7 @@ describe("names", () => {
   );
 
   test.each(["sha256:abc", "blake3:a/b", "blake3:", "Blake3:ab", "blake3", `sha512:${"a".repeat(64)}`])(
-    "%s is malformed wherever it stands",
+    "%s is refused as malformed",
     (malformed) =>
       expect(() => decodeDescriptor({ ...layer, digest: malformed })).toThrow(
         expect.objectContaining({ code: "INVALID_DIGEST" }),

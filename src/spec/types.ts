@@ -30,7 +30,7 @@ export interface Platform {
 /** image-spec descriptor.md: identifies content, so that it can be fetched and verified. `size` is in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
-  /** A document may list any algorithm; reading the content of others than sha256 and sha512 is UNSUPPORTED_ALGORITHM. */
+  /** A document may list any algorithm; reading content with one other than sha256 or sha512 is UNSUPPORTED_ALGORITHM. */
   readonly digest: Digest;
   readonly size: number;
   /** Other places to download the content from. */
@@ -51,7 +51,7 @@ export interface Manifest extends Versioned {
   readonly config: Descriptor;
   /** From the base upwards. */
   readonly layers: readonly Descriptor[];
-  /** The manifest that this one is about, as a signature is. */
+  /** The manifest that this one is about: that of the signed image, if this is a signature. */
   readonly subject?: Descriptor | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }

@@ -11,12 +11,12 @@ export interface Violation {
   readonly path: string;
   /** What is wrong. */
   readonly message: string;
-  /** The sentence of the specification that is broken, after the name of its page. Absent where the bytes are no JSON. */
+  /** The sentence of the specification that is broken, after the name of its page. Absent if the bytes are not JSON. */
   readonly rule?: string | undefined;
 }
 
 /**
- * Every violation of the specification in an image manifest, in the order of the specification: none where it is valid.
+ * Every violation of the specification in an image manifest, in the order of the specification: none if it is valid.
  * Stricter than decoding, which accepts what common builders write. Takes the bytes of the document, in which it also
  * finds duplicate keys, or the parsed value.
  */
@@ -48,7 +48,7 @@ export function validateImageLayout(document: unknown): readonly Violation[] {
   return [
     {
       path: "imageLayoutVersion",
-      message: `is ${JSON.stringify(version)}; the only version there is is "${imageLayout.version}"`,
+      message: `is ${JSON.stringify(version)}; the only known version is "${imageLayout.version}"`,
       rule: "image-layout.md: It MUST contain an `imageLayoutVersion` field.",
     },
   ];

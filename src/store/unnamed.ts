@@ -2,7 +2,7 @@ import type { Limits } from "../base/limits.ts";
 import type { BlobDirectory } from "../content/blob-directory.ts";
 import { isDocument } from "../images/graph.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
-import { summarizeManifest } from "../spec/sniff.ts";
+import { summarizeManifest } from "../spec/summary.ts";
 import { readBytes } from "./presence.ts";
 
 /**

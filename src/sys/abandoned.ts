@@ -4,7 +4,7 @@ import { isAbandoned, isTemporaryName } from "./owner.ts";
 
 /**
  * Removes the temporary files of killed processes from a directory. A file that cannot be removed does no harm and stays.
- * @param names the names that the files were temporary for. Default: any
+ * @param names only temporary files that were to be renamed to one of these names. Default: all temporary files
  */
 export async function removeAbandoned(directory: string, names?: readonly string[]): Promise<void> {
   for (const entry of await readdir(directory).catch(() => [])) {

@@ -2,7 +2,7 @@ import { constants, existsSync, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Linux's O_PATH: a handle on a directory that need not be readable. Node does not name it. */
+/** Linux's O_PATH opens a directory without the permission to read it. Node has no constant for it. */
 const O_PATH = 0o10000000;
 
 let proc: boolean | undefined;
@@ -14,11 +14,11 @@ export function canHoldDirectories(): boolean {
 }
 
 /**
- * An open directory. Paths below `path` start at the open directory, so they lead to it even when it is renamed or a link
- * takes its place. Where the system cannot do that, or it is not needed, `path` is the plain path.
+ * An open directory. Paths below `path` start at the open directory, so they stay in it even when it is renamed or a link
+ * takes its place. Where the system cannot do that, or with `plain`, `path` is the plain path.
  */
 export class DirectoryHandle {
-  /** The path of the open directory, for system calls on what is below it. */
+  /** The path of the open directory, for system calls on the entries below it. */
   readonly path: string;
   readonly #handle: FileHandle;
 
@@ -29,7 +29,7 @@ export class DirectoryHandle {
 
   /**
    * @param options.follow follow a link in the last component
-   * @param options.plain use the plain path, because no other user can rename a directory on it
+   * @param options.plain use the plain path, because no other user can rename a directory of it
    */
   static async open(
     path: string,

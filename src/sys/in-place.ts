@@ -2,8 +2,8 @@ import { lstatSync, type Stats } from "node:fs";
 import { GantryError } from "../base/error.ts";
 
 /**
- * A symbolic link in place of a part of a store or layout would lead writes and deletes out of its directory. So each part
- * must be a real directory or file, and is checked before it is used.
+ * A symbolic link in place of a part of a store or layout would lead writes and deletes out of its directory. So each
+ * part is checked before it is used: it must be a real directory or file.
  */
 
 /** @throws NOT_REGULAR_FILE where the path exists and is not a directory */
@@ -28,7 +28,7 @@ function misplaced(path: string, found: Stats, wanted: string): GantryError<"NOT
         : "a special file";
   return new GantryError(
     "NOT_REGULAR_FILE",
-    `${path} is ${what}, and must be ${wanted}; nothing was done through it: put ${wanted} in its place`,
+    `${path} is ${what}, but must be ${wanted}; nothing was read or written through it. Replace it with ${wanted}`,
     { details: { path } },
   );
 }

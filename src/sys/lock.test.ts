@@ -7,7 +7,7 @@ import { rejects } from "../testing/index.ts";
 import { withLock } from "./lock.ts";
 
 describe("withLock", () => {
-  test("lets one work at a time", async () => {
+  test("runs one piece of work at a time", async () => {
     const path = join(await temporary(), "lock");
     let inside = 0;
     let most = 0;
@@ -25,7 +25,7 @@ describe("withLock", () => {
 
   test("takes over stale locks, waits for held ones, and fails the process that lost its lock", async () => {
     const path = join(await temporary(), "lock");
-    writeFileSync(path, "somebody");
+    writeFileSync(path, "another owner");
     await rejects(
       withLock(path, async () => {}, { waitMs: 50 }),
       "LOCK_TIMEOUT",
@@ -42,9 +42,9 @@ describe("withLock", () => {
     expect(readFileSync(path, "utf8")).toBe("another");
   });
 
-  test("stops waiting when it is told to", async () => {
+  test("stops waiting when its signal is aborted", async () => {
     const path = join(await temporary(), "lock");
-    writeFileSync(path, "somebody");
+    writeFileSync(path, "another owner");
     const stop = new AbortController();
     const waiting = withLock(path, async () => {}, { signal: stop.signal });
     stop.abort(new Error("enough"));
@@ -55,7 +55,7 @@ describe("withLock", () => {
     const directory = await temporary();
     writeFileSync(join(directory, "count"), "0");
     const module = new URL("../../dist/registry/index.js", import.meta.url).href;
-    // Names in one index.json, written by four processes at once: none is lost.
+    // Four processes write names into one index.json at the same time: no name is lost.
     const script = `
       const { LayoutRegistry } = await import(${JSON.stringify(module)});
       const { bytesSource } = await import(${JSON.stringify(new URL("../../dist/content/index.js", import.meta.url).href)});

@@ -21,15 +21,15 @@ export interface LockOptions {
 
 /** Given to the work under a lock. Call `check` right before a step that must not happen without the lock. */
 export interface Lock {
-  /** @throws LOCK_LOST where another process took the lock over, because this one slept too long. */
+  /** @throws LOCK_LOST if another process took the lock over because this process slept too long */
   check(): Promise<void>;
 }
 
 /**
  * Runs `work` while this process holds the lock of a path; one process holds it at a time. Node has no flock: the lock is
- * a file created with O_EXCL, which its holder touches. A file that was not touched for `staleMs` is taken over; the file
- * of a process that is known to be dead, at once.
- * @throws LOCK_TIMEOUT, LOCK_LOST, NOT_REGULAR_FILE where something else is in its place, the signal's reason
+ * a file created with O_EXCL, which its holder touches. A lock file is taken over if it was not touched for `staleMs`, or
+ * at once if its process is known to be dead.
+ * @throws LOCK_TIMEOUT, LOCK_LOST, NOT_REGULAR_FILE if the path is not a regular file, the signal's reason
  */
 export async function withLock<T>(
   path: string,
@@ -56,7 +56,7 @@ export async function withLock<T>(
   }
 }
 
-/** Undefined where there is no lock file, or one that gantry did not write. */
+/** The name that the holder wrote into the lock file; undefined if the file is missing or gantry did not write it. */
 async function readOwner(path: string): Promise<string | undefined> {
   try {
     return (await readSmallFile(path, { limit: MAX_OWNER }))?.toString("utf8");
@@ -100,7 +100,7 @@ async function acquire(path: string, owner: string, options: LockOptions): Promi
   }
 }
 
-/** @throws NOT_REGULAR_FILE for what is not a lock file: waiting does not help, and gantry must not remove it */
+/** @throws NOT_REGULAR_FILE for a path that is not a lock file: waiting does not help, and gantry must not remove it */
 async function isStale(path: string, staleMs: number): Promise<boolean> {
   let found: Stats;
   try {
@@ -116,7 +116,7 @@ async function isStale(path: string, staleMs: number): Promise<boolean> {
   }
   throw new GantryError(
     "NOT_REGULAR_FILE",
-    `${path} must be a lock file or absent, and is something else; remove it when no other process is at work`,
+    `${path} must be a lock file or missing, but is neither; remove it when no other process uses its directory`,
     { details: { path } },
   );
 }

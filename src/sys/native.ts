@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { GantryError, messageOf } from "../base/error.ts";
 
 /**
- * The system calls that Node lacks, through koffi, which is loaded at first use and may be absent. Every function
+ * The system calls that Node lacks, made through the optional package koffi, which is loaded at first use. Every function
  * takes paths as strings or raw bytes, never follows a link in the last component, and throws an Error whose `code`
  * is the errno name, as node:fs does.
  */
@@ -39,11 +39,8 @@ const errnoNames: Readonly<Record<number, string>> = {
 let loaded: Native | undefined;
 let failure: GantryError | undefined;
 
-/**
- * @param what the operation that needs it, for the message
- * @throws NATIVE_UNAVAILABLE on other systems than Linux, or where koffi is not installed
- */
-export function native(what: string): Native {
+/** @throws NATIVE_UNAVAILABLE on systems other than Linux, and if koffi is not installed */
+export function native(): Native {
   if (!loaded && !failure) {
     try {
       loaded = load();
@@ -54,14 +51,14 @@ export function native(what: string): Native {
   if (loaded) return loaded;
   throw new GantryError(
     "NATIVE_UNAVAILABLE",
-    `${what} needs Linux and the optional package koffi (${failure!.message}); install gantry without --omit=optional`,
+    `this operation needs Linux and the optional package koffi (${failure!.message}); install gantry without --omit=optional`,
     { cause: failure },
   );
 }
 
 export function hasNative(): boolean {
   try {
-    native("");
+    native();
     return true;
   } catch {
     return false;
@@ -94,7 +91,7 @@ function load(): Native {
     const code = errnoNames[errno] ?? `E${errno}`;
     return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, errno: -errno, syscall: call });
   };
-  /** Calls with a growing buffer, as the kernel answers ERANGE until the list or value fits. */
+  /** Retries with larger buffers: the kernel answers ERANGE until the list or value fits. */
   const readInto = (call: string, path: string | Buffer, read: (into: Buffer) => number): Buffer | undefined => {
     for (let size = 1024; ; size *= 8) {
       const into = Buffer.alloc(size);

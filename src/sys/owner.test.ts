@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
 import { isAbandoned, isTemporaryName, temporaryName } from "./owner.ts";
 
-test("a temporary name says what it is for and is short enough, whatever the name", () => {
+test("a temporary name tells its final name and has at most 255 bytes, whatever the final name", () => {
   for (const name of ["rootfs", "index.json", "x".repeat(255), "é".repeat(127), "a.gantry-b"]) {
     const first = temporaryName(name, { hidden: true });
     expect(Buffer.byteLength(first)).toBeLessThanOrEqual(255);
@@ -18,13 +18,13 @@ test("a temporary name says what it is for and is short enough, whatever the nam
   expect(isTemporaryName("rootfs.gantry-backup", "rootfs")).toBe(false);
 });
 
-test("what this process made is in use; what only looks like it is left alone", async () => {
+test("a file of this process is not abandoned, nor is one whose name only looks temporary", async () => {
   const work = await temporary();
   expect(isAbandoned(join(work, temporaryName("rootfs")))).toBe(false);
   expect(isAbandoned(join(work, "rootfs.gantry-backup"))).toBe(false);
 });
 
-test("what another process made is abandoned once that process is dead", async () => {
+test("a file of another process is abandoned once that process is dead", async () => {
   const work = await temporary();
   const child = spawn("sleep", ["60"]);
   const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
@@ -38,7 +38,7 @@ test("what another process made is abandoned once that process is dead", async (
   expect(isAbandoned(path)).toBe(true);
 });
 
-test("a pid that was given out again, and another boot, mean that the process is dead", async () => {
+test("a reused pid or another boot means that the process is dead", async () => {
   const work = await temporary();
   const parts = temporaryName("rootfs").split("-");
   const [prefix, host, boot, namespace, pid, start, random] = parts;
@@ -48,7 +48,7 @@ test("a pid that was given out again, and another boot, mean that the process is
   expect(isAbandoned(path(host, "00000000", namespace, pid, start, random))).toBe(process.platform === "linux");
 });
 
-test("of another host or container nothing is known: its things are abandoned after a day", async () => {
+test("a file of another host or container is abandoned after a day: its process cannot be looked up", async () => {
   const work = await temporary();
   const [prefix, , boot, namespace, pid, start, random] = temporaryName("rootfs").split("-");
   const path = join(work, [prefix, "00000000", boot, namespace, pid, start, random].join("-"));

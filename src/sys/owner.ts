@@ -5,10 +5,10 @@ import { hostname } from "node:os";
 /**
  * Names of temporary files and directories say which process made them, so that another process can remove those of a
  * killed process, and only those. A process is identified by host, boot, pid namespace, pid and start time: a pid alone
- * means nothing in another container, and is used again.
+ * means nothing in another container, and the system reuses it.
  */
 
-/** Stands between the name that a file is temporary for and its owner. */
+/** Stands in a temporary name between the final name of the file and its owner. */
 const MARK = ".gantry-";
 const TOKEN = /^([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-([0-9a-z]+)-[0-9a-f]{12}$/;
 /** A file of another host or container, whose owner cannot be looked up, is abandoned after this time. */
@@ -32,7 +32,10 @@ const read = (path: string): string => {
   }
 };
 
-/** The start time of a process in ticks since the boot; empty where it does not run, undefined without /proc. */
+/**
+ * The start time of a process in ticks since the boot; "0" if only its existence is known, empty if it does not run,
+ * undefined if that cannot be looked up.
+ */
 function startOf(pid: string): string | undefined {
   if (process.platform !== "linux") return alive(Number(pid)) ? "0" : "";
   const stat = read(`/proc/${pid}/stat`);
@@ -71,7 +74,7 @@ function link(path: string): string {
   }
 }
 
-/** Bytes of a name that are kept, so that the owner fits after them: names have at most 255 bytes. */
+/** The most bytes of the final name that are kept: file names have at most 255 bytes, and the owner follows. */
 const STEM = 140;
 
 interface NameOptions {
@@ -81,7 +84,7 @@ interface NameOptions {
 
 function stem(name: string, { hidden }: NameOptions): string {
   const bytes = Buffer.from(name);
-  // Half a character at the cut is dropped.
+  // A character that the cut halves is dropped.
   const base = bytes.length <= STEM ? name : bytes.toString("utf8", 0, STEM).replace(/\ufffd+$/, "");
   return `${hidden ? "." : ""}${base}${MARK}`;
 }
@@ -104,8 +107,9 @@ export function isTemporary(entry: string): boolean {
 }
 
 /**
- * Whether the process that made a temporary file has ended. False where it may still run.
- * @param path the file, whose time decides where the process cannot be looked up
+ * Whether the process that made a temporary file has ended. False if it may still run, and for names that are not
+ * temporary.
+ * @param path the file; its age decides if the process cannot be looked up
  */
 export function isAbandoned(path: string): boolean {
   const match = TOKEN.exec(path.slice(path.lastIndexOf(MARK) + MARK.length));
@@ -114,9 +118,9 @@ export function isAbandoned(path: string): boolean {
   const me = own();
   if (host === me.host && boot === me.boot && namespace === me.namespace) {
     const found = startOf(pid!);
-    if (found !== undefined) return found !== start && !(found !== "" && start === "0");
+    if (found !== undefined) return found === "" || (found !== start && start !== "0");
   }
-  // This host was started again since, so the process has ended.
+  // This host was rebooted since, so the process has ended.
   if (host === me.host && boot !== me.boot && me.boot !== short("")) return true;
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat !== undefined && Date.now() - stat.mtimeMs > FORGOTTEN_MS;

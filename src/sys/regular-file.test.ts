@@ -6,7 +6,7 @@ import { temporary } from "../../test/support/temporary.ts";
 import { rejects } from "../testing/index.ts";
 import { readSmallFile, readSmallFileSync } from "./regular-file.ts";
 
-test("a small file is read whole; an absent one is undefined", async () => {
+test("a small file is read whole; a missing one is undefined", async () => {
   const work = await temporary();
   writeFileSync(join(work, "file"), "text");
   for (const limit of [4, 100]) {
@@ -17,7 +17,7 @@ test("a small file is read whole; an absent one is undefined", async () => {
   expect(readSmallFileSync(join(work, "file/below"), { limit: 1 })).toBeUndefined();
 });
 
-test("what is no regular file, or too large, is refused before a byte is read", async () => {
+test("a file that is not regular or too large is refused before a byte is read", async () => {
   const work = await temporary();
   const at = (name: string): string => join(work, name);
   execFileSync("mkfifo", [at("fifo")]);

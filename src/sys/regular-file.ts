@@ -1,15 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { errnoOf, GantryError } from "../base/error.ts";
+import { errnoOf, GantryError, hasErrno } from "../base/error.ts";
 import { formatBytes } from "../base/text.ts";
 import { fileSystemError } from "./fs-error.ts";
 
-/**
- * Opens files in places where something else may be: a fifo or device does not block, and only a regular file is accepted.
- */
+/** Opens paths that may not be regular files: a fifo or a device is refused, and opening it does not block. */
 
 export interface RegularFileOptions {
-  /** Follow a symbolic link in the last component: for files of the user, never for files of gantry. */
+  /** Follow a symbolic link in the last component: for files of the user, never for files that gantry writes. */
   readonly follow?: boolean | undefined;
 }
 
@@ -21,12 +19,9 @@ export interface SmallFileOptions extends RegularFileOptions {
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 const flags = ({ follow }: RegularFileOptions): number => READ | (follow ? 0 : (constants.O_NOFOLLOW ?? 0));
 
-/** Both mean that there is no file at the path. */
-const isAbsent = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "");
-
 /**
  * Opens a regular file for reading.
- * @returns undefined where there is no file
+ * @returns undefined if the file is missing
  * @throws NOT_REGULAR_FILE, FILE_SYSTEM
  */
 export async function openRegularFile(
@@ -37,8 +32,7 @@ export async function openRegularFile(
   try {
     handle = await open(path, flags(options));
   } catch (error) {
-    const fault = openFault(error, path);
-    if (fault !== "other") return fault;
+    if (saysMissing(error, path)) return undefined;
     throw await fileSystemError(error, "opening", path);
   }
   try {
@@ -53,7 +47,7 @@ export async function openRegularFile(
 
 /**
  * All bytes of a small file. Its size is checked before a byte is read, and again while it is read.
- * @returns undefined where there is no file
+ * @returns undefined if the file is missing
  * @throws NOT_REGULAR_FILE, LIMIT_EXCEEDED, FILE_SYSTEM
  */
 export async function readSmallFile(path: string, options: SmallFileOptions): Promise<Buffer | undefined> {
@@ -82,8 +76,7 @@ export function readSmallFileSync(path: string, options: SmallFileOptions): Buff
   try {
     fd = openSync(path, flags(options));
   } catch (error) {
-    const fault = openFault(error, path);
-    if (fault !== "other") return fault;
+    if (saysMissing(error, path)) return undefined;
     throw error;
   }
   try {
@@ -103,12 +96,11 @@ export function readSmallFileSync(path: string, options: SmallFileOptions): Buff
   }
 }
 
-/** Undefined where an error of `open` means that there is no file. @throws NOT_REGULAR_FILE where it means that */
-function openFault(error: unknown, path: string): undefined | "other" {
-  if (isAbsent(error)) return undefined;
+/** Whether an error of `open` says that the file is missing. @throws NOT_REGULAR_FILE if it says that it is not regular */
+function saysMissing(error: unknown, path: string): boolean {
   if (errnoOf(error) === "ELOOP") throw notRegular(path, "a symbolic link");
-  if (["ENXIO", "ENODEV", "EOPNOTSUPP"].includes(errnoOf(error) ?? "")) throw notRegular(path, "a special file");
-  return "other";
+  if (hasErrno(error, "ENXIO", "ENODEV", "EOPNOTSUPP")) throw notRegular(path, "a special file");
+  return hasErrno(error, "ENOENT", "ENOTDIR");
 }
 
 function requireSmall(path: string, size: number, limit: number): void {

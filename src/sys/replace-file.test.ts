@@ -12,7 +12,7 @@ const ways: readonly [string, (path: string, text: string, options?: ReplaceFile
 ];
 
 describe.each(ways)("%s", (_, write) => {
-  test("creates a file for its owner alone, and replaces it whole", async () => {
+  test("creates a file that only its owner can read, and replaces it whole", async () => {
     const directory = await temporary();
     const path = join(directory, "file");
     await write(path, "a long first text");
@@ -24,7 +24,7 @@ describe.each(ways)("%s", (_, write) => {
     expect(readdirSync(directory)).toEqual(["file"]);
   });
 
-  test("leaves the old file and nothing else where it fails", async () => {
+  test("leaves only the old file if it fails", async () => {
     const directory = await temporary();
     const path = join(directory, "file");
     mkdirSync(path);
@@ -36,7 +36,7 @@ describe.each(ways)("%s", (_, write) => {
   });
 });
 
-test("beforeRename sees the new file whole, and where it throws the old one stays", async () => {
+test("beforeRename sees the whole new file; if it throws, the old file stays", async () => {
   const directory = await temporary();
   const path = join(directory, "file");
   await replaceFile(path, "old");

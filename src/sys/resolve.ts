@@ -1,13 +1,13 @@
 import { lstatSync, readlinkSync } from "node:fs";
-import { errnoOf, GantryError } from "../base/error.ts";
+import { GantryError, hasErrno } from "../base/error.ts";
 import { defaultLimits } from "../base/limits.ts";
 
-/** What is at a path inside a root. */
+/** The entry at a path inside a root. */
 export type PathNode =
   | { readonly kind: "directory" | "missing" | "other" }
   | { readonly kind: "symlink"; readonly target: string };
 
-/** What is at a name in a directory. */
+/** The entry of a name in a directory. */
 export type Found<D> =
   | { readonly kind: "directory"; readonly directory: D }
   | { readonly kind: "missing" | "other" }
@@ -31,7 +31,10 @@ export interface Resolved<D> {
 /** The most names that are looked up for one path, link targets included. */
 const MAX_STEPS = 1024;
 
-/** Splits a path from an archive or an image into components; `.`, empty ones and `..` past the root vanish. */
+/**
+ * Splits a path from an archive or an image into components. `.` and empty ones are dropped; `..` drops the component
+ * before it, and stops at the root.
+ */
 export function pathComponents(path: string): string[] {
   const components: string[] = [];
   for (const part of path.split("/")) {
@@ -42,9 +45,9 @@ export function pathComponents(path: string): string[] {
 }
 
 /**
- * Resolves names inside a root that they cannot leave: absolute links start at the root, `..` stops there. All links are
- * followed, also a last one. From the first name that is missing, or is not a directory, the names are the rest.
- * @throws LINK_LOOP past `hops` links, or where links make the path too long
+ * Resolves names inside a root that they cannot leave: absolute links start at the root, and `..` stops there. All links
+ * are followed, also a last one. `rest` begins with the first name that is missing or is not a directory.
+ * @throws LINK_LOOP past `hops` links, or if links make the path too long
  */
 export function resolveIn<D>(
   tree: Tree<D>,
@@ -60,7 +63,7 @@ export function resolveIn<D>(
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     steps += 1;
     if (steps > MAX_STEPS) {
-      throw new GantryError("LINK_LOOP", `${shown()}: the links on the way lead through more than ${MAX_STEPS} names`);
+      throw new GantryError("LINK_LOOP", `${shown()} leads, through symbolic links, over more than ${MAX_STEPS} names`);
     }
     if (name === "..") {
       if (rest.length > 0) rest.pop();
@@ -72,7 +75,7 @@ export function resolveIn<D>(
       directory = found.directory;
     } else if (found?.kind === "symlink") {
       links += 1;
-      if (links > hops) throw new GantryError("LINK_LOOP", `${shown()}: more than ${hops} symbolic links on the way`);
+      if (links > hops) throw new GantryError("LINK_LOOP", `${shown()} leads through more than ${hops} symbolic links`);
       if (found.target.startsWith("/")) directory = tree.root;
       for (const part of found.target.split("/").reverse()) if (part !== "" && part !== ".") pending.push(part);
     } else rest.push(name);
@@ -81,8 +84,8 @@ export function resolveIn<D>(
 }
 
 /**
- * Resolves `path` inside a root as {@link resolveIn} does; `look` says what is at each path, and must not follow links.
- * The result is relative and leads through no link. Unless `followLast` is set, its last component may be one.
+ * Resolves `path` inside a root as {@link resolveIn} does. `look` returns the entry at a path, and must not follow links.
+ * The result is relative and leads through no link. Unless `followLast` is set, its last component may be a link.
  * @throws LINK_LOOP
  */
 export function resolveInRoot(
@@ -116,7 +119,7 @@ export function lookOnDisk(root: string): (path: string) => PathNode {
       if (stat.isSymbolicLink()) return { kind: "symlink", target: readlinkSync(full) };
       return { kind: stat.isDirectory() ? "directory" : "other" };
     } catch (error) {
-      if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return { kind: "missing" };
+      if (hasErrno(error, "ENOENT", "ENOTDIR")) return { kind: "missing" };
       throw error;
     }
   };

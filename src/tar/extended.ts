@@ -27,12 +27,12 @@ export class ExtendedHeaders {
     this.#limits = limits;
   }
 
-  /** True where a header describes an entry that has not come yet. */
+  /** True if a header describes an entry that has not been read yet. */
   get isPending(): boolean {
     return (this.#pax ?? this.#longName ?? this.#longLink) !== undefined;
   }
 
-  /** @throws INVALID_TAR, also where two headers of a kind precede one entry; LIMIT_EXCEEDED */
+  /** @throws INVALID_TAR, also if two headers of a kind precede one entry; LIMIT_EXCEEDED */
   take(flag: string, data: Buffer): void {
     if (flag === "g") return this.#takeGlobal(paxRecords(data));
     if (flag === "x") {
@@ -47,7 +47,7 @@ export class ExtendedHeaders {
     }
   }
 
-  /** @throws LIMIT_EXCEEDED: each record costs every entry that follows */
+  /** @throws LIMIT_EXCEEDED, because each record costs time at every entry that follows */
   #takeGlobal(records: ReadonlyMap<string, Buffer>): void {
     for (const [key, value] of records) {
       if (!acts(key)) continue;
@@ -69,13 +69,13 @@ export class ExtendedHeaders {
     return value && value.length > 0 ? value : undefined;
   }
 
-  /** True where the next entry is a sparse file of GNU tar. */
+  /** True if the next entry is a sparse file of GNU tar. */
   get isSparse(): boolean {
     const isMark = (key: string): boolean => key.startsWith(SPARSE);
     return [...(this.#pax?.keys() ?? [])].some(isMark) || [...this.#global.keys()].some(isMark);
   }
 
-  /** The name of the entry, if an extended header gives one. @throws INVALID_TAR where two of them differ */
+  /** The name of the entry, if an extended header gives one. @throws INVALID_TAR if two of them differ */
   get name(): Buffer | undefined {
     return same(this.record("path"), this.#longName);
   }
@@ -98,7 +98,7 @@ export class ExtendedHeaders {
     return found ?? noXattrs;
   }
 
-  /** The entry has come: what described it alone is dropped. */
+  /** Drops the headers that described only the entry that was just read. */
   endEntry(): void {
     this.#pax = undefined;
     this.#longName = undefined;

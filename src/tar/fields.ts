@@ -42,7 +42,7 @@ export function numberField(block: Buffer, start: number, length: number, what: 
   return digits === 0 ? 0 : value;
 }
 
-/** The checksum, as POSIX sums it (bytes) and as some old programs did (signed bytes). */
+/** Whether the checksum is right: the sum of the bytes (POSIX), or of the signed bytes as some old programs summed. */
 export function checksumMatches(block: Buffer): boolean {
   const stored = numberField(block, 148, 8, "checksum");
   let unsigned = 8 * 0x20;

@@ -25,3 +25,6 @@ export interface TarHeader {
 }
 
 export const BLOCK = 512;
+
+/** The number of bytes that fill the last block of `size` bytes. */
+export const paddingOf = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK;

@@ -49,7 +49,7 @@ describe("hostile archives", () => {
       const work = await temporary();
       const inner = padded(encodeEntry({ name: "smuggled", data: "evil" }));
       const archives: Record<string, Buffer> = {
-        // The header says 0, pax says the size: a reader that ignores pax reads the data as entries.
+        // The header has the size 0 and pax the right one: a reader that ignores pax reads the data as entries.
         "pax size over a header's 0": Buffer.concat([
           pax({ size: String(inner.length) }),
           encodeHeader(header({ name: Buffer.from("a") }), "0"),
@@ -96,7 +96,7 @@ describe("hostile archives", () => {
         }
         for (const step of [1, 7, 512, 513]) expect(read(archive, step)).toEqual(ours);
       }
-      // What they read in different ways, or not at all, we refuse.
+      // Archives that the two tools read in different ways, or not at all, are refused.
       const refused: Record<string, Buffer> = {
         "a directory with data": Buffer.concat([
           encodeHeader(header({ name: Buffer.from("d/"), size: inner.length }), "5"),
@@ -150,14 +150,14 @@ describe("hostile archives", () => {
     const many = (from: number, count: number): Buffer =>
       pax(Object.fromEntries(Array.from({ length: count }, (_, at) => [`SCHILY.xattr.user.k${from + at}`, "v"])), "g");
     const entry = encodeEntry({ name: "a" });
-    // One after the other, and all in one header.
+    // Once in many headers, and once in one.
     const headers = Array.from({ length: 100 }, (_, at) => many(at * 10, 10));
     expect(read(Buffer.concat([...headers, entry, end]))).toBe("LIMIT_EXCEEDED");
     expect(read(Buffer.concat([many(0, 10_000), entry, end]))).toBe("LIMIT_EXCEEDED");
     const large = (key: string): Buffer => pax({ [`SCHILY.xattr.user.${key}`]: "v".repeat(600_000) }, "g");
     expect(read(Buffer.concat([large("a"), entry, end]))).toEqual(["a"]);
     expect(read(Buffer.concat([large("a"), large("b"), entry, end]))).toBe("LIMIT_EXCEEDED");
-    // A record that replaces or ends another one, and what no entry has a use for, is not counted twice.
+    // A record that replaces or ends another one adds nothing, and one that changes no entry is not counted.
     expect(read(Buffer.concat([...Array.from({ length: 50 }, () => large("a")), entry, end]))).toEqual(["a"]);
     const ended = Array.from({ length: 100 }, (_, at) => [many(at, 1), pax({ [`SCHILY.xattr.user.k${at}`]: "" }, "g")]);
     expect(read(Buffer.concat([...ended.flat(), entry, end]))).toEqual(["a"]);

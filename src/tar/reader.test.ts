@@ -49,7 +49,7 @@ const entry: fc.Arbitrary<TarEntry> = fc.record({
 });
 
 describe("TarReader", () => {
-  test("reads what the writer wrote, whatever the pieces", () => {
+  test("reads the entries that the writer wrote, from pieces of any length", () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 5 }), fc.integer({ min: 1, max: 3000 }), (entries, step) => {
         const found = readAll(encodeTar(entries), step);
@@ -92,7 +92,7 @@ describe("TarReader", () => {
     writeFileSync(join(source, long, long, "file"), "x".repeat(1500));
     symlinkSync(`/${long}/${long}`, join(source, "link"));
     writeFileSync(join(source, "old"), "old");
-    // A negative number would mean "now" to Node.
+    // Node takes a negative number for the present time.
     utimesSync(join(source, "old"), new Date(-1e11), new Date(-1e11));
     const seen: Row[][] = [];
     for (const [tool, format] of [

@@ -2,12 +2,12 @@ import { GantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits, type Limits } from "../base/limits.ts";
 import { ExtendedHeaders, isExtendedHeader } from "./extended.ts";
 import { checksumMatches, invalidTar, numberField, paxInteger, paxTime, textField } from "./fields.ts";
-import { BLOCK, type EntryType, type TarHeader } from "./header.ts";
+import { BLOCK, type EntryType, paddingOf, type TarHeader } from "./header.ts";
 
 /** Called by a reader. Data chunks are lent: they are valid until the call returns. */
 export interface TarHandler {
   entry(header: TarHeader): void;
-  /** Data of the last entry, a file. */
+  /** Data of the last entry, which is a file. */
   data(chunk: Buffer): void;
   /** The last entry has no more data; called for every entry. */
   entryEnd(): void;
@@ -25,7 +25,7 @@ const types: Readonly<Record<string, EntryType>> = {
   "7": "file",
 };
 
-/** What the next bytes are. */
+/** The kind of the next bytes. */
 type State = "header" | "data" | "extended" | "padding" | "end";
 
 /**
@@ -138,7 +138,7 @@ export class TarReader {
     this.#extendedType = flag;
     this.#extended = [];
     this.#left = size;
-    this.#padding = pad(size);
+    this.#padding = paddingOf(size);
     this.#state = "extended";
     if (size === 0) this.#endExtended();
   }
@@ -155,7 +155,7 @@ export class TarReader {
     if (flag === "S" || described.isSparse) {
       throw new GantryError(
         "UNSUPPORTED_TAR",
-        "the archive holds a sparse file in a GNU format, which layers must not; pack it without --sparse",
+        "the archive holds a sparse file in a GNU format, which layers must not contain; pack it without --sparse",
       );
     }
     let type = types[flag];
@@ -174,7 +174,7 @@ export class TarReader {
     if (type === "hardlink") size = 0;
     else if (type !== "file" && size > 0) {
       throw invalidTar(
-        `an entry of type ${type} declares ${size} bytes of data, which some readers skip and others take for entries`,
+        `an entry of type ${type} declares ${size} bytes of data, which some readers skip and others read as entries`,
       );
     }
     const integer = (key: string, start: number, length: number): number => {
@@ -197,7 +197,7 @@ export class TarReader {
     };
     described.endEntry();
     this.#left = size;
-    this.#padding = pad(size);
+    this.#padding = paddingOf(size);
     this.#state = "data";
     this.#handler.entry(header);
     if (size === 0) this.#endEntry();
@@ -213,14 +213,15 @@ export class TarReader {
   }
 }
 
-/** The name in a header. Only ustar has a prefix, and a NUL after its magic: the GNU format keeps times there. */
+/**
+ * The name in a header. Only ustar, whose magic ends in a NUL, has a prefix for it: the GNU format keeps times in its
+ * place.
+ */
 function nameField(block: Buffer): Buffer {
   const name = textField(block, 0, 100);
   const prefix = block.toString("latin1", 257, 263) === "ustar\0" ? textField(block, 345, 155) : undefined;
   return prefix?.length ? Buffer.concat([prefix, Buffer.from("/"), name]) : name;
 }
-
-const pad = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK;
 
 function isZero(block: Buffer): boolean {
   for (let at = 0; at < BLOCK; at += 1) if (block[at] !== 0) return false;

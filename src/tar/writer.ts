@@ -1,4 +1,4 @@
-import { BLOCK, type EntryType, type TarHeader, type Time } from "./header.ts";
+import { BLOCK, type EntryType, paddingOf, type TarHeader, type Time } from "./header.ts";
 
 /** An entry to write. Absent fields are 0 or empty; only files have `data`. */
 export interface TarEntry {
@@ -32,7 +32,7 @@ function bytes(value: string | Buffer | Uint8Array): Buffer {
   return typeof value === "string" ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
-/** One entry: a ustar header, after a pax header for values that ustar cannot hold. Equal entries give equal bytes. */
+/** One entry: a pax header for values that ustar cannot hold, and a ustar header. Equal entries give equal bytes. */
 export function encodeEntry(entry: TarEntry): Buffer {
   const type = entry.type ?? "file";
   const data = type === "file" ? bytes(entry.data ?? "") : Buffer.alloc(0);
@@ -85,7 +85,7 @@ function toMap(xattrs: TarEntry["xattrs"]): ReadonlyMap<string, Buffer> {
   return new Map(Object.entries(xattrs).map(([name, value]) => [name, bytes(value as string | Buffer)]));
 }
 
-const padding = (length: number): Buffer => Buffer.alloc((BLOCK - (length % BLOCK)) % BLOCK);
+const padding = (length: number): Buffer => Buffer.alloc(paddingOf(length));
 
 const isAscii = (value: Buffer): boolean => value.every((byte) => byte < 0x80);
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { checkLimit, defaultLimits } from "../base/limits.ts";
-import type { Body, ChunkWriter } from "../content/content.ts";
+import type { ChunkWriter } from "../content/chunk-writer.ts";
+import type { Body } from "../content/content.ts";
 import type { HttpResponse } from "./message.ts";
 
 /** Bytes that a body must bring in each idle timeout: a server that sends a few at a time must not hold a client for ever. */

@@ -1,4 +1,5 @@
-import type { Body, ChunkWriter } from "../content/content.ts";
+import type { ChunkWriter } from "../content/chunk-writer.ts";
+import type { Body } from "../content/content.ts";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 

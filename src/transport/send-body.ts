@@ -1,5 +1,5 @@
 import type { ClientRequest } from "node:http";
-import type { ChunkWriter } from "../content/content.ts";
+import type { ChunkWriter } from "../content/chunk-writer.ts";
 import type { StreamedBody } from "./message.ts";
 
 /** Runs while the server has something to do: a slow source of a body is not the server's fault. */

@@ -1,5 +1,5 @@
 import { GantryError } from "../base/error.ts";
-import type { ChunkWriter } from "../content/content.ts";
+import type { ChunkWriter } from "../content/chunk-writer.ts";
 import { isDigest } from "../spec/digest.ts";
 import type { Location } from "./location.ts";
 import type { LookOptions } from "./look.ts";

@@ -121,7 +121,7 @@ function readMounted(root: string): Map<string, TreeNode> {
 }
 
 function keepsUserAttributes(directory: string): boolean {
-  const system = native("the test");
+  const system = native();
   try {
     system.lsetxattr(directory, "user.probe", Buffer.from("1"));
     system.lremovexattr(directory, "user.probe");

@@ -221,7 +221,7 @@ export class Builder {
     const fifo = this.#draw.chance(0.4);
     const { kind, major, minor } = this.#draw.one(devices);
     const mode = this.#draw.one([0o600, 0o666, 0o000]);
-    native("the test").mknod(this.#at(path), (fifo ? 0o010000 : kind) | mode, fifo ? 0 : major, fifo ? 0 : minor);
+    native().mknod(this.#at(path), (fifo ? 0o010000 : kind) | mode, fifo ? 0 : major, fifo ? 0 : minor);
     this.#types.set(path, fifo ? "fifo" : kind === 0o020000 ? "char" : "block");
   }
 
@@ -250,11 +250,11 @@ export class Builder {
 
   #setTime(path: string): void {
     const seconds = this.#draw.one([this.#draw.below(2 ** 31), -this.#draw.below(2 ** 30), 0, 2 ** 32 + 1]);
-    native("the test").lutimens(this.#at(path), BigInt(seconds), this.#draw.one([0, 1, 999_999_999, 120_000_000]));
+    native().lutimens(this.#at(path), BigInt(seconds), this.#draw.one([0, 1, 999_999_999, 120_000_000]));
   }
 
   #changeAttribute(full: Buffer, type: string): void {
-    const system = native("the test");
+    const system = native();
     const present = system.llistxattr(full).map(String);
     if (present.length > 0 && this.#draw.chance(0.4)) return system.lremovexattr(full, this.#draw.one(present));
     const plain = type === "file" || type === "directory";

@@ -54,7 +54,7 @@ export function deviceOf({ device }: TreeNode): { major?: number; minor?: number
 
 /** Makes a directory's metadata what an entry of a layer could say. */
 export function setMetadata(path: string | Buffer, metadata: ReturnType<typeof metadataOf>): void {
-  const system = native("the test");
+  const system = native();
   const { mode, uid, gid, mtime, xattrs } = metadata;
   for (const name of system.llistxattr(path))
     if (!name.toString().startsWith("trusted.overlay.")) system.lremovexattr(path, name);

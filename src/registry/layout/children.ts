@@ -1,7 +1,7 @@
 import { checkLimit, type Limits } from "../../base/limits.ts";
 import type { BlobDirectory } from "../../content/blob-directory.ts";
 import { isDigest } from "../../spec/digest.ts";
-import { type ManifestSummary, summarizeManifest } from "../../spec/sniff.ts";
+import { type ManifestSummary, summarizeManifest } from "../../spec/summary.ts";
 
 type Children = ManifestSummary["children"];
 

@@ -6,7 +6,7 @@ import type { BlobSource } from "../../content/source.ts";
 import type { RepoName } from "../../reference/reference.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { expectedOf } from "../expected.ts";
 import { mountInstead } from "../mount.ts";

@@ -8,7 +8,7 @@ import type { Content } from "../../content/content.ts";
 import { bytesContent } from "../../content/source.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { manifestDigest } from "../expected.ts";
 import { manifestUnknown, missingChildren, repositoryUnknown } from "../refusals.ts";

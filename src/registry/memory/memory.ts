@@ -6,7 +6,7 @@ import { requireDigest } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { expectedOf, manifestDigest } from "../expected.ts";
 import { mountInstead } from "../mount.ts";

@@ -1,5 +1,6 @@
 import { GantryError, isGantryError, messageOf } from "../../base/error.ts";
-import type { Body, ChunkWriter } from "../../content/content.ts";
+import type { ChunkWriter } from "../../content/chunk-writer.ts";
+import type { Body } from "../../content/content.ts";
 import { skipping } from "../../content/skip.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import { isClosed, type Transport } from "../../transport/transport.ts";

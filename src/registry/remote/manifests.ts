@@ -4,7 +4,7 @@ import { requireDigest } from "../../content/verifier.ts";
 import type { RepoName, Tag } from "../../reference/reference.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../spec/digest.ts";
 import { manifestAccept, mediaTypes } from "../../spec/media-types.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { HttpResponse } from "../../transport/message.ts";
 import type { CallOptions, StoredManifest } from "../registry.ts";
 import type { Api } from "./api.ts";

@@ -1,7 +1,7 @@
 import { type GantryError, isGantryError, messageOf } from "../../base/error.ts";
-import type { Body, ChunkWriter, Content, Expected } from "../../content/content.ts";
+import { type ChunkWriter, WatchedWriter } from "../../content/chunk-writer.ts";
+import type { Body, Content, Expected } from "../../content/content.ts";
 import { skipping } from "../../content/skip.ts";
-import { WatchedWriter } from "../../content/watched-writer.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Target } from "./targets.ts";
 

@@ -2,7 +2,7 @@ import { isGantryError } from "../../base/error.ts";
 import { checkLimit, type Limits } from "../../base/limits.ts";
 import type { BlobDirectory } from "../../content/blob-directory.ts";
 import { type Digest, isDigest } from "../../spec/digest.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import { linkBlob } from "./blob-rows.ts";
 import { type ManifestRow, manifestOf, putManifest, setNested } from "./manifest-rows.ts";

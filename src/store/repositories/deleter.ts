@@ -3,7 +3,7 @@ import type { RepoName, Tag } from "../../reference/reference.ts";
 import { blobUnknown, manifestUnknown } from "../../registry/refusals.ts";
 import type { RegistryDeleter } from "../../registry/registry.ts";
 import type { Digest } from "../../spec/digest.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { Run } from "../sql/database.ts";
 import { unlinkBlob } from "./blob-rows.ts";
 import type { RepositoryContents } from "./contents.ts";

@@ -4,7 +4,7 @@ import type { RepoName } from "../../reference/reference.ts";
 import { manifestDigest } from "../../registry/expected.ts";
 import { missingChildren } from "../../registry/refusals.ts";
 import type { PushManifestOptions } from "../../registry/registry.ts";
-import { summarizeManifest } from "../../spec/sniff.ts";
+import { summarizeManifest } from "../../spec/summary.ts";
 import type { Descriptor } from "../../spec/types.ts";
 import type { RepositoryContents } from "./contents.ts";
 import { putManifest, setNested } from "./manifest-rows.ts";

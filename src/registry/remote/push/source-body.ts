@@ -1,5 +1,4 @@
-import type { ChunkWriter } from "../../../content/content.ts";
-import { WatchedWriter } from "../../../content/watched-writer.ts";
+import { type ChunkWriter, WatchedWriter } from "../../../content/chunk-writer.ts";
 import type { HttpRequest } from "../../../transport/message.ts";
 
 /** A request body that remembers a failure of its source, to tell it from a failure of the connection. */

@@ -1,4 +1,5 @@
-import type { ChunkWriter, Content } from "../../../content/content.ts";
+import type { ChunkWriter } from "../../../content/chunk-writer.ts";
+import type { Content } from "../../../content/content.ts";
 import { skipping } from "../../../content/skip.ts";
 import type { BlobSource } from "../../../content/source.ts";
 

@@ -4,8 +4,8 @@ import { mediaTypes } from "./media-types.ts";
 import type { Descriptor } from "./types.ts";
 
 /**
- * The media type, subject and children of a stored manifest, and the fields that a list of referrers shows, read without
- * checking the document. For storage only; code that acts on a document decodes it.
+ * The media type, subject and children of a stored manifest, and the fields that a list of referrers shows. The document
+ * is not checked: this is for storage only, and code that acts on a document decodes it.
  */
 export interface ManifestSummary {
   readonly mediaType?: string | undefined;

@@ -1,4 +1,5 @@
-import type { ChunkWriter } from "./content.ts";
+/** Takes a chunk that is lent: once the call has returned, or its promise is resolved, the chunk may be overwritten. */
+export type ChunkWriter = (chunk: Uint8Array) => void | Promise<void>;
 
 /** Wraps a writer and remembers whether it failed, so that its failures can be told from those of the source. */
 export class WatchedWriter {
