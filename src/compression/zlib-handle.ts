@@ -88,7 +88,7 @@ export class HandleInflater {
     for (const byte of rest) if (byte !== 0) throw dataBehindPadding();
   }
 
-  /** @throws INVALID_COMPRESSION where the stream ends early */
+  /** @throws INVALID_COMPRESSION if the stream ends early */
   *finish(): Waits {
     if (this.#taken === 0) throw invalidGzip("it is empty");
     if (!this.#padding) yield* this.#run(Z_FINISH, null);
@@ -134,7 +134,7 @@ function selfTest(): boolean {
   }
 }
 
-/** The inflated bytes; undefined where the input was refused. */
+/** The inflated bytes; undefined if the input was refused. */
 function tryOut(inputs: readonly Uint8Array[]): Buffer | undefined {
   const buffer = Buffer.alloc(64);
   const parts: Buffer[] = [];

@@ -152,7 +152,7 @@ export class BlobDirectory implements Provider {
    * Writes a blob, unless it exists with the right bytes. Concurrent calls for one digest share one download, which
    * continues as long as one of them is not aborted.
    * @returns whether this call moved the bytes
-   * @throws what `source` and its content throw, NO_SPACE, FILE_SYSTEM, the signal's reason; nothing is published then
+   * @throws errors of `source` and its content, NO_SPACE, FILE_SYSTEM, the signal's reason; nothing is published then
    */
   write(expected: Expected, source: OpenSource, options: WriteOptions = {}): Promise<boolean> {
     return this.#ingests.write(expected, source, options);

@@ -16,7 +16,7 @@ export interface Body {
   close(): void | Promise<void>;
 }
 
-/** What Content is verified against: a descriptor whose size may be unknown. */
+/** A descriptor to verify content against; its size may be unknown. */
 export type Expected = Pick<Descriptor, "digest"> & Partial<Pick<Descriptor, "mediaType" | "size">>;
 
 export interface ContentOptions {
@@ -45,7 +45,7 @@ export interface ContentObserver {
  * not publish. The first byte past the size is an error. Used once: by `pipe`, by iterating, or by `bytes`. Code that
  * opens content and does not use it must close it.
  *
- * Throws DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED (unknown size), CONTENT_USED, what the body throws, and the
+ * Throws DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED (unknown size), CONTENT_USED, errors of the body, and the
  * signal's own reason.
  */
 export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
@@ -147,7 +147,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     );
   }
 
-  /** Releases what the content holds, used or not. */
+  /** Releases the resources of the content, used or not. */
   async cancel(): Promise<void> {
     this.#used = true;
     await this.#body.close();

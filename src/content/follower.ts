@@ -14,7 +14,7 @@ const CHUNK_SIZE = 1 << 18;
  * server can send.
  */
 export class Follower implements Body, AsyncDisposable {
-  /** In bytes, where it is known. */
+  /** In bytes, if it is known. */
   readonly size: number | undefined;
   /** For a {@link GrowingFileReader} in a worker. Close the follower when the worker has ended, not before. */
   readonly handle: GrowingFileHandle;

@@ -2,7 +2,7 @@ import { readSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
 import { COMPLETE, FAILED, SharedProgress } from "./shared-progress.ts";
 
-/** What a reader of a growing file needs in any thread; it can be posted to a worker. */
+/** Opens a growing file for a reader in any thread; it can be posted to a worker. */
 export interface GrowingFileHandle {
   /** A file descriptor, open for reading. Its owner closes it only when all readers in other threads have ended. */
   readonly fd: number;

@@ -30,12 +30,12 @@ export class GrowingFile {
     this.#file = file;
   }
 
-  /** Creates the file, which must not exist. @throws what the file system throws */
+  /** Creates the file, which must not exist. @throws errors of the file system */
   static async create(path: string, mode = 0o600): Promise<GrowingFile> {
     return new GrowingFile(path, await open(path, "wx", mode));
   }
 
-  /** Opens a file whose first `length` bytes are right, and truncates it there. @throws what the file system throws */
+  /** Opens a file whose first `length` bytes are right, and truncates it there. @throws errors of the file system */
   static async resume(path: string, length: number): Promise<GrowingFile> {
     const handle = await open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
     const file = new GrowingFile(path, handle);

@@ -115,9 +115,9 @@ describe("a partial download", () => {
     const kept = join(root, "tmp/partial", nameOf(digest));
     utimesSync(kept, Date.now() / 1000 - 90_000, Date.now() / 1000 - 90_000);
     const directory = new BlobDirectory(root);
-    const anew = source({ breaksAfter: 1000 });
-    await rejects(directory.write(blob.descriptor, anew.open), "TRANSFER_INTERRUPTED");
-    expect(anew.asked).toEqual([0]);
+    const again = source({ breaksAfter: 1000 });
+    await rejects(directory.write(blob.descriptor, again.open), "TRANSFER_INTERRUPTED");
+    expect(again.asked).toEqual([0]);
     await directory.close();
     expect(existsSync(kept)).toBe(false);
   });

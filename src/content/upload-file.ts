@@ -29,7 +29,7 @@ export class BlobUploadFile {
     if (this.#closed) throw new GantryError("BLOB_UPLOAD_UNKNOWN", "the upload has ended; start a new one");
   }
 
-  /** @throws BLOB_UPLOAD_UNKNOWN after `commit` or `cancel`; what the file system throws */
+  /** @throws BLOB_UPLOAD_UNKNOWN after `commit` or `cancel`; errors of the file system */
   append(chunk: Uint8Array): void | Promise<void> {
     this.#requireOpen();
     this.#hasher.update(chunk);

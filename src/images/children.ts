@@ -28,7 +28,7 @@ export interface ChildrenOptions {
  * A handler that returns the children of a descriptor: the manifests of an index; the config of a manifest, then its
  * layers. Documents are read whole and verified. Layers, configs, checkpoints, content with `urls`, and content that
  * cannot be verified have no children.
- * @throws what the provider and the decoders throw; PLATFORM_NOT_FOUND
+ * @throws errors of the provider and the decoders; PLATFORM_NOT_FOUND
  */
 export function childrenHandler(provider: Provider, options: ChildrenOptions = {}): Handler {
   const selection = new PlatformSelection(provider, options.platforms ?? "all", "the image");

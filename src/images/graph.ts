@@ -44,7 +44,7 @@ export async function readDocument(
 
 /**
  * A small blob or document, verified here whatever the provider verified. Taken from the descriptor if that embeds it.
- * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, what the provider throws
+ * @throws UNSUPPORTED_ALGORITHM, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, errors of the provider
  */
 export async function readBlob(provider: Provider, descriptor: Descriptor, options: GraphOptions): Promise<Buffer> {
   const what = `${descriptor.mediaType} ${descriptor.digest}`;

@@ -108,7 +108,7 @@ export interface WalkOptions extends GraphOptions {}
 /**
  * Calls `handler` for each descriptor, and for all its descendants before the next descriptor. The same content is visited
  * once, however often it is listed. Limits bound the size and depth of the graph.
- * @throws what the handler throws, LIMIT_EXCEEDED, the signal's reason
+ * @throws errors of the handler, LIMIT_EXCEEDED, the signal's reason
  */
 export async function walk(
   handler: Handler,

@@ -17,7 +17,7 @@ export interface ImageOptions extends GraphOptions {
 /**
  * The descriptor of an image's configuration.
  * @throws PLATFORM_REQUIRED, which lists the platforms, for an index if no platform was given; PLATFORM_NOT_FOUND,
- * NOT_AN_IMAGE, what reading throws
+ * NOT_AN_IMAGE, errors of reading
  */
 export async function config(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<Descriptor> {
   if (!options.platform) {
@@ -35,7 +35,7 @@ export async function config(provider: Provider, target: Descriptor, options: Im
   return manifest.config;
 }
 
-/** The diffIDs of a configuration, from the base upwards. @throws what reading and decoding throw */
+/** The diffIDs of a configuration, from the base upwards. @throws errors of reading and decoding */
 export async function rootFS(
   provider: Provider,
   config: Descriptor,
@@ -48,7 +48,7 @@ export async function rootFS(
 /**
  * The size in bytes of a target and all its descendants: the manifests, configurations and layers of all platforms, each
  * content counted once. With a platform, that of its image only.
- * @throws what reading throws; without a platform, also if the content of one platform is missing
+ * @throws errors of reading; without a platform, also if the content of one platform is missing
  */
 export async function size(provider: Provider, target: Descriptor, options: ImageOptions = {}): Promise<number> {
   const counted = new Map<Digest, number>();

@@ -174,8 +174,8 @@ export function platformRank(wanted: Platform, offered: Platform): number | unde
 const stableBuilds = [20348, 26100];
 
 /**
- * Whether a host runs images for the version of a system. Before Server 2022, Windows runs images of its own build only.
- * On other systems, and if a build is unknown, the version does not matter.
+ * Whether a host with one version of its system runs images for another version. Before Server 2022, Windows runs
+ * images of its own build only. On other systems, and if a build is unknown, the version does not matter.
  */
 function versionFits(want: Platform, have: Platform): boolean {
   const [host, image] = [windowsVersion(want), windowsVersion(have)];
@@ -187,7 +187,7 @@ function versionFits(want: Platform, have: Platform): boolean {
   return oldest <= image.build && image.build <= host.build;
 }
 
-/** Compares the Windows builds of two platforms: negative where `a` is older. A platform without a build is the oldest. */
+/** Compares the Windows builds of two platforms: negative if `a` is older. No build counts as the oldest. */
 export function compareBuilds(a: Platform, b: Platform): number {
   const [first, second] = [a, b].map((platform) =>
     platform.os.toLowerCase() === "windows" ? (platform["os.version"] ?? "").split(".").map(Number) : [],

@@ -113,7 +113,7 @@ export interface ResolvedImage {
 /**
  * Finds the image for one platform (default: that of this host) from the descriptor of a reference. If that is a single
  * manifest, its platform matters only if `platform` is given.
- * @throws PLATFORM_NOT_FOUND, NOT_AN_IMAGE, what reading and decoding throw
+ * @throws PLATFORM_NOT_FOUND, NOT_AN_IMAGE, errors of reading and decoding
  */
 export async function manifestForPlatform(
   provider: Provider,

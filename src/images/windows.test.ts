@@ -61,7 +61,7 @@ test("on other systems the version does not matter", () => {
   expect(selectManifest(index, parsePlatform("linux/amd64"))?.size).toBe(0);
 });
 
-test("the platform of a Windows host has its build, and a parsed one only what was given", () => {
+test("the platform of a Windows host has its build, and a parsed platform only the given parts", () => {
   const real = process.platform;
   onTestFinished(() => {
     Object.defineProperty(process, "platform", { value: real });

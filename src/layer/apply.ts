@@ -21,7 +21,7 @@ export interface ApplyOptions {
  * "Applying Changesets"). Takes the entries of a `TarReader` synchronously. Every path is resolved inside the root, and
  * the kernel never follows a link.
  *
- * Throws INVALID_LAYER, LINK_LOOP, LIMIT_EXCEEDED, and what the target throws.
+ * Throws INVALID_LAYER, LINK_LOOP, LIMIT_EXCEEDED, and errors of the target.
  */
 export class TreeApplier implements TarHandler {
   readonly #target: LayerTarget;
@@ -111,7 +111,7 @@ export class TreeApplier implements TarHandler {
 
   /**
    * Creates an entry, replacing whatever exists.
-   * @param linked what a hard link leads to
+   * @param linked the path that a hard link leads to
    * @returns false if it was left out
    */
   #replace(parent: Directory, name: string, path: string, header: TarHeader, linked: string): boolean {

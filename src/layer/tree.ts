@@ -166,7 +166,7 @@ export class LayeredTree {
     this.#target.hide(path);
   }
 
-  /** Hides the lower directory of the same name: this one keeps only what this layer gave it. */
+  /** Hides the lower directory of the same name: this one keeps only the entries and metadata of this layer. */
   #renew(directory: Directory): void {
     if (directory.made === this.#layer) return;
     directory.made = this.#layer;

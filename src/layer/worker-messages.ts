@@ -4,7 +4,7 @@ import type { LayerJob } from "./job.ts";
 import type { AppliedTree } from "./pipeline.ts";
 import type { RingHandle } from "./ring.ts";
 
-/** What a worker is started with. */
+/** The data that a worker starts with. */
 export interface WorkerData {
   readonly role: "inflate" | "apply";
   readonly ring: RingHandle;

@@ -13,7 +13,7 @@ import type { Image, Index, Manifest } from "./types.ts";
  * The bytes of a manifest after a change. Unchanged parts keep every byte: order, nulls, white space, escapes and the
  * notation of numbers. New parts are written in the style of the document, in the place where Go would write them.
  * @param change takes the decoded manifest and returns the new one; it need not copy unchanged parts
- * @throws what decoding throws, also if the result is not a manifest
+ * @throws errors of decoding, also if the result is not a manifest
  */
 export function editManifest(
   bytes: Uint8Array,
@@ -119,7 +119,7 @@ class Rewriter {
     const written: (Written & { readonly key: string })[] = [];
     for (const [at, { start, key = "", value }] of parts.entries()) {
       const change = { before: own(before, key), after: own(after, key), schema: schema?.child?.(key) };
-      // A null was decoded as an absent field. It stays where the field is still absent.
+      // A null was decoded as an absent field. It stays if the field is still absent.
       if (change.after === undefined && change.before !== undefined) continue;
       const text = this.#text.slice(start, value.start) + this.rewrite(value, change, indent);
       written.push({ key, text, part: at });
@@ -208,7 +208,7 @@ class Rewriter {
 const own = (value: object, key: string): unknown =>
   Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
 
-/** Whether two values are the same in JSON, where undefined fields are absent. */
+/** Whether two values are the same in JSON, which has no undefined fields. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, at) => isSame(item, b[at]));

@@ -40,7 +40,7 @@ export interface Descriptor {
   readonly data?: string | undefined;
   /** The platform that the image needs; for manifests only. */
   readonly platform?: Platform | undefined;
-  /** What kind of artifact this points to. */
+  /** The kind of artifact that this points to. */
   readonly artifactType?: string | undefined;
 }
 

@@ -15,7 +15,7 @@ export function canHoldDirectories(): boolean {
 
 /**
  * An open directory. Paths below `path` start at the open directory, so they stay in it even when it is renamed or a link
- * takes its place. Where the system cannot do that, or with `plain`, `path` is the plain path.
+ * takes its place. If the system cannot do that, or with `plain`, `path` is the plain path.
  */
 export class DirectoryHandle {
   /** The path of the open directory, for system calls on the entries below it. */

@@ -6,13 +6,13 @@ import { GantryError } from "../base/error.ts";
  * part is checked before it is used: it must be a real directory or file.
  */
 
-/** @throws NOT_REGULAR_FILE where the path exists and is not a directory */
+/** @throws NOT_REGULAR_FILE if the path exists and is not a directory */
 export function requireDirectory(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) throw misplaced(path, found, "a directory");
 }
 
-/** @throws NOT_REGULAR_FILE where the path exists and is not a regular file */
+/** @throws NOT_REGULAR_FILE if the path exists and is not a regular file */
 export function requireFile(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isFile()) throw misplaced(path, found, "a regular file");

@@ -9,7 +9,7 @@ import { GantryError, messageOf } from "../base/error.ts";
 export interface Native {
   mknod(path: string | Buffer, mode: number, major: number, minor: number): void;
   lsetxattr(path: string | Buffer, name: string | Buffer, value: Buffer): void;
-  /** The value, or undefined where the attribute is absent. */
+  /** The value; undefined if the attribute is missing. */
   lgetxattr(path: string | Buffer, name: string | Buffer): Buffer | undefined;
   llistxattr(path: string | Buffer): Buffer[];
   lremovexattr(path: string | Buffer, name: string | Buffer): void;

@@ -8,7 +8,7 @@ export interface ReplaceFileOptions {
   readonly mode?: number | undefined;
   /** Wait until the disk has the bytes and the new name (fdatasync, fsync of the directory). Default: no. */
   readonly sync?: boolean | undefined;
-  /** Called when the new file is written, before it replaces the old one; where it throws, the old one stays. */
+  /** Called when the new file is written, before it replaces the old one; if it throws, the old one stays. */
   readonly beforeRename?: (() => Promise<void>) | undefined;
 }
 
@@ -17,7 +17,7 @@ const temporaryFor = (path: string): string => join(dirname(path), temporaryName
 /**
  * Creates a small file, replacing an existing one: readers see the old bytes or the new ones, never a part. A killed
  * process may leave a file with a {@link temporaryName}.
- * @throws what the file system throws; the temporary file is removed then
+ * @throws errors of the file system; the temporary file is removed then
  */
 export async function replaceFile(
   path: string,

@@ -13,7 +13,7 @@ const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 /** The types of headers that describe the next entry (`x`, `L`, `K`) or all that follow (`g`). */
 export const isExtendedHeader = (flag: string): boolean => flag === "x" || flag === "g" || flag === "L" || flag === "K";
 
-/** What pax and GNU extended headers say about the next entry. */
+/** The pax and GNU extended headers that describe the next entry. */
 export class ExtendedHeaders {
   readonly #limits: Limits;
   /** Records of global pax headers that act on entries; others are not kept. */
