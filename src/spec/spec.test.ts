@@ -263,7 +263,9 @@ describe("bytes that are not a document", () => {
 
   test("the error for an empty object names the missing fields", () => {
     const empty = new TextEncoder().encode("{}");
-    expect(() => decodeDocument(empty, undefined)).toThrow(/has no mediaType, .* "manifests", .* "config" nor "layers"/);
+    expect(() => decodeDocument(empty, undefined)).toThrow(
+      /has no mediaType, .* "manifests", .* "config" nor "layers"/,
+    );
     expect(() => decodeDocument(empty, mediaTypes.manifest)).toThrow("schemaVersion is missing");
     expect(() => decodeLayoutIndex(empty)).toThrow("schemaVersion is missing");
     expect(() => decodeImage(empty)).toThrow("rootfs is missing");
