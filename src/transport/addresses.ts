@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-/** Whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1, and no name that only resembles them. */
+/** Whether a host is this machine: exactly `localhost`, an address in 127.0.0.0/8, or ::1. */
 export function isLoopback(hostname: string): boolean {
   const host = bare(hostname);
   if (host === "localhost") return true;
@@ -8,7 +8,7 @@ export function isLoopback(hostname: string): boolean {
   return isIP(host) === 6 && canonicalIPv6(host) === "::1";
 }
 
-/** Without the brackets of a URL, and without an IPv6 zone, which names an interface of this machine. */
+/** A host in lower case, without the brackets of a URL and without an IPv6 zone (`%eth0`). */
 function bare(hostname: string): string {
   return hostname
     .replace(/^\[|\]$/g, "")
@@ -22,7 +22,7 @@ function canonicalIPv6(host: string): string {
 
 /** Whether a host is an address of this machine or this network: loopback, link-local, private, or not unicast. */
 export function isPrivateAddress(hostname: string): boolean {
-  // Names below localhost resolve to this machine (RFC 6761), but isLoopback, which allows plain http, is strict.
+  // Names below localhost resolve to this machine too (RFC 6761). isLoopback allows plain http, so it excludes them.
   if (isLoopback(hostname) || /(?:^|\.)localhost\.?$/i.test(hostname)) return true;
   const host = bare(hostname);
   if (isIP(host) === 4) {

@@ -12,7 +12,7 @@ export interface ConnectionOptions extends TlsOptions {
   readonly proxy?: ((url: URL) => URL | undefined) | undefined;
 }
 
-/** How long idle connections are kept that no client uses. Shorter than the 5 s after which Node's servers close them. */
+/** How long idle connections are kept after their last client is closed. Node's servers close theirs after 5 s. */
 const IDLE_MS = 4_000;
 
 /** How one request is made. */
@@ -20,16 +20,16 @@ export interface Connection {
   readonly request: typeof httpRequest;
   readonly options: RequestOptions;
   readonly proxy: URL | undefined;
-  /** Whether the client certificate is shown to a server that asks for one. */
+  /** Whether a client certificate is sent to a server that asks for one. */
   readonly certified: boolean;
 }
 
 /**
- * The agents of all transports that have one identity: sockets are shared only between requests that may see the same
- * secrets. Idle sockets do not keep the process alive.
+ * The agents of all transports of one identity. Sockets are shared only between requests that may see the same secrets.
+ * Idle sockets do not keep the process alive.
  */
 export class Connections {
-  /** What any of the transports has sent: a server may repeat to one what another sent. */
+  /** The secrets that any of the transports has sent: a server may repeat to one transport what another sent. */
   readonly secrets: Secrets = new Secrets();
   readonly peers: Peers = new Peers();
   readonly #options: ConnectionOptions;
@@ -43,7 +43,10 @@ export class Connections {
     this.#contexts = new TlsContexts(options);
   }
 
-  /** Counts one more user. @returns ends that use; the last one closes all connections, at once or after a while */
+  /**
+   * Counts one more user.
+   * @returns a function that ends this use; when the last use ends, all connections are closed, with `keepIdle` later
+   */
   use(): (keepIdle: boolean) => void {
     clearTimeout(this.#idle);
     this.#users += 1;
@@ -61,10 +64,10 @@ export class Connections {
   async to({ url, own, publicOnly }: Hop): Promise<Connection> {
     const proxy = (this.#options.proxy ?? proxyFor)(url);
     const secure = url.protocol === "https:";
-    // A proxy resolves names itself, so only the name could be checked then; redirects already did.
+    // A proxy resolves names itself. Only the name could be checked here, and redirect.ts has checked it.
     const guarded = publicOnly && !proxy;
     const secureContext = secure ? await this.#contexts.get(own) : undefined;
-    // Without TLS a socket of the registry itself has no secrets, so other requests may use it.
+    // Without TLS, a socket to the registry itself carries no client certificate, so other requests may share it.
     const key = [url.protocol, secure && own, guarded, proxy?.href ?? ""].join(" ");
     let agent = this.#agents.get(key);
     if (!agent) {
@@ -91,7 +94,7 @@ export class Connections {
     const options = withoutUndefined({ keepAlive, ca: trusted && [...trusted] });
     if (!secure) return new (await import("http-proxy-agent")).HttpProxyAgent(proxy, options) as unknown as HttpAgent;
     const agent = new (await import("https-proxy-agent")).HttpsProxyAgent(proxy, options);
-    // The answer of the proxy to a failed CONNECT must not be taken for that of the registry.
+    // The answer of the proxy to a failed CONNECT must not be taken for the answer of the registry.
     agent.on("proxyConnect", (connect: { statusCode: number }, request?: { destroy(error: Error): void }) => {
       if (connect.statusCode === 200) return;
       const why = connect.statusCode === 407 ? "; put a user name and a password into HTTPS_PROXY" : "";

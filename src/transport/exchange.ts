@@ -6,9 +6,9 @@ import type { Lifetime } from "./lifetime.ts";
 import { isStreamed, type StoppableRequest } from "./message.ts";
 import { type AnswerTimer, sendBody } from "./send-body.ts";
 
-/** Some registries send 20 KB of headers; Node's default is 16 KiB. */
+/** Bytes. Some registries send 20 KB of headers; Node's default is 16 KiB. */
 const MAX_HEADER_SIZE = 64 << 10;
-/** Answers without a body that may come before the final one (RFC 9110 section 15.2). */
+/** The most interim answers (1xx) that may precede the final one (RFC 9110 section 15.2). */
 const MAX_INTERIM = 32;
 
 export interface ExchangeOptions {
@@ -16,7 +16,7 @@ export interface ExchangeOptions {
   readonly headers: OutgoingHttpHeaders;
   /** The request, for messages. */
   readonly asked: string;
-  /** Milliseconds until the headers of the response must have come. */
+  /** Milliseconds within which the headers of the response must arrive. */
   readonly timeout: number;
   readonly redact: (text: string) => string;
   readonly lifetime: Lifetime;
@@ -51,7 +51,7 @@ export function exchange(
       settle();
       lifetime.remove(outgoing);
       lifetime.add(incoming);
-      // A server that has answered reads no more of the body.
+      // A server that has sent its whole answer does not read the rest of the request.
       incoming.once("end", () => {
         if (!outgoing.writableEnded) outgoing.destroy();
       });
@@ -77,7 +77,7 @@ export function exchange(
   });
 }
 
-/** @throws CONFIG_INVALID for headers that HTTP cannot carry; Node names the header, and not its value */
+/** @throws CONFIG_INVALID for headers that HTTP cannot carry; the message names the header without its value */
 function start(request: StoppableRequest, connection: Connection, { url, headers, asked }: ExchangeOptions) {
   const { method } = request;
   try {
@@ -93,7 +93,7 @@ function limitInterim(outgoing: ClientRequest, asked: string): void {
   outgoing.on("information", () => {
     interim += 1;
     if (interim <= MAX_INTERIM) return;
-    const why = `${asked}: more than ${MAX_INTERIM} interim answers (1xx) came, and no final one`;
+    const why = `${asked}: the server sent more than ${MAX_INTERIM} interim answers (1xx) and no final one`;
     outgoing.destroy(new GantryError("INVALID_RESPONSE", why));
   });
 }

@@ -5,7 +5,7 @@ import { type HttpRequest, isStreamed } from "./message.ts";
 import type { Hop } from "./redirect.ts";
 
 export interface HeaderOptions {
-  /** Headers for the home host and for no other. Their values are kept out of errors and logs. */
+  /** Sent to the home host only. Their values are kept out of errors and logs. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Added to `gantry/VERSION` in User-Agent. */
   readonly userAgent?: string | undefined;

@@ -5,10 +5,10 @@ import type { ChunkWriter } from "../content/chunk-writer.ts";
 import type { Body } from "../content/content.ts";
 import type { HttpResponse } from "./message.ts";
 
-/** Bytes that a body must bring in each idle timeout: a server that sends a few at a time must not hold a client for ever. */
+/** Bytes that must arrive in each idle timeout, so that a server with a few bytes at a time does not hold a client. */
 const MIN_PROGRESS = 16 << 10;
 
-/** Idle timeouts in which a body that is read whole must have come. */
+/** A body that is read whole must arrive within this many idle timeouts. */
 const DEADLINE_IDLES = 3;
 
 interface ResponseFacts {
@@ -20,13 +20,13 @@ interface ResponseFacts {
   readonly redact: (text: string) => string;
   /** The idle timeout, in milliseconds. */
   readonly idle: number;
-  /** The signal of the request, which also ends reading its answer. */
+  /** The signal of the request. It also stops reading the response. */
   readonly signal: AbortSignal | undefined;
-  /** Gives the slot of the host back. */
+  /** Releases the slot of the host. */
   readonly release: () => void;
 }
 
-/** A response and its body. The slot of its host is given back at the end of the data. */
+/** A response and its body. The slot of its host is released when the data ends or the connection closes. */
 export class Incoming implements HttpResponse, Body {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | undefined>>;
@@ -72,7 +72,7 @@ export class Incoming implements HttpResponse, Body {
         message.off("data", onData).off("end", onEnd).off("close", onClose);
         if (error === undefined) return resolve();
         message.destroy();
-        // A writer must be done with its chunk before the caller may give it another.
+        // After a failure the caller may write to the same place again, so the pending write must end first.
         const fail = (): void => reject(error);
         if (waiting) waiting.then(fail, fail);
         else fail();
@@ -131,15 +131,15 @@ export class Incoming implements HttpResponse, Body {
 
   #cut(): GantryError {
     const { errored } = this.#message;
-    // The reason, where the client ended it.
+    // This client closed the connection, and this is why.
     if (isGantryError(errored)) return errored;
-    return new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: the connection ended before the data did`);
+    return new GantryError("TRANSFER_INTERRUPTED", `${this.#asked}: the connection closed before the end of the data`);
   }
 
   async bytes(limit: number, what: string): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let length = 0;
-    // A body that is read whole is short, so it has a timeout as a whole too.
+    // A body that is read whole is short, so it has a deadline too.
     const deadline = new AbortController();
     const timer = setTimeout(() => {
       const seconds = (DEADLINE_IDLES * this.#idle) / 1000;

@@ -5,23 +5,23 @@ interface Live {
   once(event: "close", listener: () => void): unknown;
 }
 
-/** What ends when a client is closed: requests without an answer, and answers whose body is being read. */
+/** Ends the work of a client that is closed: requests without an answer, and answers whose body is being read. */
 export class Lifetime {
   #closing = closing();
   #reason: Error | undefined;
   readonly #live = new Set<Live>();
 
-  /** Aborts when the client is closed; another one after that. */
+  /** Aborts when the client is closed. Then it is replaced: a closed client can be used again. */
   get signal(): AbortSignal {
     return this.#closing.signal;
   }
 
-  /** Whether an error is that of the last close. */
+  /** Whether an error is the reason of the last close. */
   endedBy(error: unknown): boolean {
     return error !== undefined && error === this.#reason;
   }
 
-  /** Something to destroy on close. */
+  /** Adds a request or an answer that is destroyed when the client is closed. */
   add(live: Live): void {
     this.#live.add(live);
     live.once("close", () => this.#live.delete(live));
@@ -41,7 +41,7 @@ export class Lifetime {
 
 function closing(): AbortController {
   const controller = new AbortController();
-  // Every request listens to it.
+  // Every request listens to it, so many listeners are no leak.
   setMaxListeners(0, controller.signal);
   return controller;
 }

@@ -5,7 +5,7 @@ type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** A body that is written piece by piece; it cannot be sent twice. */
 export interface StreamedBody {
-  /** Bytes. Sent chunked where it is unknown. */
+  /** Bytes. A body of unknown size is sent chunked. */
   readonly size?: number | undefined;
   pump(write: ChunkWriter, signal?: AbortSignal): Promise<void>;
 }
@@ -14,7 +14,7 @@ export interface HttpRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Sent only to the origin of `url`, and no longer after a redirect has left it. */
+  /** Sent only to the origin of `url`, and never again after a redirect has left that origin. */
   readonly authorization?: string | undefined;
   readonly body?: Uint8Array | StreamedBody | undefined;
   /** Which redirects of a GET or HEAD are followed: all that are safe, or only those that stay at the origin. */
@@ -23,14 +23,14 @@ export interface HttpRequest {
   readonly streams?: boolean | undefined;
   /** Leave out all that identifies the client: credentials, configured headers, the client certificate. */
   readonly anonymous?: boolean | undefined;
-  /** Milliseconds that the answer may take beyond the usual timeout, as where the server hashes a blob first. */
+  /** Milliseconds that the answer may take beyond the usual timeout, for example while the server hashes a blob. */
   readonly patience?: number | undefined;
   /** Whether sending it again is harmless. Default: yes for GET and HEAD. */
   readonly repeatable?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A request with all that can end it: the signal of its caller, and the one that aborts when its client is closed. */
+/** A request with both signals that end it: `signal` of its caller, and `closed`, which aborts on close of the client. */
 export type StoppableRequest = HttpRequest & { readonly signal: AbortSignal; readonly closed: AbortSignal };
 
 export function isStreamed(body: HttpRequest["body"]): body is StreamedBody {

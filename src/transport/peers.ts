@@ -2,7 +2,7 @@ import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import { GantryError } from "../base/error.ts";
 import { isPrivateAddress } from "./addresses.ts";
 
-/** At which kind of address each host was when it was first connected to. */
+/** Whether each host was at a private or a public address at its first connection. */
 export class Peers {
   readonly #found = new Map<string, "private" | "public">();
 
@@ -16,7 +16,7 @@ export class Peers {
     return this.#found.get(hostname) === "public";
   }
 
-  /** Whether a host is at a private address, by its name or by where it was found. */
+  /** Whether a host is at a private address, by its name or by its first connection. */
   isPrivate(hostname: string): boolean {
     return isPrivateAddress(hostname) || this.#found.get(hostname) === "private";
   }
@@ -29,8 +29,8 @@ export class Peers {
 type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
 
 /**
- * Resolves a name for `net.connect`, and refuses it where any of its addresses is private. The check is made here so
- * that the connection is made to the very addresses that were checked.
+ * Resolves a name for `net.connect`, and refuses it if any of its addresses is private. The check is here so that the
+ * connection goes to exactly the addresses that were checked.
  */
 export function publicLookup(hostname: string, options: LookupOptions, callback: LookupCallback): void {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {

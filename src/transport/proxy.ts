@@ -4,8 +4,8 @@ import { isLoopback } from "./addresses.ts";
 
 /**
  * The proxy for a URL, by HTTP_PROXY, HTTPS_PROXY and NO_PROXY (or their names in lower case), with the rules of Go and
- * curl. In NO_PROXY, `name` means the name and its subdomains, `.name` its subdomains alone, an address or a CIDR block
- * addresses, `*` every host; `:PORT` limits an entry to a port. This machine itself is never reached through a proxy.
+ * curl. In NO_PROXY, `name` excludes the name and its subdomains, `.name` only its subdomains, an address or a CIDR block
+ * these addresses, and `*` every host; `:PORT` limits an entry to a port. Loopback hosts are never reached by a proxy.
  * @throws CONFIG_INVALID for a proxy that is not an http or https URL
  */
 export function proxyFor(url: URL, env: NodeJS.ProcessEnv = process.env): URL | undefined {

@@ -10,8 +10,8 @@ export interface Rate {
 export const hubRate: Rate = { perMinute: 300, burst: 300 };
 
 /**
- * A bucket of permits that fills with time. It can be drained until a server takes requests again. Clients that count
- * against one quota share it.
+ * A bucket of permits that fills with time. It can be drained until a server takes requests again. Clients with a common
+ * quota share one limiter.
  */
 export class RateLimiter {
   #rate: Rate;
@@ -52,7 +52,7 @@ export class RateLimiter {
     return Math.max(0, this.#closedUntil - now, refill);
   }
 
-  /** Resolves when a request may be made. @param onWait called with the milliseconds of a wait, before it */
+  /** Resolves when a request may be made. @param onWait called before each wait, with its milliseconds */
   take(onWait: (ms: number) => void, signal?: AbortSignal): Promise<void> {
     const turn = this.#queue.then(async () => {
       signal?.throwIfAborted();
@@ -66,14 +66,14 @@ export class RateLimiter {
     return abortable(turn, signal);
   }
 
-  /** Takes all permits, and gives none for so many milliseconds: a server takes no more requests. */
+  /** Takes all permits, and gives none for `ms` milliseconds: a server takes no more requests. */
   drain(ms: number): void {
     if (this.#permits !== Number.POSITIVE_INFINITY) this.#permits = Math.min(this.#permits, 0);
     this.#closedUntil = Math.max(this.#closedUntil, performance.now() + ms);
   }
 }
 
-/** The quota of a client, as a registry tells it. */
+/** The quota of a client, as a registry reports it. */
 export interface RateLimit {
   /** Requests, or pulls, within the window. */
   readonly limit?: number | undefined;

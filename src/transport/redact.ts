@@ -2,7 +2,7 @@
 const harmless: ReadonlySet<string> = new Set(["n", "last", "mount", "from", "digest", "ns"]);
 const plain = /^[\w.:/@+-]{0,256}$/;
 
-/** A URL as it may be shown: without a user, and with harmless query values only (signed URLs have their secret there). */
+/** A URL that is safe to show: without user and password, and with harmless query values only (some have a signature). */
 export function redactUrl(url: URL | string): string {
   const shown = new URL(url);
   shown.username = "";
@@ -11,7 +11,7 @@ export function redactUrl(url: URL | string): string {
   shown.search = [...shown.searchParams]
     .map(([key, value]) => `${encodeURIComponent(key)}=${harmless.has(key) && plain.test(value) ? value : "***"}`)
     .join("&");
-  // The address of an upload is a secret: it is all that is needed to add to it.
+  // The address of an upload is a secret: any client that knows it can add to the upload.
   shown.pathname = shown.pathname.replace(/(\/blobs\/uploads\/).+$/, "$1***");
   return shown.href;
 }
@@ -21,7 +21,7 @@ const scheme = /\b(bearer|basic|negotiate|aws4-hmac-sha256)\s+[^\s"',;]+/gi;
 const secretField =
   /("?)\b((?:[a-z0-9]{1,20}[_-]){0,4}(?:token|password|passwd|secret|authorization|cookie|signature|credential|api[_-]?key|auth))\1(\s*[:=]\s*)("[^"]*"|[^\s"',;&}]+)/gi;
 
-/** Text of a server or another program, as it may be shown: what looks like a secret is taken out. */
+/** Text of a server or another program that is safe to show: everything that looks like a secret is taken out. */
 export function redactText(text: string): string {
   return text
     .replace(address, (found) => (URL.canParse(found) ? redactUrl(found) : "***"))

@@ -3,7 +3,7 @@ import { isPrivateAddress } from "./addresses.ts";
 import { redactUrl } from "./redact.ts";
 import { nextHop } from "./redirect.ts";
 
-test("private addresses are known by value, however they are spelt", () => {
+test("private addresses are recognized in every spelling, and names that only resemble them are not", () => {
   for (const host of [
     "127.0.0.1",
     "127.9.9.9",
@@ -32,7 +32,7 @@ test("private addresses are known by value, however they are spelt", () => {
   }
 });
 
-test("a hop never weakens the protocol, and never leads from a public host to a private one", () => {
+test("a redirect never weakens the protocol, and never leads from a public host to a private one", () => {
   const from = new URL("https://registry.example/v2/a");
   const outside = { isPrivate: false, redact: (text: string) => text };
   expect(nextHop(from, "/b", outside).href).toBe("https://registry.example/b");

@@ -10,9 +10,9 @@ const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** One step of a redirect chain: an address, and what may be sent there. */
 export interface Hop {
   readonly url: URL;
-  /** Whether it is the home host, reached without leaving it: it gets the client certificate and configured headers. */
+  /** Whether it is the home host, and no redirect has left it. Only then the client certificate and headers are sent. */
   readonly own: boolean;
-  /** Whether a redirect has left the origin of the request at any time: Authorization is not sent any more. */
+  /** Whether a redirect has ever left the origin of the request: then Authorization is no longer sent. */
   readonly left: boolean;
   /** Whether its name must not resolve to a private address. */
   readonly publicOnly: boolean;
@@ -23,12 +23,13 @@ export interface RedirectRules {
   readonly home: string;
   readonly peers: Peers;
   readonly limits: Limits;
-  /** A text as it may be shown. */
+  /** Makes a text safe to show. */
   readonly redact: (text: string) => string;
 }
 
 /**
- * Sends a request hop by hop until an answer is no redirect, or one that the request does not follow.
+ * Sends a request, and follows redirects hop by hop.
+ * @returns the first answer that is no redirect, or the redirect that the request does not follow
  * @throws REDIRECT_REFUSED, INVALID_RESPONSE, LIMIT_EXCEEDED
  */
 export async function followRedirects(
@@ -74,9 +75,9 @@ async function redirectOf(response: HttpResponse, url: URL): Promise<URL> {
 }
 
 /**
- * Where a redirect, or the Location of an upload, leads. The protocol never gets weaker: `http:` of the same host, which
- * registries behind a proxy write, is tried as https. A public host may not lead to a private address; what a name
- * resolves to is checked when it is connected to.
+ * Where a redirect, or the Location of an upload, leads. From https, an `http:` address of the same host, which
+ * registries behind a proxy send, becomes https; one of another host is refused. A public host may not lead to a private
+ * address; the addresses of a name are checked when the connection is made.
  * @param response the response with the Location
  * @throws REDIRECT_REFUSED, INVALID_RESPONSE
  */
@@ -89,7 +90,7 @@ export function nextHop(
   if (!location) throw new GantryError("INVALID_RESPONSE", `${shown} redirects without a Location`);
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   if (!to || (to.protocol !== "http:" && to.protocol !== "https:")) {
-    throw new GantryError("REDIRECT_REFUSED", `${shown} redirects to an address that is no http or https URL`);
+    throw new GantryError("REDIRECT_REFUSED", `${shown} redirects to an address that is not an http or https URL`);
   }
   // Credentials in an address that a server names are never sent.
   to.username = "";
@@ -99,7 +100,7 @@ export function nextHop(
       throw new GantryError("REDIRECT_REFUSED", `${shown} redirects from https to ${response.redact(redactUrl(to))}`);
     }
     to.protocol = "https:";
-    // The port that was named speaks http. Behind a proxy, the port of this request speaks https.
+    // The port in the Location speaks http; the port of this request speaks https.
     to.port = from.port;
   }
   if (isPrivateAddress(to.hostname) && !response.isPrivate) {

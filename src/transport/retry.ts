@@ -1,9 +1,9 @@
 import { isGantryError } from "../base/error.ts";
 
-/** Statuses of overload and of failures that pass. */
+/** Statuses of overload and of temporary failures. */
 const RETRY_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** Errors that mean that nothing listens at an address, or that a name has none: a long wait seldom helps. */
+/** Errors of an address where nothing listens, and of a name without an address. A long wait seldom helps. */
 const UNREACHABLE: ReadonlySet<unknown> = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
@@ -14,7 +14,7 @@ const UNREACHABLE: ReadonlySet<unknown> = new Set([
 
 /** How often and how fast requests are retried. Times are in milliseconds. */
 export interface RetryPolicy {
-  /** Tries in all. */
+  /** The most tries of one request, the first included. */
   readonly attempts: number;
   /** The wait before the second try; doubled, with jitter, for each further one. */
   readonly backoff: number;
@@ -46,7 +46,7 @@ export type NextStep =
 const stop: NextStep = { kind: "stop" };
 
 /**
- * Whether a response is the result, or the request is retried.
+ * Decides whether a response is the result or the request is retried.
  * @param response its status, and the wait that its Retry-After asks for
  * @param jitter from 0 to 1
  */
@@ -64,7 +64,7 @@ export function afterResponse(
   return { kind: "wait", ms: Math.max(retryAfter, policy.backoff) };
 }
 
-/** Whether an error is the result, or the request is retried. @param jitter from 0 to 1 */
+/** Decides whether an error is the result or the request is retried. @param jitter from 0 to 1 */
 export function afterError(
   policy: RetryPolicy,
   attempt: Attempt,
@@ -77,13 +77,13 @@ export function afterError(
   return { kind: "wait", ms: backoff(policy, attempt.number, jitter) };
 }
 
-/** Milliseconds before the next try, after so many. */
+/** Milliseconds to wait after this many tries. */
 export function backoff(policy: RetryPolicy, tries: number, jitter: number = Math.random()): number {
   return policy.backoff * 2 ** (tries - 1) * (1 + jitter);
 }
 
 /**
- * Milliseconds that a 429 or 503 asks the client to wait, in seconds or as a date; undefined where it does not say.
+ * Milliseconds to wait by the Retry-After of a 429 or 503, which is in seconds or a date; undefined without one.
  * @see RFC 9110 section 10.2.3
  */
 export function retryAfterOf(status: number, header: string | undefined, now: number = Date.now()): number | undefined {

@@ -1,11 +1,11 @@
 import { abortable, SingleFlight } from "../base/async.ts";
 
-/** Milliseconds in which requests to an origin fail at once, after its second try failed too. */
+/** Milliseconds for which requests to an origin fail at once after its second try has failed. */
 const GONE_MS = 5_000;
 
 /**
- * Second tries of origins that could not be reached. All requests to an origin share one wait, and one warning; when it
- * fails again, they fail together instead of trying one after the other.
+ * Second tries of origins that could not be reached. All requests to an origin share one wait and one warning. If the
+ * second try fails, they fail together instead of trying one after the other.
  */
 export class Revisits {
   readonly #waits = new SingleFlight<void>();
@@ -15,7 +15,7 @@ export class Revisits {
   /**
    * Waits before an origin is tried once more.
    * @param again whether this request has tried it twice already
-   * @param pause one wait for all requests
+   * @param pause waits; called once for all requests to the origin
    * @returns false where the origin is given up for now
    */
   async wait(origin: string, again: boolean, pause: () => Promise<void>, signal: AbortSignal): Promise<boolean> {

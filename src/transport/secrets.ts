@@ -1,10 +1,10 @@
-/** Shorter secrets are not hidden: they would be found in any text. */
+/** Shorter secrets are not hidden: they would be found by chance in many texts. */
 const SHORTEST = 4;
-/** How many secrets are kept, the newest ones: tokens expire. */
+/** How many secrets are kept. The oldest are dropped first, because tokens expire. */
 const MOST = 256;
 
 /**
- * Secrets that were sent, to hide them in what servers say. They are found as they are, in upper or lower case, with any
+ * Secrets that were sent, to hide them in texts of servers. They are found verbatim, in upper or lower case, with any
  * characters percent-encoded, and within base64.
  */
 export class Secrets {
@@ -12,7 +12,7 @@ export class Secrets {
 
   add(secret: string): void {
     if (secret.length < SHORTEST) return;
-    // One that is used again counts as the newest.
+    // A secret that is sent again becomes the newest.
     const spellings = this.#spellings.get(secret) ?? spellingsOf(secret);
     this.#spellings.delete(secret);
     this.#spellings.set(secret, spellings);
@@ -40,7 +40,7 @@ export class Secrets {
   }
 }
 
-/** Text in one spelling: one case of letters, one alphabet of base64, a space as `+` as forms have it. */
+/** Text in one spelling: lower case, one alphabet of base64, and a space as `+`, which is how forms encode it. */
 const folded = (bytes: string): string =>
   bytes.toLowerCase().replaceAll("-", "+").replaceAll(" ", "+").replaceAll("_", "/");
 
@@ -70,7 +70,7 @@ const isAscii = (text: string): boolean => /^[\u0000-\u007f]*$/.test(text);
 /** One character for each byte of UTF-8. */
 const latin = (text: string): string => (isAscii(text) ? text : Buffer.from(text).toString("latin1"));
 
-/** The secret, and its base64 after no, one or two other bytes, without the characters that other bytes share. */
+/** The secret, and its base64 at each of the three alignments, without characters that also depend on other bytes. */
 function spellingsOf(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const within = [0, 1, 2].map((before) => {

@@ -2,7 +2,7 @@ import type { ClientRequest } from "node:http";
 import type { ChunkWriter } from "../content/chunk-writer.ts";
 import type { StreamedBody } from "./message.ts";
 
-/** Runs while the server has something to do: a slow source of a body is not the server's fault. */
+/** Runs only while the client waits for the server, and not while it waits for the source of its own body. */
 export interface AnswerTimer {
   restart(): void;
   pause(): void;
@@ -23,7 +23,7 @@ export async function sendBody(
 ): Promise<void> {
   const write: ChunkWriter = (chunk) => {
     if (outgoing.destroyed) throw new ServerStoppedReading();
-    // The chunk is only lent, and a socket keeps what it cannot send yet.
+    // The chunk is only lent, but a socket keeps bytes that it cannot send yet.
     if (outgoing.write(Buffer.from(chunk))) return;
     timer.restart();
     return new Promise((done, fail) => {

@@ -14,11 +14,11 @@ import { HostSlots } from "./slots.ts";
 const requests = channel("gantry:request");
 
 export interface SenderOptions extends HeaderOptions {
-  /** Milliseconds until response headers must have come. Default 30,000. */
+  /** Milliseconds within which the headers of a response must arrive. Default 30,000. */
   readonly headerTimeout?: number | undefined;
-  /** Milliseconds in which a body must bring 16 KiB, or end. Default 60,000. */
+  /** Milliseconds within which the next 16 KiB of a body, or its end, must arrive. Default 60,000. */
   readonly idleTimeout?: number | undefined;
-  /** Requests to one host at once, bodies included: so many that send, that fetch, and that do neither. Default 8. */
+  /** Requests to one host at once, bodies included. Uploads, downloads and others are counted separately. Default 8. */
   readonly maxPerHost?: number | undefined;
   /** Called with one redacted line for each response. */
   readonly debug?: ((line: string) => void) | undefined;
@@ -30,7 +30,7 @@ interface Shared {
   readonly redact: (text: string) => string;
 }
 
-/** Sends a request at one hop: within a slot of its host, over one connection, with what the hop may see. */
+/** Sends a request at one hop: within a slot of its host, over one connection, with secrets that the hop may see. */
 export class Sender {
   readonly #options: SenderOptions;
   readonly #shared: Shared;
@@ -55,7 +55,7 @@ export class Sender {
     }
   }
 
-  /** @param release gives the slot back, at the end of the response */
+  /** @param release releases the slot at the end of the response */
   async #exchange(request: StoppableRequest, hop: Hop, home: string, release: () => void): Promise<HttpResponse> {
     const { connections, lifetime, redact } = this.#shared;
     const { headerTimeout = 30_000, idleTimeout: idle = 60_000, debug } = this.#options;

@@ -2,9 +2,9 @@ import { Semaphore } from "../base/async.ts";
 import { type HttpRequest, isStreamed } from "./message.ts";
 
 /**
- * How many requests one host serves at once, their bodies included. Requests that send a body, that stream an answer and
- * that do neither are counted apart: a copy within one registry reads and writes at the same time and needs tokens
- * meanwhile, so that none of them may wait for the others.
+ * Limits how many requests to one host run at once, bodies included. Requests that send a body, requests that stream an
+ * answer, and all others are counted separately: a copy within one registry reads, writes and asks for tokens at the
+ * same time, so none of the three may wait for another.
  */
 export class HostSlots {
   readonly #slots = new Map<string, Semaphore>();
@@ -14,7 +14,7 @@ export class HostSlots {
     this.#perHost = perHost;
   }
 
-  /** Waits for a slot. @returns gives it back; calling it twice does nothing more */
+  /** Waits for a slot. @returns a function that releases it; a second call does nothing */
   acquire(host: string, { body, streams, signal }: HttpRequest): Promise<() => void> {
     const kind = isStreamed(body) ? "up" : streams ? "down" : "short";
     const key = `${kind} ${host}`;

@@ -11,9 +11,9 @@ export interface ClientCertificate {
 export interface TlsOptions {
   /** The certificates to trust, as PEM; called when TLS is first used. Default: those of Node. */
   readonly ca?: (() => Promise<readonly string[] | undefined>) | undefined;
-  /** Shown to the registry itself and to no other host. */
+  /** Sent to the registry itself and to no other host. */
   readonly clientCertificate?: (() => Promise<ClientCertificate | undefined>) | undefined;
-  /** Accept any certificate of the registry itself; other hosts are verified all the same. */
+  /** Accept any certificate of the registry itself; other hosts are still verified. */
   readonly skipVerify?: boolean | undefined;
 }
 
@@ -33,7 +33,7 @@ export class TlsContexts {
     return (own ? this.#own : this.#others).get();
   }
 
-  /** Whether the registry itself is shown a certificate when it asks for one. */
+  /** Whether a client certificate is sent to the registry itself when it asks for one. */
   async isCertified(): Promise<boolean> {
     return (await this.#certificate.get()) !== undefined;
   }

@@ -2,9 +2,13 @@ import { channel } from "node:diagnostics_channel";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { answer, listening, tunnels } from "../../test/support/http.ts";
 import { rejects } from "../testing/index.ts";
-import { type HttpRequest, proxyFor, RateLimiter, redactText, Transport, type TransportOptions } from "./index.ts";
+import type { HttpRequest } from "./message.ts";
+import { proxyFor } from "./proxy.ts";
+import { RateLimiter } from "./rate.ts";
+import { redactText } from "./redact.ts";
+import { Transport, type TransportOptions } from "./transport.ts";
 
-/** Answers with one status after the other, and then always with the last. */
+/** Answers with one status after the other, and from then on with the last one. */
 async function script(...statuses: (number | [number, Record<string, string>])[]) {
   let at = 0;
   return listening((request, response) => {
@@ -39,13 +43,13 @@ describe("requests that are retried", () => {
     expect(await send(better.host, {})).toBe(200);
   });
 
-  test.each([400, 401, 403, 404, 409, 410, 501])("a GET that is answered %i is not", async (status) => {
+  test.each([400, 401, 403, 404, 409, 410, 501])("a GET that is answered %i is tried once", async (status) => {
     const server = await script(status);
     expect(await send(server.host, {})).toBe(status);
     expect(server.seen.length).toBe(1);
   });
 
-  test("a POST is retried only where that is harmless, or after a 429, which was not acted upon", async () => {
+  test("a POST is retried only if it is repeatable, or after a 429, when the server did not act on it", async () => {
     const body = Buffer.from("x");
     const server = await script(500);
     expect(await send(server.host, {}, { method: "POST", body })).toBe(500);
@@ -70,7 +74,7 @@ describe("requests that are retried", () => {
     expect([server.seen.length, pumped]).toEqual([1, 1]);
   });
 
-  test("a connection that breaks is retried; three tries in all", async () => {
+  test("a request whose connection breaks is tried three times", async () => {
     let times = 0;
     const server = await listening((request, response) => {
       times += 1;
@@ -86,7 +90,7 @@ describe("requests that are retried", () => {
 });
 
 describe("Retry-After", () => {
-  /** The status or the code in the end, and the warnings. */
+  /** The final status or error code, and the warnings. */
   async function waits(
     header: string,
     options: TransportOptions = {},
@@ -100,7 +104,7 @@ describe("Retry-After", () => {
     return { status, said };
   }
 
-  test("is waited for, in seconds or until a date, and told", async () => {
+  test("decides the wait, in seconds or until a date, and a warning tells the wait", async () => {
     const seconds = await waits("1");
     expect([seconds.status, seconds.said.some((text) => text.includes("answered 429; retrying in 1.0 s"))]).toEqual([
       200,
@@ -112,7 +116,7 @@ describe("Retry-After", () => {
     expect((await waits("soon")).status).toBe(200);
   });
 
-  test("is bounded: a wait that is too long is an error at once, and so is a date in seconds", async () => {
+  test("is bounded: a wait that is too long fails at once, and so does a Unix time", async () => {
     expect((await waits("121")).status).toBe("TOO_MANY_REQUESTS");
     expect((await waits(String(Math.floor(Date.now() / 1000)))).status).toBe("TOO_MANY_REQUESTS");
     expect((await waits("2", { maxRetryAfter: 1_000 })).status).toBe("TOO_MANY_REQUESTS");
@@ -120,7 +124,7 @@ describe("Retry-After", () => {
 });
 
 describe("the limiter", () => {
-  test("lets a burst pass, then so many a minute, in the order of asking", async () => {
+  test("lets a burst pass, then the rate per minute, in the order of asking", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const limiter = new RateLimiter({ perMinute: 300, burst: 300 });
     const passed: number[] = [];
@@ -134,7 +138,7 @@ describe("the limiter", () => {
     expect(passed).toEqual(Array.from({ length: 310 }, (_, at) => at));
   });
 
-  test("is empty after a 429, for as long as the server says", async () => {
+  test("gives no permit after a 429, for as long as the server asks", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const limiter = new RateLimiter({ perMinute: 300, burst: 300 });
     limiter.drain(5_000);
@@ -163,7 +167,7 @@ describe("the limiter", () => {
     await second;
   });
 
-  test("a caller that gives up in the queue fails at once, and takes no permit", async () => {
+  test("a queued caller that gives up fails at once, and takes no permit", async () => {
     const limiter = new RateLimiter({ perMinute: 60_000, burst: 1 });
     limiter.drain(100_000);
     void limiter.take(() => {}).catch(() => {});
@@ -173,7 +177,7 @@ describe("the limiter", () => {
     await expect(waiting).rejects.toThrow("enough");
   });
 
-  test("a 429 holds back the other requests to the registry, and says so", async () => {
+  test("a 429 holds back the other requests to the registry, with a warning", async () => {
     const said: string[] = [];
     const server = await script([429, { "retry-after": "2" }], 200);
     const transport = new Transport({ progress: (event) => void (event.type === "message" && said.push(event.text)) });
@@ -191,7 +195,7 @@ describe("the limiter", () => {
 });
 
 describe("diagnostics and messages", () => {
-  test("a subscriber hears of each request, without secrets", async () => {
+  test("a subscriber gets a message for each request, without secrets", async () => {
     const heard: unknown[] = [];
     const listen = (message: unknown): void => void heard.push(message);
     channel("gantry:request").subscribe(listen);
@@ -247,7 +251,7 @@ describe("proxies", () => {
     expect(proxyFor(new URL(url), { https_proxy: "proxy:1", no_proxy: none })?.host).toBe(proxy);
   });
 
-  test("an address that is no proxy is an error without its value", () => {
+  test("a value that is not the address of a proxy is an error, which does not show it", () => {
     for (const value of ["socks5://me:secret@x", "http://"]) {
       const bad = (): unknown => proxyFor(new URL("https://a.example"), { HTTPS_PROXY: value });
       expect(bad).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
@@ -255,7 +259,7 @@ describe("proxies", () => {
     }
   });
 
-  test("the answer of a proxy to CONNECT is not taken for that of the registry", async () => {
+  test("the answer of a proxy to CONNECT is not taken for an answer of the registry", async () => {
     const proxy = await listening((_request, response) => answer(response, 500));
     proxy.server.on("connect", (_request, socket: import("node:net").Socket) => {
       socket.end(

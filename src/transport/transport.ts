@@ -16,14 +16,14 @@ import { Sender, type SenderOptions } from "./sender.ts";
 const REVISIT_MS = 200;
 /** Milliseconds for which a 429 without a Retry-After stops the requests to a registry. */
 const BUSY_MS = 1_000;
-/** The shortest wait for a permit that is told as progress, in milliseconds. */
-const TELL_MS = 1_000;
+/** Shorter waits for a permit are not reported, in milliseconds. */
+const REPORTED_MS = 1_000;
 
 export interface TransportOptions extends ConnectionOptions, SenderOptions {
   readonly limits?: Limits | undefined;
   /** The host that this transport is for, as in its URLs. Default: that of the request. */
   readonly home?: string | undefined;
-  /** How fast the home host and its token server may be asked. Default: without a bound. */
+  /** How fast requests to the home host and its token server may be made. Default: no limit. */
   readonly limiter?: RateLimiter | undefined;
   /** Tries of a request that may be repeated. Default 3. */
   readonly attempts?: number | undefined;
@@ -35,15 +35,15 @@ export interface TransportOptions extends ConnectionOptions, SenderOptions {
 }
 
 /**
- * Every HTTP request of gantry: own agents, redirects followed hop by hop, headers and bodies with a timeout, safe
- * requests retried with jitter, Retry-After honoured and bounded.
+ * Makes all HTTP requests of gantry. It has its own agents, follows redirects hop by hop, has timeouts for headers and
+ * bodies, retries safe requests with jitter, and obeys Retry-After up to a limit.
  *
  * Throws CONNECTION_FAILED, TIMEOUT, TLS_FAILED, REDIRECT_REFUSED, INVALID_RESPONSE, TOO_MANY_REQUESTS (a Retry-After
  * that is too long), TRANSFER_INTERRUPTED (body), and the signal's own reason. A response of any status is a result.
  */
 export class Transport {
   readonly limits: Limits;
-  /** What the home host last said of its quota. */
+  /** The quota that the home host last reported. */
   rateLimit: RateLimit | undefined;
   readonly #options: TransportOptions;
   readonly #policy: RetryPolicy;
@@ -72,20 +72,20 @@ export class Transport {
     this.#options.progress?.({ type: "message", level: "warning", text });
   }
 
-  /** Text of a server, as it may be shown: secrets that were sent, and what looks like a secret, are taken out. */
+  /** Makes text of a server safe to show: secrets that were sent, and what looks like a secret, are taken out. */
   readonly redact = (text: string): string => redactText(this.#connections.secrets.hide(text));
 
-  /** A secret that is going to be sent, in whatever form: no message shows it. */
+  /** Hides a secret, in whatever form it will be sent, from all messages. */
   keepSecret(secret: string): void {
     this.#connections.secrets.add(secret);
   }
 
-  /** Whether a host is at a private address, by its name or by where it was found. */
+  /** Whether a host is at a private address, by its name or by its first connection. */
   isPrivate(hostname: string): boolean {
     return this.#connections.peers.isPrivate(hostname);
   }
 
-  /** Whether something failed because this very client was closed. */
+  /** Whether an error was caused by closing this very client. */
   endedBy(error: unknown): boolean {
     return this.#lifetime.endedBy(error);
   }
@@ -127,7 +127,7 @@ export class Transport {
 
   async #permit(host: string, signal: AbortSignal): Promise<void> {
     await this.#limiter.take((ms) => {
-      if (ms >= TELL_MS) this.warn(`${this.redact(host)} takes no more requests now; waiting ${seconds(ms)}`);
+      if (ms >= REPORTED_MS) this.warn(`${this.redact(host)} takes no more requests now; waiting ${seconds(ms)}`);
     }, signal);
   }
 
@@ -163,7 +163,7 @@ export class Transport {
     );
   }
 
-  /** Waits before a retry of a body that broke off, and says so. */
+  /** Waits before a retry of an interrupted body, and warns of it. */
   async pauseBeforeRetry(tries: number, reason: string, signal?: AbortSignal): Promise<void> {
     await this.#pause(reason, backoff(this.#policy, Math.min(tries, 6)), signal);
   }
@@ -180,8 +180,8 @@ export class Transport {
   }
 
   /**
-   * Ends its requests and the bodies that are read of them; other clients keep the connections that they share. It can
-   * be used again.
+   * Ends its requests, also while their bodies are read. Connections that other clients share stay open. The transport
+   * can be used again.
    * @param options keepIdle: leave idle connections open for a moment, for the next client
    */
   async close(options: { readonly keepIdle?: boolean | undefined } = {}): Promise<void> {

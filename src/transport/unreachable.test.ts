@@ -26,7 +26,7 @@ function resolver(code: string, failures = Number.POSITIVE_INFINITY) {
   return { asked: () => asked };
 }
 
-/** A client of its own, and the warnings that it gives. */
+/** A new client, and the warnings that it gives. */
 function client(host: string, options: RemoteOptions = {}): { registry: RemoteRegistry; warnings: string[] } {
   const warnings: string[] = [];
   const progress = (event: ProgressEvent): void => {
@@ -43,23 +43,26 @@ function client(host: string, options: RemoteOptions = {}): { registry: RemoteRe
 }
 
 describe("a registry that cannot be reached", () => {
-  test.each(["ENOTFOUND", "EAI_AGAIN"])("is retried once, soon, where its name is answered with %s", async (code) => {
-    const names = resolver(code);
-    const { registry, warnings } = client("registry.example");
-    const asked = registry.getManifest(app, v1);
-    await rejects(asked, "CONNECTION_FAILED");
-    await expect(asked).rejects.toThrow(/check/);
-    expect(names.asked()).toBe(2);
-    expect(warnings).toEqual([expect.stringMatching(/registry\.example.*; retrying once in 0\.[0-2] s$/)]);
-  });
+  test.each(["ENOTFOUND", "EAI_AGAIN"])(
+    "is retried once, soon, when the lookup of its name ends with %s",
+    async (code) => {
+      const names = resolver(code);
+      const { registry, warnings } = client("registry.example");
+      const asked = registry.getManifest(app, v1);
+      await rejects(asked, "CONNECTION_FAILED");
+      await expect(asked).rejects.toThrow(/check/);
+      expect(names.asked()).toBe(2);
+      expect(warnings).toEqual([expect.stringMatching(/registry\.example.*; retrying once in 0\.[0-2] s$/)]);
+    },
+  );
 
-  test("is retried once, soon, where nothing listens", async () => {
+  test("is retried once, soon, when nothing listens at its port", async () => {
     const { registry, warnings } = client(`127.0.0.1:${await freePort()}`);
     await rejects(registry.getManifest(app, v1), "CONNECTION_FAILED");
     expect(warnings).toEqual([expect.stringMatching(/; retrying once in 0\.[0-2] s$/)]);
   });
 
-  test("is used where the second try finds it", async () => {
+  test("is used when the second try reaches it", async () => {
     const server = createServer((_request, response) => response.writeHead(404).end());
     await new Promise<void>((listens) => server.listen(0, "127.0.0.1", listens));
     onTestFinished(() => void server.close());
@@ -86,7 +89,7 @@ describe("a registry that cannot be reached", () => {
       );
       await expect(copying).rejects.toMatchObject({ code: "CONNECTION_FAILED", origin: "destination" });
       expect(warnings.length).toBe(1);
-      // Three at once, each twice at most; nine blobs are left that nothing was asked about.
+      // Three blobs at once, each tried twice at most. No lookup was made for the other nine.
       if (by === "name") expect(names.asked()).toBeLessThanOrEqual(6);
     },
   );

@@ -20,7 +20,7 @@ import {
   testImage,
 } from "../../src/testing/index.ts";
 import { copyImage } from "../../src/transfer/index.ts";
-import { isLoopback, isPrivateAddress } from "../../src/transport/index.ts";
+import { isLoopback, isPrivateAddress } from "../../src/transport/addresses.ts";
 import { answer, certificates, listening, tunnels } from "../support/http.ts";
 import { gantry, missing } from "../support/peers.ts";
 import { temporary } from "../support/temporary.ts";
@@ -702,7 +702,7 @@ describe("hostile registries", () => {
       if (args.includes("--json") && stdout !== "") JSON.parse(stdout);
     }
     const noJson = await gantry(["manifest", "--json", `${host}/raw:v1`]);
-    expect([noJson.code, noJson.stderr]).toEqual([5, expect.stringMatching(/is not JSON; leave --json out/)]);
+    expect([noJson.code, noJson.stderr]).toEqual([5, expect.stringMatching(/is not JSON; omit --json/)]);
     expect(noJson.stderr.trim().split("\n")).toHaveLength(1);
     // Bytes that are printed as they are reach a file or a pipe so, and a terminal escaped.
     for (const [args, bytes] of [

@@ -5,7 +5,7 @@ import { bytesSource } from "../../content/index.ts";
 import { parseRepoName, parseTag } from "../../reference/index.ts";
 import { digestOf } from "../../spec/index.ts";
 import { pushImage, randomImage, rejects, seededBytes, startTestRegistry, testBlob } from "../../testing/index.ts";
-import { RateLimiter } from "../../transport/index.ts";
+import { RateLimiter } from "../../transport/rate.ts";
 import { login } from "../../verbs/login.ts";
 import { MemoryRegistry } from "../memory/memory.ts";
 import { RoutedRegistry } from "./routed.ts";
