@@ -5,7 +5,7 @@ import { GantryError } from "../base/error.ts";
 /** The names and the web pages that a server answers. @see docs/decisions/0005-what-a-server-answers.md */
 export interface AccessOptions {
   /**
-   * Names of this server that requests may have in Host, beside those of loopback; without ports. `*` allows any name.
+   * Names, without ports, that requests may have in Host in addition to loopback names. `*` allows any name.
    * Default: no other name for a connection over loopback, any name for other connections.
    */
   readonly allowHosts?: readonly string[] | undefined;
@@ -30,7 +30,7 @@ export class Access {
 
   /**
    * Refuses requests that a web page of another site caused, and requests for names that are not of this server.
-   * @returns true where the request is answered already: a browser asked which methods are allowed
+   * @returns true if the request was the question of a browser which methods are allowed, and is already answered
    * @throws DENIED
    */
   check(request: IncomingMessage, response: ServerResponse): boolean {
@@ -63,12 +63,12 @@ export class Access {
     const name = hostOf(headers.host ?? "");
     if (name !== undefined && (isLoopbackName(name) || this.#hosts?.has(name))) return;
     const advice =
-      "if it is, for example that of a proxy in front of it, start the server with --allow-host NAME (allowHosts in the library)";
+      "to answer requests for it, as behind a proxy, start the server with --allow-host NAME (allowHosts in the library)";
     throw new GantryError("DENIED", `${JSON.stringify(headers.host ?? "")} is not a name of this server; ${advice}`);
   }
 }
 
-/** Whether a name without a port is of this machine: `localhost`, names below it (RFC 6761), 127.0.0.0/8, ::1. */
+/** Whether a name without a port means this machine: `localhost`, names below it (RFC 6761), 127.0.0.0/8, ::1. */
 export function isLoopbackName(name: string): boolean {
   return /^(?:(?:.+\.)?localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i.test(name);
 }

@@ -5,19 +5,19 @@ import { iterableBody } from "../content/source.ts";
 import type { Call } from "./call.ts";
 
 export interface RequestBody extends Body {
-  /** The error where the client caused it, and not the registry that takes its bytes. */
+  /** The error of reading, if the client caused it and not the registry that takes the bytes. */
   readonly failure: unknown;
 }
 
 /**
- * The body of a request. One that ends early, or brings nothing for too long, is an error and not the end of the data.
+ * The body of a request. If it ends early, or if no bytes arrive for too long, reading it fails.
  * @param look called with the length of each chunk before the chunk is passed on; may throw to refuse it
  */
 export function requestBody({ request, bodyIdleMs }: Call, look: (count: number) => void = () => {}): RequestBody {
   // A handler that stops reading still has to answer, so the connection stays open.
   const body = iterableBody(request.iterator({ destroyOnReturn: false }));
   const giveUp = (): void => {
-    const message = `the body of the request brought nothing for ${bodyIdleMs / 1000} s`;
+    const message = `no bytes of the request body arrived for ${bodyIdleMs / 1000} s`;
     request.destroy(new GantryError("TRANSFER_INTERRUPTED", message));
   };
   let failure: unknown;
@@ -30,7 +30,7 @@ export function requestBody({ request, bodyIdleMs }: Call, look: (count: number)
       let writing = false;
       try {
         await body.pump(async (chunk) => {
-          // Only the time in which the client has to send counts.
+          // Only the time of waiting for the client counts.
           clearTimeout(idle);
           look(chunk.byteLength);
           writing = true;

@@ -11,7 +11,7 @@ export interface Served {
   readonly uploads: OpenUploads;
   /** What the server has learnt about the registry. */
   readonly known: { listsReferrers?: boolean | undefined };
-  /** A request whose body brings nothing for this long is cut off. Milliseconds. */
+  /** A request is cut off when no bytes of its body arrive for this long. Milliseconds. */
   readonly bodyIdleMs: number;
 }
 

@@ -38,10 +38,11 @@ const answers: Partial<Record<ErrorCode, (error: GantryError) => string>> = {
   NAME_UNKNOWN: () => "there is no such repository",
   MANIFEST_BLOB_UNKNOWN: ({ details }) =>
     `the manifest refers to blobs or manifests that this repository does not have: ${[details["missing"] ?? []].flat().slice(0, 10).join(", ")}`,
-  UNSUPPORTED: () => "this registry does not support that",
-  UNAUTHORIZED: () => "the registry behind this one asks for credentials; the operator of this one can configure them",
-  DENIED: () => "the registry behind this one refuses that",
-  TOO_MANY_REQUESTS: () => "the registry behind this one takes no more requests now; wait, then retry",
+  UNSUPPORTED: () => "this registry does not support this request",
+  UNAUTHORIZED: () =>
+    "the registry behind this server asks for credentials; the operator of the server can configure them",
+  DENIED: () => "the registry behind this server refuses this request",
+  TOO_MANY_REQUESTS: () => "the registry behind this server takes no more requests now; wait, then retry",
 };
 
 /** Messages for a client that sent bytes. For other requests these codes are failures of the stored content. */
@@ -50,9 +51,9 @@ const answersToBytes: typeof answers = {
     details["computed"] === undefined
       ? "the bytes that were received do not have that digest; they were discarded"
       : `the bytes that were received have the digest ${details["computed"]}, not ${details["expected"]}; they were discarded`,
-  SIZE_MISMATCH: () => "more or fewer bytes were received than were announced; they were discarded",
-  MANIFEST_INVALID: () => "the registry behind this one does not accept this manifest",
-  BLOB_UPLOAD_INVALID: () => "the registry behind this one does not accept this blob",
+  SIZE_MISMATCH: () => "the bytes that were received do not have the announced size; they were discarded",
+  MANIFEST_INVALID: () => "the registry behind this server does not accept this manifest",
+  BLOB_UPLOAD_INVALID: () => "the registry behind this server does not accept this blob",
 };
 
 /** A failure of the registry that is served. The server logs it; clients only learn that something failed. */
@@ -65,7 +66,7 @@ export class RegistryFault extends Error {
   }
 }
 
-/** An error of the registry as one for the client. @param given whether the client sent bytes, which may be wrong */
+/** Turns an error of the registry into one for the client. @param given whether the client sent bytes: they may be wrong */
 export function registryError(error: unknown, given = false): GantryError | RegistryFault {
   if (!isGantryError(error)) return new RegistryFault(error);
   const say = answers[error.code] ?? (given ? answersToBytes[error.code] : undefined);
@@ -103,14 +104,15 @@ function describe(error: unknown): readonly [status: number, wire: string, messa
   if (error instanceof RegistryFault && isNoSpace(error.cause)) {
     return [507, "UNKNOWN", "the registry has no space left for this"];
   }
-  return [500, "UNKNOWN", "the registry failed; the reason is in its log"];
+  return [500, "UNKNOWN", "the registry failed; the reason is in the log of the server"];
 }
 
 /** How long the rest of a body is read after an error. Milliseconds. */
 const REST_MS = 5_000;
 
 /**
- * Answers a request with an error, or closes the connection where a body has begun: half a body must not look whole.
+ * Answers a request with an error. If the answer has already begun, closes the connection instead: half a body must not
+ * look whole.
  * @returns whether the registry failed
  */
 export function sendError(response: ServerResponse, error: unknown): boolean {
@@ -126,7 +128,7 @@ export function sendError(response: ServerResponse, error: unknown): boolean {
   return status >= 500;
 }
 
-/** Reads and drops what a client still sends: where the connection is closed at once, the client may lose the answer. */
+/** Reads and drops the rest of a request: if the connection is closed at once, the client may lose the answer. */
 function discardRest(request: IncomingMessage): void {
   const timer = setTimeout(() => request.destroy(), REST_MS).unref();
   request.once("close", () => clearTimeout(timer));

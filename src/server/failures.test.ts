@@ -70,7 +70,7 @@ describe("an upload whose Content-Range does not fit", () => {
     }
   });
 
-  test("one that fits is taken, with or without a unit", async () => {
+  test("a Content-Range that fits is accepted, with or without a unit", async () => {
     await using server = await startTestRegistry();
     for (const range of ["10-19", "bytes 10-19", "bytes 10-19/20", "bytes 10-19/*"]) {
       const started = String((await ask(server, "POST", "/v2/app/blobs/uploads/")).headers["location"]);
@@ -82,7 +82,7 @@ describe("an upload whose Content-Range does not fit", () => {
   });
 });
 
-test("a Range that is not valid is ignored, and one past the end is refused", async () => {
+test("a Range that is not valid is ignored, and a Range past the end is refused", async () => {
   await using server = await startTestRegistry();
   const image = randomImage({ sizes: [5000] });
   await pushImage(server.registry, "app", image, "v1");
@@ -103,7 +103,7 @@ test("a Range that is not valid is ignored, and one past the end is refused", as
 });
 
 describe("a server whose registry fails", () => {
-  test("says 500 for a stored manifest that is damaged, cuts off a damaged blob, and reports both", async () => {
+  test("answers 500 for a damaged manifest, cuts off a damaged blob, and reports both", async () => {
     const directory = await temporary();
     const { server, told } = await served(directory);
     const image = randomImage({ sizes: [3 << 20] });
@@ -138,7 +138,7 @@ describe("a server whose registry fails", () => {
     expect(told).toHaveLength(1);
   });
 
-  test("does not report what clients do wrong, nor that they go away", async () => {
+  test("does not report mistakes of clients, nor clients that close the connection", async () => {
     const { server, told } = await served(await temporary());
     const image = randomImage({ sizes: [30 << 20] });
     await pushImage(server.registry, "app", image, "v1");
@@ -155,7 +155,7 @@ describe("a server whose registry fails", () => {
     expect(told).toEqual([]);
   });
 
-  test("tells clients no path of this machine, and its log does", async () => {
+  test("names no path of this machine to clients, but does so in its log", async () => {
     const work = await temporary();
     const directory = join(work, "layout");
     const { server, told } = await served(directory);
@@ -209,7 +209,7 @@ describe("a server whose registry fails", () => {
       const sessions = await readdir(join(directory, "layout/tmp"));
       const left = await Promise.all(sessions.map((name) => readdir(join(directory, "layout/tmp", name))));
       expect(left.flat()).toEqual([]);
-      // What fits is still taken; in one request, what does not is refused as well.
+      // An image that fits is still accepted. A blob that does not fit is refused in a single request too.
       await pushImage(server.registry, "app", randomImage(), "v1");
       const large = seededBytes(16 << 20);
       const whole = await ask(server, "POST", `/v2/app/blobs/uploads/?digest=${digestOf(large)}`, { body: large });

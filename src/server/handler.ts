@@ -23,7 +23,7 @@ export interface HandlerOptions extends AccessOptions {
   readonly allowDelete?: boolean | undefined;
   /** An upload to which no request adds for this long is dropped. Milliseconds; default: 15 minutes. */
   readonly uploadIdleMs?: number | undefined;
-  /** A request whose body brings nothing for this long is cut off. Milliseconds; default: 1 minute. */
+  /** A request is cut off when no bytes of its body arrive for this long. Milliseconds; default: 1 minute. */
   readonly bodyIdleMs?: number | undefined;
   /**
    * Called for each failure of the registry: every answer of 500 and more, and every body that was cut off. The client
@@ -39,8 +39,8 @@ export interface FailedRequest {
 }
 
 /**
- * Serves a registry as the listener of a node:http server (distribution-spec). Of an object with some of the methods, a
- * reader for example, the others are answered with 405 UNSUPPORTED.
+ * Serves a registry as the listener of a node:http server (distribution-spec). An object may have only some of the
+ * methods, such as those of a reader; requests that need the others are answered with 405 UNSUPPORTED.
  * @throws USAGE for names and origins that are not valid
  */
 export function registryHandler(registry: RegistryParts, options: HandlerOptions = {}): RequestListener {
@@ -75,9 +75,10 @@ export function registryHandler(registry: RegistryParts, options: HandlerOptions
     };
     answer().catch((error: unknown) => {
       const cause = error instanceof RegistryFault ? error.cause : error;
-      const left =
+      const clientLeft =
         gone.signal.aborted && (cause === gone.signal.reason || isGantryError(cause, "TRANSFER_INTERRUPTED"));
-      if (sendError(response, error) && !left) onError(cause, { method: request.method ?? "", path: url.pathname });
+      if (sendError(response, error) && !clientLeft)
+        onError(cause, { method: request.method ?? "", path: url.pathname });
     });
   };
 }

@@ -17,7 +17,7 @@ import { clientOf } from "./open-uploads.ts";
 import { serve } from "./serve.ts";
 
 describe("a server among hostile clients", () => {
-  test("R1 a page is never larger than the server wants, whatever number is asked for", async () => {
+  test("R1 a page is never larger than the limit of the server, whatever number the client asks for", async () => {
     await using server = await startTestRegistry();
     const image = randomImage();
     await pushImage(server.registry, "app", image, "v0");
@@ -42,14 +42,14 @@ describe("a server among hostile clients", () => {
       expect([more, answer.status, codeOf(answer)]).toEqual([more, 413, "SIZE_INVALID"]);
     }
     expect((await ask(server, "GET", "/v2/app/tags/list")).status).toBe(404);
-    // One of just 4 MiB is taken.
+    // A manifest of exactly 4 MiB is accepted.
     const start = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}';
     const headers = { "content-type": "application/vnd.oci.image.index.v1+json" };
     const put = await ask(server, "PUT", "/v2/app/manifests/v1", { body: start.padEnd(4 << 20), headers });
     expect(put.status).toBe(201);
   });
 
-  test("R3 names and upload ids lead to nothing outside", async () => {
+  test("R3 names and upload ids lead to no file outside the layout", async () => {
     const work = await temporary();
     const directory = join(work, "layout");
     await writeFile(join(work, "secret"), "what it says");
@@ -104,7 +104,7 @@ describe("a server among hostile clients", () => {
     );
   });
 
-  test("R9 a page in a browser can neither call a loopback server by a name of its own, nor ask from another site", async () => {
+  test("R9 a web page can reach a loopback server neither by a name of its own site nor from another site", async () => {
     const registry = new MemoryRegistry();
     await pushImage(registry, "app", randomImage(), "v1");
     const server = await serve(registry);
@@ -154,7 +154,7 @@ describe("a server among hostile clients", () => {
     }
   });
 
-  test("R8 manifests lead to nothing that is absent, subjects are not followed, and their lists come in pages", async () => {
+  test("R8 manifests of missing blobs are refused, subjects are not followed, and referrers come in pages", async () => {
     await using server = await startTestRegistry();
     const type = "application/vnd.oci.image.manifest.v1+json";
     const put = (document: object): Promise<Answer> => {
@@ -172,7 +172,7 @@ describe("a server among hostile clients", () => {
       const { body } = await ask(server, "GET", `/v2/app/referrers/${digest}`);
       return JSON.parse(body).manifests.map((entry: { digest: string }) => entry.digest);
     };
-    // A long chain of subjects, the first of which is absent: each list is one step long.
+    // A long chain of subjects, the first of which is missing: each list is one step long.
     const chain: unknown[] = [absent.digest];
     for (let count = 0; count < 50; count += 1) {
       const subject = { mediaType: type, digest: chain.at(-1), size: 1 };
@@ -191,7 +191,7 @@ describe("a server among hostile clients", () => {
       const answer = await put({ artifactType, config: empty, layers: [], subject, annotations: { note } });
       pushed.push(answer.headers["docker-content-digest"]);
     }
-    // As large as a document can be: with what is around it, its annotations fit on no page.
+    // The largest possible document: in a descriptor, its annotations are too large for a page.
     const largest = { mediaType: "application/vnd.oci.image.index.v1+json", manifests: [], subject };
     const left = (4 << 20) - JSON.stringify({ schemaVersion: 2, ...largest, annotations: { note: "" } }).length;
     const answer = await put({ ...largest, annotations: { note: "n".repeat(left) } });
@@ -222,7 +222,7 @@ describe("a server among hostile clients", () => {
     await client.close();
   });
 
-  test("R10 uploads that are left behind end, and keep no other client out", async () => {
+  test("R10 abandoned uploads end, and keep no other client out", async () => {
     const work = await temporary();
     const limits = { ...defaultLimits, uploads: 6, uploadsPerClient: 4, uploadBytes: 1000 };
     const server = await serve(new MemoryRegistry(), { limits });
@@ -239,7 +239,7 @@ describe("a server among hostile clients", () => {
       for (let count = 0; count < 4; count += 1) first.push(await opened("127.0.0.1"));
       expect(await opened("127.0.0.1")).toBe("429");
       const others = [await opened("127.0.0.2"), await opened("127.0.0.2")];
-      // Adding makes the first one the last to be idle.
+      // After this, the first upload has the shortest idle time.
       expect(await patch(first[0]!, 10)).toBe(202);
       others.push(await opened("127.0.0.3"));
       expect(await known([...first, ...others])).toEqual([204, 404, 204, 204, 204, 204, 204]);
@@ -251,7 +251,7 @@ describe("a server among hostile clients", () => {
       expect(await patch(others[2]!, 1001, { "transfer-encoding": "chunked" })).toBe(413);
       expect(await known(others)).toEqual([204, 404, 404]);
 
-      // What a request is adding to is never dropped for another one.
+      // An upload that a request is adding to is never dropped for another one.
       const [host, port] = server.host.split(":");
       const slow = connect(Number(port), host);
       const begun = once(server.server, "request");
@@ -266,7 +266,7 @@ describe("a server among hostile clients", () => {
       await server.close();
     }
 
-    // By itself: the file of an idle upload goes, and a body that stops coming ends its request, not the upload.
+    // Without other clients too, the file of an idle upload is removed; a stalled body ends its request, not the upload.
     const layout = new LayoutRegistry(work, { create: true });
     const quick = await serve(layout, { uploadIdleMs: 20 });
     const left = async (): Promise<string[]> => {
@@ -299,7 +299,7 @@ describe("a server among hostile clients", () => {
     }
   });
 
-  test("clients are told apart by address, those of IPv6 by network", () => {
+  test("clients are distinguished by their address, and with IPv6 by its network", () => {
     expect(clientOf("::ffff:10.0.0.1")).toBe(clientOf("10.0.0.1"));
     expect(clientOf("2001:db8:1:2::1")).toBe(clientOf("2001:db8:1:2:3:4:5:6"));
     expect(clientOf("2001:db8::1")).toBe(clientOf("2001:db8:0:0:9::1"));
@@ -307,7 +307,7 @@ describe("a server among hostile clients", () => {
     expect(clientOf("::1")).not.toBe(clientOf("fe80::1"));
   });
 
-  test("R11 nothing that is stored is served as a web page or a script", async () => {
+  test("R11 no stored content is served as a web page or a script", async () => {
     const directory = await temporary();
     const types = {
       html: "text/html",
@@ -361,7 +361,7 @@ describe("a server among hostile clients", () => {
     }
   });
 
-  test("names and pages that are allowed are answered, and pages are told what they may read", async () => {
+  test("allowed names and pages are answered, and the answer lists the headers that a page may read", async () => {
     const server = await serve(new MemoryRegistry(), {
       allowHosts: ["Registry.example", "::2"],
       allowOrigins: ["https://ui.example"],
@@ -392,7 +392,7 @@ describe("a server among hostile clients", () => {
     }
   });
 
-  test("beyond loopback any name is answered, unless the names are given", async () => {
+  test("not on loopback, any name is answered, unless names are given", async () => {
     for (const [options, status] of [
       [{ host: "0.0.0.0" }, 200],
       [{ host: "0.0.0.0", allowHosts: ["registry.example"] }, 403],

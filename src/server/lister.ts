@@ -43,7 +43,7 @@ async function sendNames(
   sendJson(call, { ...more, [key]: page }, { link: another ? `<${pathname}?${next}>; rel="next"` : undefined });
 }
 
-/** The names, or none where nothing was pushed yet: a layout does not exist before the first push. */
+/** The names; none before the first push, because a layout does not exist until then. */
 async function* ifAny<T>(names: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield* names;

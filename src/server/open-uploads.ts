@@ -35,7 +35,7 @@ export interface OpenUpload {
  * not lock out others: an idle upload is dropped after a while, and earlier where its room is needed.
  */
 export class OpenUploads {
-  /** The longest idle first. */
+  /** The upload that has been idle the longest is first. */
   readonly #uploads = new Map<string, OpenUpload>();
   /** The client of each upload that is being opened. */
   readonly #opening: string[] = [];
@@ -72,7 +72,7 @@ export class OpenUploads {
     this.#abandon(idle);
   }
 
-  /** The idle upload with the longest pause, of the client that has the most of what `weigh` counts. */
+  /** The upload that has been idle the longest, of the client whose uploads weigh the most in sum. */
   #longestIdle(weigh: (open: OpenUpload) => number): OpenUpload | undefined {
     const weights = new Map<string, number>();
     for (const open of this.#uploads.values()) {
@@ -82,7 +82,7 @@ export class OpenUploads {
     return idle.sort((a, b) => weights.get(b.client)! - weights.get(a.client)!)[0];
   }
 
-  /** Counts bytes before they are added. @throws LIMIT_EXCEEDED, TOO_MANY_REQUESTS where busy uploads hold all the room */
+  /** Counts bytes before they are added. @throws LIMIT_EXCEEDED, TOO_MANY_REQUESTS where busy uploads use all the space */
   take(open: OpenUpload, count: number): void {
     const { limits } = this.#options;
     checkLimit(limits, "uploadBytes", open.bytes + count, "the upload");
@@ -159,7 +159,7 @@ function tooMany(what: string): GantryError<"TOO_MANY_REQUESTS"> {
   return new GantryError("TOO_MANY_REQUESTS", `${what} raises this; finish or cancel some, or wait, then retry`);
 }
 
-/** The key of a client by its address: the first 64 bits of IPv6, of which one host may have all the rest. */
+/** The key of a client: its IPv4 address, or the first 64 bits of its IPv6 address, as one host may use all the others. */
 export function clientOf(address: string | undefined): string {
   const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/i, "");
   if (!plain.includes(":")) return plain;

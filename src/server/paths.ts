@@ -36,6 +36,6 @@ function decode(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    throw new GantryError("INVALID_REFERENCE", "the path is not valid percent-encoding");
+    throw new GantryError("INVALID_REFERENCE", "the percent-encoding of the path is not valid");
   }
 }

@@ -14,8 +14,8 @@ import { pushImage, randomImage, startTestRegistry, testIndex } from "../testing
 
 const absent = digestOf(Buffer.from("absent"));
 
-describe("what was never pushed to", () => {
-  test.each(["memory", "layout"])("a fresh %s answers empty lists", async (kind) => {
+describe("a registry before the first push", () => {
+  test.each(["memory", "layout"])("answers with empty lists (%s)", async (kind) => {
     const directory = join(await temporary(), "absent");
     const registry = kind === "memory" ? new MemoryRegistry() : new LayoutRegistry(directory, { create: true });
     await using server = await startTestRegistry({ registry });

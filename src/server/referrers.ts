@@ -7,7 +7,7 @@ import type { Call } from "./call.ts";
 import { askAll } from "./errors.ts";
 import { sendJson } from "./respond.ts";
 
-/** Room for what a page has beside its descriptors. Bytes. */
+/** Bytes that a page has in addition to its descriptors. */
 const PAGE_FRAME = 200;
 
 /** distribution-spec, "Listing Referrers". The Link of a page names the digest after which the next one begins. */
@@ -26,7 +26,7 @@ export async function listReferrers(call: Call, repo: RepoName, subject: Digest)
       // A 404 makes clients look for the list under its fallback tag ("Unavailable Referrers API").
       throw new GantryError("NAME_UNKNOWN", "this registry keeps no list of referrers");
     }
-    // A repository without a push has no referrers.
+    // A repository that does not exist yet has no referrers.
     if (!isGantryError(error, "NAME_UNKNOWN")) throw error;
   }
   const { manifests, more } = page.end();
@@ -96,7 +96,7 @@ export async function listsReferrers(call: Call, repo: RepoName, subject: Digest
     await referrers.next();
     known.listsReferrers = true;
   } catch (error) {
-    // Another failure tells nothing about that, and the manifest is stored all the same.
+    // Any other failure leaves the question open, so nothing is remembered. The manifest is already stored.
     if (!isGantryError(error, "UNSUPPORTED")) return true;
     known.listsReferrers = false;
   } finally {

@@ -29,7 +29,7 @@ export async function sendBody({ response, signal }: Call, body: Body): Promise<
   try {
     await body.pump((chunk) => {
       if (response.destroyed) throw signal.reason;
-      // The chunk is only lent, and the socket keeps what it cannot send yet.
+      // The chunk is only lent, but a socket keeps bytes that it cannot send yet.
       if (response.write(Buffer.from(chunk))) return;
       return new Promise<void>((resolve, reject) => {
         const done = (): void => {

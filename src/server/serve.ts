@@ -33,14 +33,14 @@ export async function serve(registry: RegistryParts, options: ServeOptions = {})
   return listen(createServer({ maxHeaderSize: 64 << 10 }, handler), options);
 }
 
-/** A server beyond loopback has names that only its network knows, so they are checked only where they are given. */
+/** Only its network knows the names of a server that is not on loopback: without `allowHosts` it answers any name. */
 async function allowedHosts({ allowHosts, host = DEFAULT_HOST }: ServeOptions): Promise<readonly string[]> {
   if (allowHosts) return allowHosts;
   const { address } = await lookup(host).catch(() => ({ address: host }));
   return isLoopbackName(address) ? [host] : ["*"];
 }
 
-/** Starts any HTTP server as {@link serve} does. */
+/** Lets any HTTP server listen, with the timeouts of {@link serve}. */
 export async function listen(
   server: Server,
   options: { readonly host?: string | undefined; readonly port?: number | undefined } = {},

@@ -7,7 +7,7 @@ import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
 import { serve } from "./index.ts";
 
 describe("the server", () => {
-  test("answers malformed requests with an error of the specification, and lives on", async () => {
+  test("answers malformed requests with an error of the specification, and keeps running", async () => {
     const errors: unknown[] = [];
     await using server = await startTestRegistry({ onError: (error) => errors.push(error) });
     for (const path of [
@@ -120,7 +120,7 @@ describe("the server", () => {
     }
   });
 
-  test("takes bytes from one request at a time, and bounds the uploads that a client abandons", async () => {
+  test("takes bytes of an upload from one request at a time, and limits the open uploads of a client", async () => {
     await using server = await startTestRegistry();
     const { headers } = await ask(server, "POST", "/v2/app/blobs/uploads/");
     const location = String(headers["location"]);

@@ -32,7 +32,7 @@ export async function startUpload(call: Call, repo: RepoName): Promise<void> {
   }
 }
 
-/** The position of an upload. */
+/** Answers with the position of an upload. */
 export async function getUpload(call: Call, repo: RepoName, id: string): Promise<void> {
   await call.uploads.quiet(call.uploads.find(repo, id));
   sendStatus(call, 204, uploadHeaders(call.uploads.find(repo, id)));
@@ -47,7 +47,7 @@ export async function patchUpload(call: Call, repo: RepoName, id: string): Promi
   });
 }
 
-/** Ends an upload: with the rest of its bytes, if any, and the digest of the whole. */
+/** Completes an upload with the rest of its bytes, if any, and the digest of the whole. */
 export async function putUpload(call: Call, repo: RepoName, id: string): Promise<void> {
   await finish(call, call.uploads.find(repo, id));
 }
@@ -72,7 +72,7 @@ async function finish(call: Call, open: OpenUpload): Promise<void> {
   });
 }
 
-/** Adds the body of a request. Where the request has a Content-Range, the body must be exactly these bytes. */
+/** Adds the body of a request. If the request has a Content-Range, the body must have exactly this length. */
 async function append(call: Call, open: OpenUpload): Promise<void> {
   const { limits, request, response, signal, uploads } = call;
   const length = request.headers["content-length"];

@@ -20,7 +20,7 @@ export async function putManifest(call: Call, repo: RepoName, reference: Tag | D
   const options = { digest: byDigest ? reference : undefined, tags, signal };
   const { digest } = await ask(registry.pushManifest(repo, bytes, document.mediaType, options), "given bytes");
   const { subject } = document.kind === "index" ? document.index : document.manifest;
-  // OCI-Subject says that the registry lists the referrers; without it the client has to.
+  // OCI-Subject says that the registry lists the referrers; without it, the client must keep the list.
   const listed = subject !== undefined && (await listsReferrers(call, repo, subject.digest));
   sendStatus(call, 201, {
     location: `/v2/${repo}/manifests/${digest}`,
