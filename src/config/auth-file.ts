@@ -35,7 +35,7 @@ export function authFiles(env: NodeJS.ProcessEnv = process.env): readonly string
 }
 
 /**
- * @param options toWrite: a file that may not be read is an error; else it is passed over
+ * @param options with `toWrite`, a file without read permission is an error; otherwise it is skipped
  * @returns undefined where there is no file
  * @throws CONFIG_INVALID for a file that is not a JSON object
  */
@@ -46,7 +46,7 @@ export async function readAuthFile(
   const invalid = (why: string): GantryError =>
     new GantryError(
       "CONFIG_INVALID",
-      `${path} cannot be used: ${why}; repair it, or name another${path === dockerConfigFile() ? " directory with DOCKER_CONFIG" : ""}`,
+      `${path} cannot be used: ${why}; repair it, or name another file with REGISTRY_AUTH_FILE`,
     );
   let text: string;
   try {
@@ -82,13 +82,13 @@ export function helperOf(file: AuthFile, host: string, path: string): string | u
   const field = own === undefined ? "credsStore" : `credHelpers.${JSON.stringify(own)}`;
   throw invalidConfig(
     path,
-    `${field} names the credential helper ${shortened(name)}; a name has letters, digits and hyphens, at most 200`,
+    `${field} names the credential helper ${shortened(name)}; such a name has letters, digits and hyphens, at most 200`,
   );
 }
 
 const shortened = (name: string): string => JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}...` : name);
 
-/** Changes the entries (`auths`) of a file, one process at a time. The file is for its owner alone (0600). */
+/** Changes the entries (`auths`) of a file, one process at a time. Only its owner can read the file (0600). */
 export async function changeAuths(path: string, change: (auths: AuthFile) => void): Promise<void> {
   await makeDirectories(dirname(path), 0o700);
   await withLock(`${path}.lock`, async () => {

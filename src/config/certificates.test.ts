@@ -6,7 +6,7 @@ import { temporary } from "../../test/support/temporary.ts";
 import { rejects } from "../testing/index.ts";
 import { readCertificates, trustedCertificates } from "./index.ts";
 
-test("certificates of a file, with text around them, and of a directory; a file without one is an error", async () => {
+test("reads the certificates of a file, with text around them, and of a directory; a file without one is an error", async () => {
   const work = await temporary();
   const [one, two] = rootCertificates as [string, string];
   await writeFile(join(work, "bundle.pem"), `# a comment\n${one}\n\nmore text\n${two}\n`);

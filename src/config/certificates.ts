@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 import { GantryError, messageOf } from "../base/error.ts";
 import { readSmallFile } from "../sys/regular-file.ts";
 
-/** The files in which systems have all certificates that they trust. */
+/** The files in which systems keep all certificates that they trust. */
 const systemBundles = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -22,7 +22,7 @@ const certificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIF
 export async function readCertificates(path: string): Promise<readonly string[]> {
   const paths = (await isDirectory(path)) ? await filesOf(path) : [path];
   if (paths.length > 0) return (await Promise.all(paths.map(certificatesOfFile))).flat();
-  throw new GantryError("CONFIG_INVALID", `the certificates in ${path} cannot be used: there are no files in it`);
+  throw new GantryError("CONFIG_INVALID", `the certificates in ${path} cannot be used: the directory is empty`);
 }
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -40,7 +40,7 @@ async function certificatesOfFile(path: string): Promise<readonly string[]> {
     const text = await readText(path);
     if (text === undefined) throw new Error("there is no such file");
     const found = text.match(certificate) ?? [];
-    if (found.length === 0) throw new Error("it has none; expected PEM, with -----BEGIN CERTIFICATE-----");
+    if (found.length === 0) throw new Error("there are none; expected PEM, with -----BEGIN CERTIFICATE-----");
     for (const pem of found) new X509Certificate(pem);
     return found;
   } catch (error) {
@@ -59,7 +59,7 @@ export interface EnvironmentRoot {
   readonly path: string;
 }
 
-/** The files and directories in OpenSSL's variables that exist; the others are ignored, as OpenSSL does. */
+/** The existing files and directories that OpenSSL's variables name. Missing ones are ignored, as by OpenSSL. */
 export function environmentRoots(env: NodeJS.ProcessEnv = process.env): readonly EnvironmentRoot[] {
   const named = (variable: EnvironmentRoot["variable"], paths: readonly string[]): EnvironmentRoot[] =>
     paths.filter((path) => path !== "" && existsSync(path)).map((path) => ({ variable, path }));
@@ -73,7 +73,7 @@ export function environmentRoots(env: NodeJS.ProcessEnv = process.env): readonly
 async function certificatesOfRoot({ variable, path }: EnvironmentRoot): Promise<readonly string[]> {
   if (variable === "SSL_CERT_FILE") return certificatesOfFile(path);
   const files = await filesOf(path).catch(() => []);
-  // A directory often has a bundle beside the files that it was made of.
+  // A directory often has a bundle in addition to the files that it was made of.
   const found = new Set((await Promise.all(files.map(readIfPresent))).flat());
   return [...found].filter(isCertificate);
 }
@@ -100,7 +100,7 @@ export async function trustedCertificates(files: readonly string[]): Promise<rea
   return [...new Set([...rootCertificates, ...bundles.flat(), ...named.flat(), ...own.flat()])];
 }
 
-/** The certificates of a file of the system. A file that cannot be read is ignored: it was not named for this program. */
+/** The certificates of a file of the system. A file that cannot be read is ignored: it is not configured for gantry. */
 async function readIfPresent(path: string): Promise<readonly string[]> {
   return (await readText(path).catch(() => undefined))?.match(certificate) ?? [];
 }

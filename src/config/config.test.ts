@@ -82,7 +82,7 @@ describe("credentials in files", () => {
       { kind: "registry", token: "rt" },
     ],
     [
-      "of a repository, as podman has it",
+      "of a repository, as podman writes it",
       {
         auths: {
           "a.b": { auth: auth("all:x") },
@@ -95,21 +95,21 @@ describe("credentials in files", () => {
       { username: "app" },
     ],
     [
-      "of what a repository lies below",
+      "of a prefix of the repository's name",
       { auths: { "a.b": { auth: auth("all:x") }, "a.b/team": { auth: auth("team:x") } } },
       "a.b",
       "team/other",
       { username: "team" },
     ],
     [
-      "of no repository, where names only begin alike",
+      "of no repository, if only the letters of the prefix match",
       { auths: { "a.b/team": { auth: auth("team:x") } } },
       "a.b",
       "teamster/app",
       undefined,
     ],
     [
-      "of the Hub, the newer way to write it first",
+      "of the Hub, by Docker's key before any other",
       { auths: { "docker.io": { auth: auth("old:x") }, "https://index.docker.io/v1/": { auth: auth("new:x") } } },
       "docker.io",
       undefined,
@@ -130,7 +130,7 @@ describe("credentials in files", () => {
       { username: "me" },
     ],
     [
-      "in the file, where no helper is wanted",
+      "in the file, if the name of the helper is empty",
       { credsStore: "absent", credHelpers: { "a.b": "" }, auths: { "a.b": { auth: auth("me:pw") } } },
       "a.b",
       undefined,
@@ -151,7 +151,7 @@ describe("credentials in files", () => {
     else expect(found).toBeUndefined();
   });
 
-  test("are read from the file that podman is told, else Docker's, else podman's own", async () => {
+  test("are read from $REGISTRY_AUTH_FILE, else from the files of Docker and then of podman", async () => {
     expect(authFiles({ REGISTRY_AUTH_FILE: "/x", DOCKER_CONFIG: "/d" })).toEqual(["/x"]);
     expect(authFiles({ DOCKER_CONFIG: "/d", XDG_RUNTIME_DIR: "/r", XDG_CONFIG_HOME: "/c" })).toEqual([
       "/d/config.json",
@@ -163,7 +163,7 @@ describe("credentials in files", () => {
     ).toBeUndefined();
   });
 
-  test("a file that is broken is an error that names it, and shows nothing of it", async () => {
+  test("a broken file is an error that names the file and shows none of its content", async () => {
     const { env, file } = await home();
     await writeFile(file, '{"auths": {"a.b": {"auth": "c2VjcmV0"');
     await rejects(userCredentials(env).find("a.b"), "CONFIG_INVALID");
@@ -171,7 +171,7 @@ describe("credentials in files", () => {
     await expect(userCredentials(env).find("a.b")).rejects.not.toThrow(/c2V/);
   });
 
-  test("are kept for their owner alone, beside what others keep there, and forgotten under every name", async () => {
+  test("are saved for their owner alone, without changing other entries, and removed under every name", async () => {
     const { env, file } = await home({ psFormat: "x", auths: { "other.io": { auth: "b3RoZXI6eA==" } } });
     expect(await saveLogin(file, "docker.io", { username: "me", password: "p:w" })).toEqual({
       where: file,
@@ -187,7 +187,7 @@ describe("credentials in files", () => {
     expect(await userCredentials(env).find("other.io")).toMatchObject({ username: "other" });
   });
 
-  test("logins at the same time are all kept, and the Hub is kept once", async () => {
+  test("logins at the same time are all saved, and the Hub is saved once", async () => {
     const { env, file } = await home({ auths: { "docker.io": { auth: auth("old:x") } } });
     const hosts = ["a.b", "c.d", "e.f", "g.h", "docker.io"];
     await Promise.all(hosts.map((host) => saveLogin(file, host, { username: "me", password: "new" })));
@@ -196,14 +196,14 @@ describe("credentials in files", () => {
     expect(Object.keys(JSON.parse(await readFile(file, "utf8")).auths)).toHaveLength(hosts.length);
   });
 
-  test("a file that cannot be read is not written over", async () => {
+  test("a file that cannot be read is not overwritten", async () => {
     const work = await temporary();
     // A directory in its place cannot be read, even by root.
     await mkdir(join(work, "config.json"));
     await rejects(saveLogin(join(work, "config.json"), "a.b", { username: "me", password: "x" }), "CONFIG_INVALID");
   });
 
-  test("a file that is a link stays one", async () => {
+  test("a file that is a symbolic link stays one", async () => {
     const work = await temporary();
     const [real, link] = [join(work, "real.json"), join(work, "link.json")];
     await writeFile(real, "{}");
@@ -213,11 +213,11 @@ describe("credentials in files", () => {
     expect((await lstat(link)).isSymbolicLink()).toBe(true);
   });
 
-  test("a file that others could read is for its owner alone afterwards; leftovers of killed processes go", async () => {
+  test("after a write only the owner can read the file, and leftovers of killed processes are removed", async () => {
     const work = await temporary();
     const file = join(work, "config.json");
     await writeFile(file, "{}", { mode: 0o644 });
-    // Of another host, where nothing tells whether the process lives, and two days old.
+    // A leftover of another host, whose processes cannot be checked, two days old.
     const leftover = join(work, temporaryName("config.json").replace(/[0-9a-f]{8}/, "00000000"));
     await writeFile(leftover, "secret");
     const old = Date.now() / 1000 - 2 * 24 * 60 * 60;
@@ -230,7 +230,7 @@ describe("credentials in files", () => {
 });
 
 describe("credential helpers", () => {
-  test("that fail to forget say so, and are not taken for knowing nothing", async () => {
+  test("that fail to erase an entry cause an error, and are not taken for helpers without the entry", async () => {
     const { env, file, bin } = await home(
       { credsStore: "test", auths: { "a.b": {} } },
       'cat >/dev/null; case "$1" in get) echo \'{"Username":"me","Secret":"s"}\';; *) echo "keychain is locked"; exit 1;; esac',
@@ -255,7 +255,7 @@ case "$1" in
   erase) cat >/dev/null; rm -f "$0.kept";;
 esac`;
 
-  test("keep, give and forget; a host's own goes before the one for all", async () => {
+  test("store, return and erase entries; the helper of a host goes before the one for all hosts", async () => {
     const { env, file, bin } = await home({ credsStore: "absent", credHelpers: { "a.b": "test" } }, store);
     await withPath(bin, async () => {
       expect(await userCredentials(env).find("a.b")).toBeUndefined();
@@ -271,7 +271,7 @@ esac`;
     });
   });
 
-  test("are asked for the Hub by the name that they know, and may give an identity token", async () => {
+  test("are asked for the Hub by Docker's name of it, and may return an identity token", async () => {
     const { env, bin } = await home(
       { credsStore: "test" },
       'read -r server; echo "$server" >"$0.asked"; echo \'{"Username":"<token>","Secret":"it"}\'',

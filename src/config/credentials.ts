@@ -3,7 +3,7 @@ export type Credential = (
   | { readonly kind: "password"; readonly username: string; readonly password: string }
   /** A refresh token, which is exchanged for others (OAuth2; Azure and Docker Hub issue them). */
   | { readonly kind: "identity"; readonly token: string }
-  /** A token that is sent as it is. */
+  /** A token that is sent unchanged. */
   | { readonly kind: "registry"; readonly token: string }
 ) & {
   /** Where it was found: a file or a helper. */
@@ -34,7 +34,7 @@ export function secretFault(secret: string): string | undefined {
   return control.test(secret) ? "has a line break or another control character" : undefined;
 }
 
-/** Why a token cannot be sent in a header as it is (RFC 6750 section 2.1); undefined where it can. */
+/** Why a token cannot be sent unchanged in a header (RFC 6750 section 2.1); undefined where it can. */
 export function tokenFault(token: string): string | undefined {
   return /^[\x21-\x7e]+$/.test(token) ? undefined : "has a space, a line break or another character that no token has";
 }

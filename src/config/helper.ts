@@ -5,14 +5,14 @@ import { isObject } from "../spec/schema.ts";
 import { redactText } from "../transport/redact.ts";
 import { type Credential, secretFault, usernameFault } from "./credentials.ts";
 
-/** How long a helper may take; some ask their user. Milliseconds. */
+/** How long a helper may take; some ask the user a question. Milliseconds. */
 const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT = 1 << 20;
 
 const failed = (program: string, why: string): GantryError<"HELPER_FAILED"> =>
   new GantryError("HELPER_FAILED", `the credential helper ${program} ${why}`, { details: { helper: program } });
 
-/** Whether a name is safe to run: no path, no option, and not longer than the name of a file may be. */
+/** Whether a name is safe to run: it is no path, no option, and not too long for the name of a file. */
 export const isHelperName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9-]{0,199}$/.test(name);
 
 /**
@@ -38,7 +38,7 @@ async function runHelper(
     let size = 0;
     const stop = (error: unknown): void => {
       child.kill("SIGKILL");
-      // A child of the helper may live on and keep the pipes open; this process must not wait for it.
+      // A child of the helper may outlive it and keep the pipes open; this process must not wait for the child.
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
       child.unref();
       clearTimeout(timer);
@@ -53,7 +53,7 @@ async function runHelper(
       if (size > MAX_OUTPUT) stop(failed(program, `wrote more than ${MAX_OUTPUT} bytes`));
       else chunks.push(chunk);
     });
-    // Errors of the protocol are on stdout; of stderr the end is kept for the message.
+    // The protocol reports errors on stdout. The end of stderr is kept for the message.
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => {
       said = `${said}${chunk}`.slice(-500);
@@ -63,7 +63,9 @@ async function runHelper(
       stop(
         failed(
           program,
-          error.code === "ENOENT" ? "is named in the configuration, but not in PATH" : `cannot run: ${error.message}`,
+          error.code === "ENOENT"
+            ? "is named in the configuration, but is not in PATH"
+            : `cannot run: ${error.message}`,
         ),
       );
     });
@@ -129,5 +131,5 @@ export async function eraseInHelper(name: string, server: string): Promise<void>
   throw failed(`docker-credential-${name}`, `did not erase the password: ${printable(output.trim()).slice(0, 200)}`);
 }
 
-/** Whether the output of a helper is what the protocol has for an unknown server; any other is a failure. */
+/** Whether the output of a helper is the answer of the protocol for an unknown server; any other one is a failure. */
 const knowsNothing = (output: string): boolean => /credentials not found in native keychain/i.test(output);

@@ -10,7 +10,7 @@ import { login } from "../verbs/index.ts";
 import { askHelper, storeInHelper } from "./helper.ts";
 
 describe("hostile credential helpers", () => {
-  test("N13 a helper gets one server name, no shell, and a bound on what it says", async () => {
+  test("N13 a helper gets one server name and no shell, and its output is bounded", async () => {
     const bin = await temporary();
     const make = async (name: string, script: string): Promise<void> => {
       await writeFile(join(bin, `docker-credential-${name}`), `#!/bin/sh\n${script}`);
@@ -29,10 +29,10 @@ describe("hostile credential helpers", () => {
       for (const name of ["flood", "junk", "part", "list", "fail", "absent"])
         await rejects(askHelper(name, "a.b"), "HELPER_FAILED");
       await expect(askHelper("fail", "a.b")).rejects.toThrow(/no \\x1b/);
-      // Names that are paths, options or commands are no names of helpers.
+      // A path, an option or a command is not accepted as the name of a helper.
       for (const name of ["../inner", "x;touch pwned", "-x", "", "a b", "x\n", "$(id)"])
         await rejects(askHelper(name, "a.b"), "HELPER_FAILED");
-      // And no server is two lines, whatever it came from.
+      // The name of a server is always one line.
       for (const server of ["a.b\nserver2", "a b", "a.b\0", ""]) {
         await rejects(askHelper("junk", server), "INVALID_REFERENCE");
         await rejects(storeInHelper("junk", server, "u", "p"), "INVALID_REFERENCE");
@@ -50,7 +50,7 @@ describe("hostile credential helpers", () => {
 });
 
 describe("hostile configuration", () => {
-  test("C2 what HTTP cannot carry, names no program can have and locks that are none are errors that name file and field", async () => {
+  test("C2 values that HTTP cannot carry, impossible names of helpers and broken locks are errors that name file and field", async () => {
     const work = await temporary();
     const at = (name: string): string => join(work, name);
     await using server = await startTestRegistry({ faults: [{ on: { kind: "status", status: 401 }, path: /tags/ }] });
@@ -111,13 +111,13 @@ describe("hostile configuration", () => {
       expect(stderr, about).toContain(says);
       expect(stderr, about).toMatch(/\[CONFIG_INVALID\]$/m);
       expect(stderr.length, about).toBeLessThan(500);
-      // It is a secret all the same.
+      // A value that is not valid is still a secret.
       expect(stderr, about).not.toContain("sec");
     };
     for (const each of cases) await ask(each);
     expect(cases.length).toBeGreaterThan(40);
 
-    // A lock that is an old directory, in the way of login.
+    // An old directory in the place of the lock.
     await mkdir(at("config.json.lock"));
     await utimes(at("config.json.lock"), 1, 1);
     server.faults = [];
@@ -136,7 +136,7 @@ describe("hostile configuration", () => {
       await rejects(login(host, { username, password, file: at("config.json") }), "USAGE");
     }
 
-    // What a library hands over is looked at too.
+    // Headers that a caller of the library passes are checked too.
     const repo = parseRepoName("app");
     for (const headers of [{ "x-key": "sec\r\nret" }, { "x key": "a" }] as Record<string, string>[]) {
       const registry = new RemoteRegistry(host, { headers });

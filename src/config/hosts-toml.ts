@@ -12,10 +12,10 @@ const capabilities: readonly Capability[] = ["pull", "resolve", "push", "referre
 const mirrorDefault: readonly Capability[] = ["pull", "resolve", "referrers"];
 
 /**
- * The endpoints that containerd's `certs.d` has for a host. They are in the first directory that exists of `host_PORT_`,
- * `host:PORT` and `_default`, in a `hosts.toml` or as certificates alone.
+ * The endpoints that containerd's `certs.d` configures for a host: by the `hosts.toml`, or by the certificates alone, of
+ * the first directory that exists of `host_PORT_`, `host:PORT` and `_default`.
  * @see containerd docs/hosts.md
- * @returns undefined where there is nothing for the host
+ * @returns undefined where nothing is configured for the host
  * @throws CONFIG_INVALID
  */
 export async function containerdEndpoints(
@@ -46,12 +46,12 @@ interface Context {
 function fromFile(file: Table, context: Context): readonly Endpoint[] {
   const root = new Fields(file, context.path);
   const hosts = Object.entries(root.table("host")).map(([url, table]) => {
-    const where = `host.${JSON.stringify(url)}.`;
-    if (typeof table !== "object" || table === null) throw invalidConfig(context.path, `${where} must be a table`);
-    return endpoint(url, new Fields(table as Table, context.path, where), context, "mirror");
+    const field = `host.${JSON.stringify(url)}`;
+    if (typeof table !== "object" || table === null) throw invalidConfig(context.path, `${field} must be a table`);
+    return endpoint(url, new Fields(table as Table, context.path, `${field}.`), context, "mirror");
   });
   const server = root.text("server");
-  // Where no server is named, the registry itself is last, with all capabilities.
+  // If the file names no server, the registry itself is last, with all capabilities.
   const last = endpoint(server ?? `https://${apiHost(context.host)}`, root, context, "server");
   return [
     ...hosts,
@@ -72,7 +72,10 @@ function endpoint(address: string, fields: Fields, context: Context, role: "mirr
   const own = url.host === apiHost(context.host);
   const named = fields.texts("capabilities").map((name) => name.toLowerCase());
   const unknown = named.find((name) => !(capabilities as readonly string[]).includes(name));
-  if (unknown) throw invalidConfig(context.path, `there is no capability ${JSON.stringify(unknown)}`);
+  if (unknown) {
+    const why = `there is no capability ${JSON.stringify(unknown)}; the capabilities are ${capabilities.join(", ")}`;
+    throw invalidConfig(context.path, why);
+  }
   const able = named.length > 0 ? (named as Capability[]) : role === "server" || own ? capabilities : mirrorDefault;
   const caFiles = fields.texts("ca").map((name) => within(context.directory, name));
   const clientCertificate = client(fields.any("client"), context);
@@ -92,7 +95,7 @@ function endpoint(address: string, fields: Fields, context: Context, role: "mirr
   };
 }
 
-/** @throws CONFIG_INVALID for a header that HTTP cannot carry, without its value, which may be a secret */
+/** @throws CONFIG_INVALID for a header that HTTP cannot carry; the message omits the value, which may be a secret */
 function header(name: string, value: unknown, path: string): readonly [string, string] {
   const field = `header.${JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}...` : name)}`;
   const values: unknown[] = Array.isArray(value) ? value : [value];
@@ -115,7 +118,7 @@ function header(name: string, value: unknown, path: string): readonly [string, s
 
 const within = (directory: string, path: string): string => (isAbsolute(path) ? path : join(directory, path));
 
-/** The client certificate: one file with both, or pairs, of which the first is used. */
+/** The client certificate: one file with certificate and key, or pairs of files, of which the first is used. */
 function client(value: unknown, { path, directory }: Context): Endpoint["clientCertificate"] {
   if (value === undefined) return undefined;
   const first: unknown = Array.isArray(value) ? value[0] : value;

@@ -46,11 +46,11 @@ async function lines(files: Readonly<Record<string, string>>, host = "reg.exampl
 const all = "pull+resolve+push+referrers+list";
 
 describe("hosts.toml of containerd", () => {
-  test("nothing said: the registry as it is", async () => {
+  test("without configuration, the only endpoint is the registry itself", async () => {
     expect(await lines({})).toEqual([`itself default of reg.example:5000 team/app ${all}  `]);
   });
 
-  test("hosts in the order of the file, then the server; paths, capabilities, defaults", async () => {
+  test("gives the hosts in the order of the file, then the server, with paths, capabilities and defaults", async () => {
     const file = `
 server = "https://reg.example:5000"
 [host."https://one.example"]
@@ -71,7 +71,7 @@ server = "https://reg.example:5000"
     ]);
   });
 
-  test("without a server the registry itself is last; a server elsewhere bars it", async () => {
+  test("without a server the registry itself is last; a server with another host replaces it", async () => {
     const mirror = '[host."https://one.example"]\ncapabilities = ["pull"]\n';
     expect(await lines({ "hosts/reg.example:5000/hosts.toml": mirror })).toEqual([
       "mirror https://one.example/v2/ team/app pull  ",
@@ -86,7 +86,7 @@ server = "https://reg.example:5000"
     ]);
   });
 
-  test("certificates and headers, relative to the directory; a mirror is told the registry that it stands in for", async () => {
+  test("gives certificates relative to the directory, headers, and to a mirror the registry that it stands in for", async () => {
     const file = `
 [host."https://one.example"]
   ca = ["ca.pem", "/abs/ca.pem"]
@@ -108,7 +108,7 @@ server = "https://reg.example:5000"
     expect(endpoints[1]!.namespace).toBeUndefined();
   });
 
-  test("a directory without hosts.toml holds certificates alone", async () => {
+  test("a directory without hosts.toml configures only certificates", async () => {
     const files = { "a.crt": "", "me.cert": "", "me.key": "" };
     const { root, env } = await machine(
       Object.fromEntries(Object.keys(files).map((name) => [`hosts/reg.example_5000_/${name}`, "x"])),
@@ -126,7 +126,7 @@ server = "https://reg.example:5000"
 
   test.each([
     ["not TOML", "server = "],
-    ["a capability that there is not", '[host."https://a"]\ncapabilities = ["fly"]'],
+    ["an unknown capability", '[host."https://a"]\ncapabilities = ["fly"]'],
     ["a flag of another type", '[host."https://a"]\nskip_verify = "yes"'],
     ["an address without a host", '[host."https://"]'],
     ["a password in an address", '[host."https://me:secret@a"]'],
@@ -143,7 +143,7 @@ server = "https://reg.example:5000"
 describe("registries.conf of podman", () => {
   const conf = (text: string): Record<string, string> => ({ "registries.conf": text });
 
-  test("mirrors in their order, then the registry; the longest prefix decides, at a slash", async () => {
+  test("gives the mirrors in their order, then the registry; the longest prefix that ends at a slash decides", async () => {
     const text = `
 [[registry]]
 location = "reg.example:5000"
@@ -176,7 +176,7 @@ blocked = true
     ]);
   });
 
-  test("a location that is another place is read from, and never written to", async () => {
+  test("a location other than the registry is read from, and never written to", async () => {
     const text = '[[registry]]\nprefix = "reg.example:5000"\nlocation = "moved.example/old"\ninsecure = true';
     expect(await lines(conf(text))).toEqual([
       "mirror default of moved.example old/team/app pull+resolve+referrers  insecure+final",
@@ -184,7 +184,7 @@ blocked = true
     ]);
   });
 
-  test("wildcards stand for subdomains; drop-ins come after, and replace by prefix", async () => {
+  test("wildcards match subdomains; later drop-in files replace entries with the same prefix", async () => {
     const files = {
       "registries.conf": '[[registry]]\nprefix = "*.example"\nblocked = true\n',
       "config/containers/registries.conf.d/1.conf": '[[registry]]\nlocation = "reg.example:5000"\ninsecure = true\n',
@@ -199,7 +199,7 @@ blocked = true
     expect(found.endpoints[0]!.insecure).toBeUndefined();
   });
 
-  test("hosts.toml is asked before it", async () => {
+  test("hosts.toml goes before registries.conf, except for blocked", async () => {
     const files = {
       "registries.conf": '[[registry]]\nlocation = "reg.example:5000"\nblocked = true\n',
       "hosts/reg.example_5000_/hosts.toml": 'server = "https://reg.example:5000"',
@@ -210,14 +210,14 @@ blocked = true
     expect((await userHosts(env).routes("reg.example:5000", repo)).blockedBy).toBe(env["CONTAINERS_REGISTRIES_CONF"]);
   });
 
-  test("a slash at the end means nothing; a later file may replace an entry", async () => {
+  test("a slash at the end of a prefix or a location is ignored", async () => {
     const text = '[[registry]]\nprefix = "reg.example:5000/"\nlocation = "moved.example/old/"\nblocked = true';
     const { env } = await machine(conf(text));
     const found = await userHosts(env).routes("reg.example:5000", repo);
     expect([found.blockedBy, found.endpoints[0]!.repo]).toEqual([env["CONTAINERS_REGISTRIES_CONF"], "old/team/app"]);
   });
 
-  test("what is named and not there is an error", async () => {
+  test("a missing file or directory that a variable names is an error", async () => {
     const { root, env } = await machine({});
     for (const name of ["CONTAINERS_REGISTRIES_CONF", "GANTRY_HOSTS_DIR"]) {
       const asked = userHosts({ ...env, [name]: join(root, "nope") }).routes("reg.example:5000", repo);
@@ -228,7 +228,7 @@ blocked = true
 
   test.each([
     [
-      "two entries that differ",
+      "two different entries for one prefix",
       '[[registry]]\nlocation = "reg.example:5000"\nblocked = true\n[[registry]]\nlocation = "reg.example:5000"',
     ],
     ["a location with a scheme", '[[registry]]\nlocation = "https://reg.example:5000"'],
@@ -243,11 +243,11 @@ blocked = true
       '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\ninsecure = true',
     ],
     [
-      "a way to mirror that there is not",
+      "an unknown pull-from-mirror",
       '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\nlocation = "a"\npull-from-mirror = "no"',
     ],
     [
-      "a repository that there cannot be",
+      "a location whose repository has an invalid name",
       '[[registry]]\nlocation = "reg.example:5000"\n[[registry.mirror]]\nlocation = "a/B"',
     ],
   ])("%s is an error", async (_name, text) => {
@@ -257,7 +257,7 @@ blocked = true
 });
 
 describe("certs.d of Docker and podman", () => {
-  test("the first directory of a host, with its port, is the one", async () => {
+  test("the first directory of a host, with its port, is used", async () => {
     const { root, env } = await machine({
       "config/containers/certs.d/reg.example:5000/ca.crt": "x",
       "config/containers/certs.d/reg.example:5000/a.cert": "x",
@@ -292,7 +292,7 @@ describe("the proxy of Docker Hub", () => {
     );
   };
 
-  test("reads and lists go there, and what it says is final; writes go to the Hub", async () => {
+  test("gets reads and lists, and its answer is final; writes go to the Hub", async () => {
     const expected = (url: string): string[] => [`${url} pull+resolve+referrers+list true`, "docker.io push "];
     expect(await routes({ DOCKERHUB_PUBLIC_PROXY: "https://proxy.example" })).toEqual(
       expected("https://proxy.example/v2/"),
@@ -326,13 +326,16 @@ describe("the proxy of Docker Hub", () => {
     await expect(asked).rejects.toThrow(`DOCKERHUB_PUBLIC_PROXY has ${why}`);
   });
 
-  test.each(["me:secret@proxy.example", "proxy.example/x", ""])("a host that is more, or none: %s", async (value) => {
-    const asked = routes({ DOCKERHUB_PUBLIC_PROXY_HOST: value });
-    if (value === "") return expect(await asked).toEqual([`docker.io ${all} `]);
-    await rejects(asked, "CONFIG_INVALID");
-    await expect(asked).rejects.toThrow("DOCKERHUB_PUBLIC_PROXY_HOST");
-    await expect(asked).rejects.not.toThrow("secret");
-  });
+  test.each(["me:secret@proxy.example", "proxy.example/x", ""])(
+    "a value of _HOST that is more than a host is an error, an empty one is ignored: %j",
+    async (value) => {
+      const asked = routes({ DOCKERHUB_PUBLIC_PROXY_HOST: value });
+      if (value === "") return expect(await asked).toEqual([`docker.io ${all} `]);
+      await rejects(asked, "CONFIG_INVALID");
+      await expect(asked).rejects.toThrow("DOCKERHUB_PUBLIC_PROXY_HOST");
+      await expect(asked).rejects.not.toThrow("secret");
+    },
+  );
 
   test("is for docker.io alone", async () => {
     const source = userHosts({ ...(await machine({})).env, DOCKERHUB_PUBLIC_PROXY: "https://proxy.example" });
@@ -364,7 +367,7 @@ describe("short names", () => {
       expect([text, await resolveShortName(text, conf)]).toEqual([text, name]);
   });
 
-  test("several registries are a question that the user answers; none leaves the name as it is", async () => {
+  test("with several registries to search, the user must choose; with none, the name stays unchanged", async () => {
     const conf = await env('unqualified-search-registries = ["one.example", "two.example"]');
     await rejects(resolveShortName("app", conf), "USAGE");
     expect(await resolveShortName("app", await env(""))).toBe("app");

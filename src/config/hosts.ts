@@ -12,8 +12,8 @@ import { directEndpoint, type Endpoint, type RouteSource, type Routes } from "./
 /**
  * How this machine reaches registries. The first source that mentions a host decides: for Docker Hub the proxy that the
  * environment names; containerd's `hosts.toml`, below GANTRY_HOSTS_DIR or /etc/containerd/certs.d; podman's
- * `registries.conf`. `blocked` in `registries.conf` counts in any case. Each endpoint gets the certificates that the
- * `certs.d` of Docker and podman have for its host.
+ * `registries.conf`. `blocked` in `registries.conf` always counts. Each endpoint gets the certificates for its host in
+ * the `certs.d` of Docker and podman.
  */
 export function userHosts(env: NodeJS.ProcessEnv = process.env): RouteSource {
   const conf = new Once(() => readRegistriesConf(env));

@@ -30,7 +30,7 @@ export async function saveLogin(
   return helper ? { where: `docker-credential-${helper}`, plain: false } : { where: path, plain: true };
 }
 
-/** Removes a host, under each of its names, from the file and from its helper. @returns whether there was an entry */
+/** Removes the entries of a host, by any of its names, from the file and from its helper. @returns whether it had one */
 export async function removeLogin(path: string, host: string): Promise<boolean> {
   const file = await readAuthFile(path, { toWrite: true });
   if (!file) return false;
@@ -46,7 +46,7 @@ export async function removeLogin(path: string, host: string): Promise<boolean> 
   return known !== undefined || keys.length > 0;
 }
 
-/** The keys of entries for a host, in any form. */
+/** The keys of all entries for a host, however they are written. */
 function keysOf(auths: AuthFile, host: string): readonly string[] {
   const known = serverKeys(host);
   return Object.keys(auths).filter((key) => known.includes(key) || isAddressOf(key, host));

@@ -16,9 +16,9 @@ interface Entry {
 
 /** The `registries.conf` of podman, buildah and skopeo. */
 export interface RegistriesConf {
-  /** By the entry with the longest prefix of the name; undefined where there is none. @throws CONFIG_INVALID */
+  /** The routes of the entry with the longest matching prefix; undefined where no entry matches. @throws CONFIG_INVALID */
   routes(host: string, repo: RepoName): Routes | undefined;
-  /** Names without a host, what each stands for, and the file that says so. */
+  /** Names without a host; for each the full name, and the file that says so. */
   readonly aliases: ReadonlyMap<string, { readonly name: string; readonly from: string }>;
   /** The registries in which a name without a host is searched. */
   readonly searches: readonly string[];
@@ -93,9 +93,9 @@ function addEntry(entries: Map<string, Entry>, table: Table, path: string): void
   if (!prefix) throw invalidConfig(path, "a [[registry]] needs a prefix or a location");
   const entry: Entry = { prefix, fields, from: path };
   const other = entries.get(prefix);
-  // A later file replaces the entry; within one file it would be unclear which of them counts.
+  // A later file replaces the entry; within one file it would be unclear which of the two counts.
   if (other?.from === path && rules(other) !== rules(entry)) {
-    throw invalidConfig(path, `there are two [[registry]] for ${prefix} that differ`);
+    throw invalidConfig(path, `there are two different [[registry]] for ${prefix}; remove one of them`);
   }
   entries.set(prefix, entry);
 }
@@ -150,10 +150,10 @@ function routesOf(entry: Entry, matched: string, host: string, name: string, rep
   const insecure = fields.flag("insecure") || undefined;
   const itself = { host, repo, capabilities: allCapabilities, mirror: false, from: [from] };
   const moved = location && location !== matched ? locationOf(location, rest, from) : undefined;
-  // An image is read from the location; pushes and lists go to the registry of its name.
+  // Images are read from the location; pushes and lists go to the registry that the name of the image has.
   const primary: Endpoint[] = moved
     ? [
-        // `insecure` is about the location, and not about the registry that it stands in for.
+        // `insecure` applies to the location, and not to the registry that it stands in for.
         { ...itself, ...moved, insecure, mirror: true, final: true, capabilities: ["pull", "resolve", "referrers"] },
         { ...itself, capabilities: ["push", "list"] },
       ]

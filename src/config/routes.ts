@@ -16,7 +16,7 @@ export interface Endpoint {
   readonly capabilities: readonly Capability[];
   /** Whether it stands in for the registry; false for the registry itself. */
   readonly mirror: boolean;
-  /** Its answer counts even where it has no such image: no other endpoint is asked. */
+  /** No other endpoint is asked, even if this one does not have the image. */
   readonly final?: boolean | undefined;
   /** Asked only for digests, or only for tags. */
   readonly only?: "digests" | "tags" | undefined;
@@ -24,13 +24,13 @@ export interface Endpoint {
   readonly insecure?: boolean | undefined;
   /** Use TLS without verification. */
   readonly skipVerify?: boolean | undefined;
-  /** Paths of certificates to trust, beside those of the system. */
+  /** Paths of certificates to trust, in addition to those of the system. */
   readonly caFiles?: readonly string[] | undefined;
-  /** Paths. */
+  /** Paths of the certificate and of its key. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string } | undefined;
   /** Sent with each request to it. Values may be secrets. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** The registry that it stands in for, which a mirror is told (`ns=docker.io`). */
+  /** The registry that it stands in for. A mirror gets it with each request (`ns=docker.io`). */
   readonly namespace?: string | undefined;
   /** The files and variables that configure it. */
   readonly from: readonly string[];
@@ -49,7 +49,7 @@ export interface RouteSource {
   routes(host: string, repo: RepoName): Promise<Routes>;
 }
 
-/** The registry itself, as it is reached without configuration. */
+/** The registry itself, without any configuration. */
 export function directEndpoint(host: string, repo: RepoName): Endpoint {
   return { host, repo, capabilities: allCapabilities, mirror: false, from: [] };
 }

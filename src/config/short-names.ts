@@ -4,7 +4,7 @@ import { readRegistriesConf } from "./registries-conf.ts";
 
 /**
  * The full name for a name without a host, by podman's `registries.conf`: its alias, else the name in the one registry
- * that is searched. Names with a host, and names for which nothing is configured, stay as they are.
+ * that is searched. Names with a host, and names for which nothing is configured, stay unchanged.
  * @throws USAGE where several registries are searched, CONFIG_INVALID
  */
 export async function resolveShortName(text: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
