@@ -57,7 +57,7 @@ function sharedFlags(commands) {
 function flagLine({ name, short, placeholder, brief, values, default: standard, repeatable }) {
   const term = `${short === undefined ? "" : `${short}, `}${name}${placeholder === undefined ? "" : ` ${placeholder}`}`;
   const notes = [
-    values && `: ${values.map((value) => `\`${value}\``).join(", ")}`,
+    values && `. One of ${values.map((value) => `\`${value}\``).join(", ")}`,
     standard && ` (default: \`${standard}\`)`,
     repeatable && ". May be repeated",
   ];

@@ -9,7 +9,7 @@ import { Store } from "../src/verbs/index.ts";
 import { gantry, main, missing, peer } from "./support/peers.ts";
 import { temporary } from "./support/temporary.ts";
 
-/** The words that complete the last one. */
+/** The candidates for the last word. */
 async function words(...given: string[]): Promise<string[]> {
   const answer = await complete(given, commands);
   return answer.split("\n").flatMap((line) => line.split("\t")[0] || []);
@@ -70,7 +70,7 @@ describe("completion", () => {
 const order = ["--platform", "--parallel", "--progress"];
 const byHelp = (a: string, b: string): number => order.indexOf(a) - order.indexOf(b);
 
-/** What bash puts in place of the word at the end of a line, with the rest of the line before it. */
+/** The completions that bash finds for the last word of a line. */
 async function bash(line: string, { work, path }: { work: string; path: string }): Promise<string[]> {
   const script = `
     cd '${work}'; PATH='${path}'
@@ -120,7 +120,7 @@ test.skipIf(noZsh)(`zsh loads the script${noZsh ? ` (${noZsh})` : ""}`, async ()
   expect(await peer("env", [`PATH=${path}`, `HOME=${work}`, "zsh", "-f", "-c", script])).toBe("_gantry\n");
 });
 
-test("another shell is refused, with the shells that there are", async () => {
+test("another shell is refused, and the error names the supported shells", async () => {
   const { code, stderr } = await gantry(["completion", "tcsh"]);
   expect([code, stderr]).toEqual([2, expect.stringContaining("bash, zsh and fish")]);
   expect(readFileSync(main, "utf8")).not.toContain("completion");

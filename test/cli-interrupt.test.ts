@@ -11,7 +11,7 @@ import { temporary } from "./support/temporary.ts";
 
 const reason = missing({ programs: ["script", "stty"] });
 
-/** What stands on a terminal after an output, line by line, and the column of the cursor. */
+/** The lines on a terminal after an output, and the column of the cursor. */
 function screen(output: string): { lines: string[]; column: number } {
   const rows: string[][] = [[]];
   let [row, column] = [0, 0];
@@ -35,7 +35,7 @@ function screen(output: string): { lines: string[]; column: number } {
   return { lines: rows.map((line) => line.join("")), column };
 }
 
-/** Runs the command on a terminal of its own; types ^C as soon as `ready` says so of what it shows. */
+/** Runs the command on a terminal of its own, and types ^C as soon as `ready` is true for its output. */
 async function interrupted(
   args: readonly string[],
   ready: (output: string) => boolean,
@@ -71,7 +71,7 @@ const resumed = "ended by SIGINT; the next run resumes from here";
 
 describe.skipIf(reason)(`ctrl-c on a terminal${reason ? ` (${reason})` : ""}`, () => {
   test.each(["pull", "cp", "unpack"])(
-    "%s removes its bars, ends on a fresh line, and the next run resumes as it says",
+    "%s removes its bars and ends on a fresh line, and the next run resumes, as the message says",
     async (command) => {
       await using server = await startTestRegistry({
         faults: [{ on: { kind: "stall", after: 1 << 20 }, path: /blobs\/sha256/, method: "GET" }],
@@ -87,13 +87,13 @@ describe.skipIf(reason)(`ctrl-c on a terminal${reason ? ` (${reason})` : ""}`, (
         cp: ["cp", name, `oci:${work}/layout:v1`],
         unpack: ["unpack", ...store, name, join(work, "rootfs")],
       }[command]!;
-      // The config is looked at for its platform each time.
+      // Each run reads the config for its platform, so only layers count.
       const layers = () =>
         server.requests.filter(
           ({ method, path }) =>
             method === "GET" && path.includes("/blobs/") && !path.includes(config!.descriptor.digest),
         );
-      // All that the registry gives has come, and is shown.
+      // The bar shows all bytes that the registry sends.
       expectEnd(
         await interrupted(args, (output) => barIsDrawn(output) && output.includes("1.0 MiB / 3.0 MiB")),
         resumed,
@@ -142,7 +142,7 @@ describe.skipIf(reason)(`ctrl-c on a terminal${reason ? ` (${reason})` : ""}`, (
     expect((await gantry([...args, "--progress", "none"])).code).toBe(0);
   });
 
-  test("a command that brings nothing says only that it was ended", async () => {
+  test("a command without a download says only that it was ended", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", randomImage(), "v1");
     server.faults = [{ on: { kind: "stall", after: 1 }, path: /manifests/, method: "GET" }];

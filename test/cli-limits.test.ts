@@ -7,7 +7,7 @@ import { pull, Store } from "../src/verbs/index.ts";
 import { gantry } from "./support/peers.ts";
 import { temporary } from "./support/temporary.ts";
 
-/** These read nothing but this machine's own configuration, whose files have a size that no flag changes. */
+/** These read only the configuration of this machine. No flag changes the limit for the size of its files. */
 const unlimited = ["logout", "explain", "version", "help", "completion"];
 
 describe("--limit", () => {
@@ -21,7 +21,7 @@ describe("--limit", () => {
     expect(without.sort()).toEqual([...unlimited].sort());
   });
 
-  test("is what the error names, and what lets the command through", async () => {
+  test("is named by the error, and lets the command succeed", async () => {
     await using server = await startTestRegistry();
     const image = testIndex([testImage([testLayer([{ name: "file", data: "x".repeat(5000) }])])]);
     await pushImage(server.registry, "app", image, "v1");

@@ -19,32 +19,25 @@ async function slowRegistry(sizes: readonly number[]): Promise<TestRegistry & { 
 const blobs = [8 << 20, 4 << 20, 300_000];
 
 describe.skipIf(noTerminal)(`progress on a terminal${noTerminal ? ` (${noTerminal})` : ""}`, () => {
-  test.each([80, 40])(
-    "of %d columns is drawn in place, and ends with a line that says what was done",
-    async (columns) => {
-      await using server = await slowRegistry(blobs);
-      const store = join(await temporary(), "store");
-      const started = performance.now();
-      const args = ["pull", "--store", store, server.name];
-      const { code, screen } = await onTerminal(args, { columns, env: { TERM: "xterm-256color" } });
-      const frames = screen.split("\u001b[J");
-      expect([code, frames.length > 5, frames.length < (performance.now() - started) / 100 + 5]).toEqual([
-        0,
-        true,
-        true,
-      ]);
-      const lines = stripVTControlCharacters(frames.slice(0, -1).join("")).split(/[\r\n]+/);
-      expect(lines.filter((line) => line.length >= columns)).toEqual([]);
-      expect(lines.some((line) => /\d B\/s|\d [KMG]iB\/s {2}\d+s$/.test(line))).toBe(true);
-      expect(lines.some((line) => /^[123] of 4 done /.test(line))).toBe(true);
-      // Nothing of a frame is left at the end, and no colour was used.
-      expect(frames.at(-1)).toMatch(
-        /^127\.0\.0\.1:\d+\/app:v1: pulled 4 blobs, 12\.3 MiB in [\d.]+ s\nsha256:[0-9a-f]{64}\n$/,
-      );
-      const again = await onTerminal(args, { columns, env: { TERM: "xterm-256color" } });
-      expect(again.screen.split("\u001b[J").at(-1)).toMatch(/: pulled 0 blobs; 4 existing\nsha256:/);
-    },
-  );
+  test.each([80, 40])("of %d columns is drawn in place, and ends with a summary line", async (columns) => {
+    await using server = await slowRegistry(blobs);
+    const store = join(await temporary(), "store");
+    const started = performance.now();
+    const args = ["pull", "--store", store, server.name];
+    const { code, screen } = await onTerminal(args, { columns, env: { TERM: "xterm-256color" } });
+    const frames = screen.split("\u001b[J");
+    expect([code, frames.length > 5, frames.length < (performance.now() - started) / 100 + 5]).toEqual([0, true, true]);
+    const lines = stripVTControlCharacters(frames.slice(0, -1).join("")).split(/[\r\n]+/);
+    expect(lines.filter((line) => line.length >= columns)).toEqual([]);
+    expect(lines.some((line) => /\d B\/s|\d [KMG]iB\/s {2}\d+s$/.test(line))).toBe(true);
+    expect(lines.some((line) => /^[123] of 4 done /.test(line))).toBe(true);
+    // At the end no frame is visible, and no colour was used.
+    expect(frames.at(-1)).toMatch(
+      /^127\.0\.0\.1:\d+\/app:v1: pulled 4 blobs, 12\.3 MiB in [\d.]+ s\nsha256:[0-9a-f]{64}\n$/,
+    );
+    const again = await onTerminal(args, { columns, env: { TERM: "xterm-256color" } });
+    expect(again.screen.split("\u001b[J").at(-1)).toMatch(/: pulled 0 blobs; 4 existing\nsha256:/);
+  });
 
   test("is plain lines on a dumb terminal", async () => {
     await using server = await slowRegistry([100_000]);
@@ -54,7 +47,7 @@ describe.skipIf(noTerminal)(`progress on a terminal${noTerminal ? ` (${noTermina
     expect(screen).toMatch(/^sha256:[0-9a-f]{12} 97\.9 KiB done$/m);
   });
 
-  test("colours errors and headings, and nothing with NO_COLOR", async () => {
+  test("colours errors and headings, but not with NO_COLOR", async () => {
     for (const [env, red, bold] of [
       [
         { TERM: "xterm-256color", NO_COLOR: undefined, FORCE_COLOR: undefined },
@@ -69,7 +62,7 @@ describe.skipIf(noTerminal)(`progress on a terminal${noTerminal ? ` (${noTermina
     }
   });
 
-  test("tables and trees are cut to the terminal, and whole in a pipe", async () => {
+  test("cuts tables and trees to the terminal; in a pipe they are whole", async () => {
     await using server = await slowRegistry([1_000]);
     const store = join(await temporary(), "store");
     await gantry(["pull", "--progress", "none", "--store", store, server.name]);
@@ -86,7 +79,7 @@ describe.skipIf(noTerminal)(`progress on a terminal${noTerminal ? ` (${noTermina
   });
 });
 
-test("progress that is no terminal's is lines or JSON, the summary only for people", async () => {
+test("without a terminal, progress is lines or JSON, and only lines end with a summary", async () => {
   await using server = await slowRegistry([100_000]);
   const pull = async (...more: string[]) =>
     gantry(["pull", "--store", join(await temporary(), "store"), ...more, server.name]);

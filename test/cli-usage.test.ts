@@ -24,10 +24,10 @@ describe("errors about arguments", () => {
     ...needsArguments.map(({ name }) => [name, name, "missing"]),
     ["cp", "cp one", "DST is missing"],
     ["unpack", "unpack one", "ROOTFS is missing"],
-    ["tag", "tag one", "needs 2 arguments (IMAGE TAG), and there is 1"],
+    ["tag", "tag one", "needs 2 arguments (IMAGE TAG), but got 1"],
     ["digest", "digest one two", 'one argument too many: "two"'],
     ["pull", "pull --store", "--store needs a value"],
-  ])("gantry %s: `%s` is told which argument is wrong, and a line that works", async (command, line, fault) => {
+  ])("gantry %s: the error of `%s` names the wrong argument and a line that works", async (command, line, fault) => {
     const { code, stdout, stderr } = await gantry(line!.split(" "));
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(`gantry ${command}: `);
@@ -52,7 +52,7 @@ describe("errors about arguments", () => {
     expect(stderr).toContain(fault!);
   });
 
-  test("no argument steers the terminal from within an error about it", async () => {
+  test("an error escapes control characters of the argument that it quotes", async () => {
     for (const args of [["digest", "one", "\u001b[31m"], ["\u001b[31m"], ["pull", "--\u001b[31m"]]) {
       const { code, stderr } = await gantry(args);
       expect([args, code, stderr.includes("\u001b")]).toEqual([args, 2, false]);
@@ -62,7 +62,7 @@ describe("errors about arguments", () => {
 });
 
 describe("help", () => {
-  test("the overview lists every command in a group, three examples, and is what gantry alone prints", async () => {
+  test("the overview lists every command in a group and three examples, and gantry without arguments prints it", async () => {
     const { code, stdout } = await gantry(["--help"]);
     expect([code, stdout.split("\n")[0]]).toEqual([0, "Usage: gantry COMMAND [flags] [arguments]"]);
     for (const group of commandGroups) expect(stdout).toContain(`\n${group}:\n  `);
@@ -122,7 +122,7 @@ describe("help", () => {
     expect(one.flags).toContainEqual({
       name: "--progress",
       placeholder: "MODE",
-      brief: "How progress is shown on stderr",
+      brief: "How progress is shown on stderr: auto draws bars on a terminal and prints lines elsewhere",
       group: "Output",
       values: ["auto", "plain", "json", "none"],
       default: "auto",
@@ -131,7 +131,7 @@ describe("help", () => {
   });
 });
 
-/** The words of the command in an example: what is piped into it, and where its output goes, left out. */
+/** The words of the command in an example, without pipes and redirections. */
 function wordsOf(line: string): string[] {
   const command = /\bgantry [^|>)]*/.exec(line)![0].trim();
   return command

@@ -49,7 +49,7 @@ describe("the command", () => {
     }
   });
 
-  test("explains itself: --help for all, corrections, exit code 2", async () => {
+  test("has --help for all commands, suggests corrections, and ends with 2 on wrong usage", async () => {
     const help = await gantry(["--help"]);
     expect(help.code).toBe(0);
     for (const name of ["pull", "push", "cp", "unpack", "inspect", "digest", "manifest", "config", "ls", "serve"]) {
@@ -74,7 +74,7 @@ describe("the command", () => {
     }
   });
 
-  test("says what is not there, with 3", async () => {
+  test("ends with 3 and names what was not found", async () => {
     await using server = await startTestRegistry();
     await pushImage(server.registry, "app", randomImage(), "v1");
     const store = await temporary();
@@ -192,7 +192,7 @@ describe("the command", () => {
     expect(existsSync(join(store, "tmp")) ? readdirSync(join(store, "tmp")) : []).toEqual([]);
   });
 
-  test("a signal ends it although what a credential helper started lives on", async () => {
+  test("ends on a signal although a process that a credential helper started still runs", async () => {
     const work = await temporary();
     const pidFile = join(work, "pid");
     await writeFile(
@@ -209,12 +209,12 @@ describe("the command", () => {
     child.kill("SIGTERM");
     expect(await exited).toBe(143);
     const pid = Number(readFileSync(pidFile, "utf8"));
-    // It would have been over by itself only when this is.
+    // The sleep still runs, so the command did not wait for it.
     expect(process.kill(pid, 0)).toBe(true);
     process.kill(pid, "SIGKILL");
   });
 
-  test("waits as long as a 429 asks, says so, and gives up on a wait that is too long", async () => {
+  test("waits as long as a 429 asks, with a warning, and fails at once if the wait is too long", async () => {
     await using server = await startTestRegistry({
       faults: [{ on: { kind: "status", status: 429, retryAfter: "1" }, path: /manifests/, times: 1 }],
     });
@@ -231,7 +231,7 @@ describe("the command", () => {
     expect(refused.stderr).toMatch(/86400 s.*TOO_MANY_REQUESTS/);
   });
 
-  test("escapes control characters of names from outside", async () => {
+  test("escapes control characters of names", async () => {
     const ran = await gantry(["digest", "oci:/nonexistent\u001b[31m"]);
     expect(ran.stderr).not.toContain("\u001b");
     expect(ran.stderr).toContain("\\x1b[31m");
@@ -286,7 +286,7 @@ describe("the command", () => {
   });
 
   test.skipIf(reason)(
-    `fills a mount point, whose root gets what the image's root has${reason ? ` (${reason})` : ""}`,
+    `unpacks into a mount point, whose root gets the attributes of the image's root${reason ? ` (${reason})` : ""}`,
     async () => {
       const work = await temporary();
       await using server = await startTestRegistry();

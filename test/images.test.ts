@@ -59,7 +59,7 @@ test("images: a table, JSON, filters, labels, names, in the way that users of su
   expect([dry.dryRun, dry.blobs.length, dry.kept]).toEqual([true, 4, 9]);
   const collected = await run("gc");
   expect(collected.stdout.trim().split("\n")).toHaveLength(4);
-  expect(collected.stderr).toMatch(/^4 blobs removed, .*; 9 stay\n$/);
+  expect(collected.stderr).toMatch(/^4 blobs removed, .*; 9 kept\n$/);
   expect(await run("fsck", "--progress", "none")).toMatchObject({
     code: 0,
     stdout: expect.stringContaining("0 faults"),

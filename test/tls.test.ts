@@ -124,11 +124,11 @@ describe.skipIf(reason)(`TLS${reason ? ` (${reason})` : ""}`, () => {
       clientCertificate: join(directory, "me.cert"),
     });
     const shown = (await run(["explain", "--cert-dir", directory, `${host}/app`])).stdout;
-    expect(shown).toMatch(/scheme +https, as it answered/);
+    expect(shown).toMatch(/scheme +https, found out by a request/);
     expect(shown).toContain(join(directory, "me.cert"));
     const http = await run(["explain", "--json", `${plain.host}/app`]);
     expect(explained(http)).toMatchObject({ url: `http://${plain.host}/v2/`, protocol: "http", tls: "none" });
-    expect((await run(["explain", `${plain.host}/app`])).stdout).toMatch(/scheme +http, as it answered/);
+    expect((await run(["explain", `${plain.host}/app`])).stdout).toMatch(/scheme +http, found out by a request/);
     // Without secrets, and nothing but that.
     expect(plain.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(["GET /v2/", "GET /v2/"]);
     expect(plain.requests.every(({ headers }) => headers.authorization === undefined)).toBe(true);
@@ -136,12 +136,12 @@ describe.skipIf(reason)(`TLS${reason ? ` (${reason})` : ""}`, () => {
     expect(unknown).toMatchObject({ asksProtocol: true, protocolFault: expect.stringContaining("ECONNREFUSED") });
     expect(unknown["protocol"]).toBeUndefined();
     expect((await run(["explain", `${dead}/app`])).stdout).toMatch(
-      /scheme +http or https, as it answers.*ECONNREFUSED/,
+      /scheme +http or https, to be found out by.*ECONNREFUSED/,
     );
     // Other hosts are not asked.
     expect((await run(["explain", "registry.invalid/app"])).stdout).toMatch(/scheme +https\n/);
     expect((await run(["explain", "--insecure", "registry.invalid/app"])).stdout).toMatch(
-      /scheme +http or https, as it/,
+      /scheme +http or https, to be found out by/,
     );
     expect((await run(["explain", "--cert-dir", join(directory, "none"), `${host}/app`])).code).toBe(2);
   });

@@ -17,7 +17,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       stop.abort(new GantryError("TRANSFER_INTERRUPTED", `ended by ${signal}`));
     });
   }
-  // The program that reads our output may have read enough: `gantry ls | head`.
+  // The program that reads our output may end early: `gantry ls | head`.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     process.stderr.write(`gantry: writing to stdout: ${printable(error.message)}\n`);

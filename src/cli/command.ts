@@ -14,14 +14,14 @@ export interface Context extends CommandContext {
   readonly process: NodeJS.Process;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
-  /** Every command, for those that explain the others. */
+  /** Every command, for the commands that describe others. */
   readonly commands: CommandTable;
 }
 
-/** What an example does, and its line. */
+/** What an example does, and its command line. */
 export type Example = readonly [purpose: string, line: string];
 
-/** What the help of a command says beside its parameters. */
+/** What the help of a command says in addition to its parameters. */
 interface CommandText {
   /** Paragraphs, separated by empty lines. */
   readonly details?: string | undefined;
@@ -30,7 +30,7 @@ interface CommandText {
 }
 
 export interface DefinedCommand extends CommandText {
-  /** What parses its arguments and runs it. */
+  /** Parses its arguments and runs it. */
   readonly command: Command<Context>;
 }
 
@@ -46,7 +46,7 @@ export interface CommandEntry {
 export interface CommandFamily {
   readonly group: CommandGroup;
   readonly brief: string;
-  /** The one that runs where none is named. */
+  /** The command that runs if none is named. */
   readonly standard: string;
   readonly commands: Readonly<Record<string, CommandEntry>>;
 }

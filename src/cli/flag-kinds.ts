@@ -31,7 +31,7 @@ export const on = (brief: string): TypedFlagParameter<boolean> => ({
   withNegated: false,
 });
 
-/** A flag that takes a number. @throws USAGE for one that `accepts` does not take */
+/** A flag that takes a number. Its parser throws USAGE for a number that `accepts` refuses. */
 export const number = (
   brief: string,
   accepts: (value: number) => boolean,

@@ -26,14 +26,14 @@ export interface StoreFlags {
 export const remoteFlags = {
   insecure: on("Allow plain HTTP, and TLS with any certificate. Loopback hosts may always speak HTTP"),
   caFile: several("Also trust the certificates (PEM) in this file or directory", "PATH"),
-  certDir: text("Use the certificates of this directory: *.crt are trusted, NAME.cert with NAME.key is sent", "DIR"),
+  certDir: text("Trust *.crt in this directory, and send NAME.cert with NAME.key as client certificate", "DIR"),
   authFile: text(
-    "Read credentials only from this file (default: $REGISTRY_AUTH_FILE, else as Docker and podman)",
+    "Use only this file of credentials (default: $REGISTRY_AUTH_FILE, else the files of Docker and podman)",
     "PATH",
   ),
-  trustRealm: several("Send credentials to this token server although it is in another domain", "HOST"),
+  trustRealm: several("Send credentials to this token server, even if it is not in the domain of the registry", "HOST"),
   rate: number(
-    "Requests per minute to a registry, at most (default: 300 for docker.io, else no limit)",
+    "Send at most N requests per minute to a registry (default: 300 for docker.io, else no limit)",
     (value) => Number.isFinite(value) && value > 0,
     "a number of requests per minute",
   ),
@@ -51,15 +51,17 @@ export interface RemoteFlags {
 
 export const jsonFlag = on("Print one JSON document");
 export const debugFlag = on("Print a line on stderr for each request, without secrets");
-export const progressFlag = choice<ProgressMode>("How progress is shown on stderr", "MODE", [
-  "auto",
-  "plain",
-  "json",
-  "none",
-]);
+export const progressFlag = choice<ProgressMode>(
+  "How progress is shown on stderr: auto draws bars on a terminal and prints lines elsewhere",
+  "MODE",
+  ["auto", "plain", "json", "none"],
+);
 
-const platformsFlag = text("Platforms such as linux/arm64/v8, separated by commas; or all", "OS/ARCH");
-export const platformFlag = text("A platform such as linux/amd64 or linux/arm64/v8", "OS/ARCH");
+const platformsFlag = text(
+  "Choose the images for these platforms, such as linux/amd64,linux/arm64/v8; or all",
+  "OS/ARCH",
+);
+export const platformFlag = text("Choose the image for this platform, such as linux/arm64/v8", "OS/ARCH");
 
 /** The flags of the commands that move images. */
 export interface TransferFlags extends StoreFlags, RemoteFlags {
@@ -75,7 +77,7 @@ export const transferFlags = {
   ...storeFlags,
   ...remoteFlags,
   parallel: number(
-    "Blobs moved at the same time (default: 3)",
+    "Move N blobs at the same time (default: 3)",
     (value) => Number.isInteger(value) && value >= 1 && value <= 64,
     "a whole number from 1 to 64",
   ),

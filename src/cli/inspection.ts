@@ -35,6 +35,7 @@ export function inspectionLines({ name, descriptor, artifactType, ...found }: In
   const type = artifactType ? `${descriptor.mediaType} (${artifactType})` : descriptor.mediaType;
   return [printable(name), `digest  ${descriptor.digest}`, `type    ${printable(type)}`, ...draw(branches)];
 }
+
 const row = (label: string, value: string | undefined): Branch[] =>
   value ? [{ text: `${label.padEnd(12)}${printable(value)}` }] : [];
 

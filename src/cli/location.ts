@@ -6,7 +6,7 @@ export async function parseImage(text: string): Promise<Location> {
   return parseLocation(await withHost(text));
 }
 
-/** A repository on the command line: one word after the directory of a layout is its name. */
+/** A repository on the command line. In `oci:DIR:NAME`, NAME is a repository and not a tag. */
 export async function parseRepository(text: string): Promise<Location> {
   return parseLocation(await withHost(text), { names: "repository" });
 }
@@ -17,8 +17,8 @@ export async function parseStored(text: string): Promise<Location> {
 }
 
 /**
- * A name without a host is Docker Hub's on every machine. GANTRY_SHORT_NAMES=1 asks podman's registries.conf for its
- * host.
+ * By default a name without a host means Docker Hub on every machine. With GANTRY_SHORT_NAMES=1, podman's
+ * registries.conf gives the host.
  */
 async function withHost(text: string): Promise<string> {
   if (process.env["GANTRY_SHORT_NAMES"] !== "1" || !namesRegistry(text) || text.startsWith("docker://")) return text;

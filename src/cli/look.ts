@@ -21,28 +21,31 @@ export interface LookFlags extends StoreFlags, RemoteFlags {
   readonly debug: boolean;
 }
 
-/** Those of the commands for which all platforms are the same. */
+/** The flags of the commands that choose no platform. */
 export type RepositoryFlags = Omit<LookFlags, "platform">;
 
 export const repositoryFlags = { ...storeFlags, ...remoteFlags, json: jsonFlag, debug: debugFlag } as const;
 
 export const lookFlags = { platform: platformFlag, ...repositoryFlags } as const;
 
+/** The help of an argument that may be an image of any place. */
+export const imageBrief = "REF in a registry, oci:DIR:TAG or store:NAME";
+
 export const locationArgument = {
   kind: "tuple",
-  parameters: [{ parse: parseImage, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" }],
+  parameters: [{ parse: parseImage, brief: imageBrief, placeholder: "IMAGE" }],
 } as const;
 
-/** Said in the help of the commands that print content. */
-export const contentHelp = "A file or a pipe gets the exact bytes; on a terminal control characters are shown escaped.";
+/** The start of the help of the commands that print content. */
+export const contentHelp = "Prints the exact bytes; on a terminal, control characters are escaped.";
 
 /** A document as a value, for --json. @throws INVALID_DOCUMENT */
 export function documentOf(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString("utf8"));
   } catch {
-    // Without the message of the parser, which quotes what it read.
-    throw new GantryError("INVALID_DOCUMENT", `${what} is not JSON; leave --json out to get its bytes`);
+    // Without the message of the parser, which quotes the document.
+    throw new GantryError("INVALID_DOCUMENT", `${what} is not JSON; omit --json to print its bytes`);
   }
 }
 

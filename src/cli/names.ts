@@ -12,13 +12,13 @@ export interface NameFlags extends RepositoryFlags {
 }
 
 export const nameFlags = {
-  sort: choice<NameOrder>("The order: the registry's own, by name, or as versions from low to high", "ORDER", [
-    "none",
-    "name",
-    "semver",
-  ]),
+  sort: choice<NameOrder>(
+    "Sort the names: none keeps the order of the registry, semver puts the highest version last",
+    "ORDER",
+    ["none", "name", "semver"],
+  ),
   max: number(
-    "Show at most N names; of a sorted list the last ones",
+    "Show at most N names: the first ones, or the last ones of a sorted list",
     (value) => Number.isInteger(value) && value >= 1,
     "a whole number from 1",
   ),

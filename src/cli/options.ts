@@ -7,7 +7,7 @@ import type { RegistryOptions } from "../verbs/options.ts";
 import { lazyCertificates, lazyCredentials, lazyRoutes } from "./credentials.ts";
 import type { RemoteFlags } from "./flags.ts";
 
-/** What the flags about registries mean to a verb. Credentials are the user's own. */
+/** The options of a verb for the flags about registries, with the credentials of the user. */
 export function registryOptions(
   { insecure, caFile, trustRealm, authFile, certDir, rate }: RemoteFlags,
   debug: ((line: string) => void) | undefined,

@@ -11,7 +11,7 @@ export interface Printer {
   end(): void;
 }
 
-/** Bars on a terminal that can redraw them, lines elsewhere, or what the mode says. */
+/** The printer of a mode. `auto` draws bars on a terminal that can redraw them, and prints lines elsewhere. */
 export function printer(mode: ProgressMode, stderr: NodeJS.WriteStream): Printer {
   if (mode === "none") return { progress: warnings(stderr), end() {} };
   if (mode === "json") return { progress: (event) => void stderr.write(`${printableJson(event, 0)}\n`), end() {} };

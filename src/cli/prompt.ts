@@ -17,8 +17,8 @@ export interface Terminal {
 export const canAsk = ({ stdin, stderr }: Terminal): boolean => stdin.isTTY === true && stderr.isTTY === true;
 
 /**
- * Asks questions on the terminal, one after the other. Lines are handled as they arrive: when two are pasted at once,
- * the second must already be hidden while it is read.
+ * Asks questions on the terminal, one after the other. Each line is handled as soon as it arrives: when two lines are
+ * pasted at once, the second, a password, must already be hidden.
  * @throws USAGE if the input ends before the last answer; the signal's reason
  */
 export function ask(questions: readonly Question[], terminal: Terminal, signal: AbortSignal): Promise<string[]> {
@@ -32,7 +32,7 @@ export function ask(questions: readonly Question[], terminal: Terminal, signal: 
         done();
       },
     });
-    // With `terminal`, readline shows the typed text instead of the terminal.
+    // With `terminal`, readline echoes the typed text, and the terminal does not.
     const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
     const end = (settle: () => void): void => {
       signal.removeEventListener("abort", onAbort);
@@ -61,7 +61,7 @@ export function ask(questions: readonly Question[], terminal: Terminal, signal: 
     lines.on("SIGINT", () => void process.kill(process.pid, "SIGINT"));
     lines.on("close", () => {
       stderr.write("\n");
-      end(() => reject(new GantryError("USAGE", "the input ended before everything was answered")));
+      end(() => reject(new GantryError("USAGE", "the input ended before all questions were answered")));
     });
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();

@@ -15,7 +15,7 @@ export interface ResolvedFamily {
 }
 
 /**
- * Finds the command that the first words name; undefined where there are none.
+ * Finds the command that the first words name; undefined where there are no words.
  * @throws USAGE for a name that no command has
  */
 export function resolveCommand(
@@ -35,7 +35,7 @@ export function resolveCommand(
   return { path: [first, second], entry: member };
 }
 
-/** Whether a command line asks for help, and so does nothing else. */
+/** Whether a command line asks for help; then nothing else is done. */
 export function asksForHelp(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   const flags = end < 0 ? argv : argv.slice(0, end);

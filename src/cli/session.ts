@@ -11,12 +11,12 @@ export interface Session {
   readonly signal: AbortSignal;
   readonly progress: Progress;
   readonly debug: ((line: string) => void) | undefined;
-  /** The columns of the terminal that stdout is; undefined where it is none, and nothing may be cut. */
+  /** The width of the terminal; undefined where stdout is not a terminal, so that nothing may be cut. */
   readonly columns: number | undefined;
   /** Writes data to stdout. */
   print(text: string): void;
   /**
-   * Writes content to stdout, byte for byte, and waits where the reader is slow; on a terminal, control characters are
+   * Writes content to stdout, byte for byte, as fast as its reader takes it; on a terminal, control characters are
    * escaped. The bytes are only lent.
    */
   content(bytes: Uint8Array): Promise<void>;
@@ -32,7 +32,7 @@ export interface SessionFlags {
   readonly progress?: ProgressMode | undefined;
   readonly debug?: boolean | undefined;
   readonly json?: boolean | undefined;
-  /** Whether the next run resumes where this one was stopped, which the error then says. */
+  /** Whether the next run resumes where this one was stopped; then the error says so. */
   readonly resumes?: boolean | undefined;
 }
 

@@ -14,7 +14,7 @@ const sgr =
 const none: Style = { bold: plain, red: plain, yellow: plain };
 const colours: Style = { bold: sgr(1, 22), red: sgr(31, 39), yellow: sgr(33, 39) };
 
-/** Colours on a terminal that has them; none with NO_COLOR or TERM=dumb, which Node looks at. */
+/** Colours on a terminal that has them; none with NO_COLOR or TERM=dumb, which Node checks. */
 export function styleOf(stream: Partial<Pick<NodeJS.WriteStream, "isTTY" | "hasColors">>): Style {
   return stream.isTTY && stream.hasColors?.() ? colours : none;
 }

@@ -9,7 +9,7 @@ const rows = [
 ];
 
 describe("table", () => {
-  test("is whole where there is no terminal", () => {
+  test("is whole without a terminal", () => {
     expect(table(rows, undefined, [0, 2])).toBe(
       [
         "NAME                                     DIGEST        HERE",
@@ -20,7 +20,7 @@ describe("table", () => {
     );
   });
 
-  test("fits a terminal by cutting the middle out of what is widest", () => {
+  test("fits a terminal by cutting the middle out of the widest cells", () => {
     expect(table(rows, 50, [0, 2])).toBe(
       [
         "NAME               DIGEST        HERE",
@@ -48,13 +48,13 @@ test("fitLine shortens digests before it cuts", () => {
   expect(fitLine(line, 20)).toBe("├── layer  sha256:a…");
 });
 
-test("wrap breaks between words, and leaves long ones whole", () => {
+test("wrap breaks between words, and leaves long words whole", () => {
   expect(wrap("one two three", 7)).toEqual(["one two", "three"]);
   expect(wrap("a  very-long-word b", 6)).toEqual(["a", "very-long-word", "b"]);
   expect(wrap("", 10)).toEqual([]);
 });
 
-test("twoColumns puts explanations beside terms, and those of long terms below", () => {
+test("twoColumns puts explanations beside terms, and below long terms", () => {
   const list = [
     ["--a", "one two three four five"],
     ["--much-longer X", "six"],

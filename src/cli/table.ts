@@ -2,7 +2,7 @@ const GAP = "  ";
 /** A column is not made narrower than this. */
 const NARROWEST = 8;
 
-/** Cuts the middle out of a text that is too long: names are told apart by both ends. */
+/** Cuts the middle out of a text that is too long, because the ends of names distinguish them. */
 function shorten(text: string, width: number): string {
   if (text.length <= width) return text;
   const end = Math.floor((width - 1) / 2);
@@ -10,9 +10,8 @@ function shorten(text: string, width: number): string {
 }
 
 /**
- * Rows as a table with its header first. Columns that may shrink do so, the widest first, until the table fits.
- * @param columns of the terminal; undefined where stdout is none, and nothing is cut
- * @param shrinkable the columns that may be made narrower
+ * Rows as a table with its header first. The `shrinkable` columns are made narrower, the widest first, until it fits.
+ * @param columns the width of the terminal; undefined where stdout is not a terminal, so that nothing is cut
  */
 export function table(
   rows: readonly (readonly string[])[],

@@ -5,7 +5,7 @@ import { limitsOf, platformsOf } from "./options.ts";
 import type { Session } from "./session.ts";
 import { openStore } from "./store.ts";
 
-/** What the flags of the commands that move images mean to a verb. */
+/** The options of a verb for the flags of the commands that move images. */
 export function transferOptions(flags: TransferFlags, io: Session) {
   const { signal, progress } = io;
   return {

@@ -12,7 +12,7 @@ import { messageOf } from "../base/error.ts";
 import { printable } from "../base/text.ts";
 import { flagName } from "./flag-kinds.ts";
 
-/** What is wrong with the arguments of a command; where one is missing or too many, with a line that works. */
+/** Says what is wrong with the arguments of a command. If their number is wrong, it also shows a line that works. */
 export function usageError(path: readonly string[], example: string, error: unknown): string {
   const command = `gantry ${path.join(" ")}`;
   const shown = counts.some((kind) => error instanceof kind) ? `, as in: ${example}` : "";
@@ -37,7 +37,7 @@ function faultOf(error: unknown): string {
 
 function missing({ limit, placeholder }: UnsatisfiedPositionalError): string {
   const [minimum, count] = limit ?? [1, 0];
-  return count > 0 ? `needs ${minimum} arguments (${placeholder}), and there is ${count}` : `${placeholder} is missing`;
+  return count > 0 ? `needs ${minimum} arguments (${placeholder}), but got ${count}` : `${placeholder} is missing`;
 }
 
 const quote = (text: string): string => JSON.stringify(text);

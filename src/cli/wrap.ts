@@ -1,4 +1,4 @@
-/** Breaks a text between words into lines of at most `width` columns. A word that is longer has a line of its own. */
+/** Breaks a text between words into lines of at most `width` columns. A longer word has a line of its own. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -13,7 +13,7 @@ export function wrap(text: string, width: number): string[] {
   return line === "" ? lines : [...lines, line];
 }
 
-/** Rows of a term and its explanation, which is broken into lines beside the terms. Longer terms have a line alone. */
+/** Terms, and beside them their explanations, broken into lines. A term over `longest` has a line of its own. */
 export function twoColumns(
   rows: readonly (readonly [term: string, text: string])[],
   width: number,

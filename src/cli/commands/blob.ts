@@ -8,7 +8,7 @@ import { session } from "../session.ts";
 const { json: _json, ...flags } = repositoryFlags;
 
 export const blobCommand = defineCommand({
-  details: `The last bytes are printed only after size and digest were verified: if the command ends with 0, all bytes are right. ${contentHelp}`,
+  details: `${contentHelp} The last bytes are printed only after the size and the digest are verified: with exit code 0, all bytes are right.`,
   examples: [
     ["Save a blob of a registry", "gantry blob alpine@$DIGEST > layer.tar.gz"],
     ["Print a blob of a layout on disk", "gantry blob oci:images@$DIGEST"],

@@ -4,7 +4,7 @@ import { type NameFlags, nameFlags, printNames } from "../names.ts";
 import { session } from "../session.ts";
 
 export const catalogCommand = defineCommand({
-  details: "Many public registries do not offer such a list, and answer with an error.",
+  details: "Many public registries do not offer this list, and answer with an error.",
   examples: [
     ["List the repositories of a registry", "gantry catalog registry.example"],
     ["List the repositories of a layout on disk", "gantry catalog oci:images"],

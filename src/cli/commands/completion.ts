@@ -26,6 +26,6 @@ function parseShell(text: string): Shell {
   if (Object.hasOwn(scripts, text)) return text as Shell;
   throw new GantryError(
     "USAGE",
-    `there is no completion for ${JSON.stringify(text)}; there is one for bash, zsh and fish`,
+    `there is no completion for ${JSON.stringify(text)}; the supported shells are bash, zsh and fish`,
   );
 }

@@ -5,7 +5,9 @@ import { contentHelp, documentOf, type LookFlags, locationArgument, lookFlags, l
 import { session } from "../session.ts";
 
 export const configCommand = defineCommand({
-  details: `Prints the bytes as they are in the registry. With --json the document comes together with its descriptor. Without --platform it is the configuration for this machine. ${contentHelp}`,
+  details: `${contentHelp} With --json, prints one JSON document with the configuration and its descriptor.
+
+Without --platform, prints the configuration for this machine.`,
   examples: [
     ["Print the configuration for this machine", "gantry config alpine:3.20"],
     ["Print the configuration for another platform", "gantry config --platform linux/arm64 alpine:3.20"],

@@ -16,9 +16,9 @@ interface Flags extends TransferFlags {
 }
 
 export const cpCommand = defineCommand({
-  details: `SRC and DST are any of REF, oci:DIR:TAG and store:NAME. Everything is copied byte for byte, so the digest stays the same. Blobs that the destination already has are not sent again. Prints the digest.
+  details: `SRC and DST are each a REF in a registry, oci:DIR:TAG or store:NAME. Everything is copied byte for byte, so the digest stays the same. Blobs that the destination already has are skipped. Prints the digest.
 
-Without --platform all platforms are copied. With one platform that image is copied alone, under its own digest.`,
+Without --platform, all platforms are copied. With one platform, only its image is copied, without the index, so the digest is that of the image.`,
   examples: [
     ["Copy an image into a layout on disk", "gantry cp alpine:3.20 oci:images:3.20"],
     ["Copy an image between registries", "gantry cp ghcr.io/org/app:v1 registry.example/app:v1"],

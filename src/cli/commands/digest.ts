@@ -6,7 +6,7 @@ import { session } from "../session.ts";
 
 export const digestCommand = defineCommand({
   details:
-    "The registry is asked with HEAD, which does not count as a pull. With --platform it is the digest of that image of an index.",
+    "If the name leads to an index, prints the digest of the index; with --platform, prints the digest of the image for that platform. A registry is asked with HEAD, which does not count as a pull on Docker Hub.",
   examples: [
     ["Print the digest that a tag has now", "gantry digest alpine:3.20"],
     ["Print the digest of the image for one platform", "gantry digest --platform linux/arm64 alpine:3.20"],

@@ -11,9 +11,9 @@ import { session } from "../session.ts";
 import { wrap } from "../wrap.ts";
 
 export const explainCommand = defineCommand({
-  details: `Shows the endpoints and mirrors in the order in which they would be asked; for each the certificates, the proxy, where its credentials are stored (never their content), and the file that configures it.
+  details: `Shows the endpoints in the order in which they would be asked, mirrors included. For each it shows the certificates, the proxy, where its credentials are stored (never the credentials), and the files that configure it.
 
-Registries are not asked, with two exceptions: credential helpers are run, and a registry on this machine is asked whether it speaks http or https.`,
+Credential helpers are run. No request is sent, except to a registry on this machine, to find out whether it speaks http or https.`,
   examples: [
     ["Show how an image of Docker Hub would be reached", "gantry explain alpine:3.20"],
     ["The same as JSON", "gantry explain --json registry.example/app:v1"],
@@ -49,9 +49,9 @@ const tlsWords: Readonly<Record<ExplainedEndpoint["tls"], string>> = {
 };
 
 function scheme({ protocol, protocolFault, asksProtocol }: ExplainedEndpoint): string {
-  if (protocol) return asksProtocol ? `${protocol}, as it answered a request without credentials` : protocol;
+  if (protocol) return asksProtocol ? `${protocol}, found out by a request without credentials` : protocol;
   const now = protocolFault ? `; it did not answer now: ${protocolFault}` : "";
-  return `http or https, as it answers a first request without credentials${now}`;
+  return `http or https, to be found out by a first request without credentials${now}`;
 }
 
 function credentialsOf({ credentials, credentialsFault }: ExplainedEndpoint): string {

@@ -4,7 +4,7 @@ import { helpData, helpText } from "../help/show.ts";
 import { session } from "../session.ts";
 
 export const helpCommand = defineCommand({
-  details: "The same as `gantry COMMAND --help`.",
+  details: "Prints the same as `gantry COMMAND --help`.",
   examples: [
     ["Show the flags and examples of a command", "gantry help pull"],
     ["Every command with its flags, for programs", "gantry help --json"],

@@ -8,7 +8,7 @@ import { fitLine } from "../table.ts";
 
 export const inspectCommand = defineCommand({
   details:
-    "Shows a tree: for each platform the configuration, the layers with their sizes and the history; then artifacts and what refers to the image. Long lines are cut to the width of the terminal; a file or a pipe gets them whole.",
+    "Shows a tree: for each platform the configuration, the layers with their sizes, and the history; then artifacts and referrers. On a terminal, long lines are cut to its width.",
   examples: [
     ["Show an image with all its platforms", "gantry inspect alpine:3.20"],
     ["Show the image for one platform", "gantry inspect --platform linux/arm64 alpine:3.20"],

@@ -19,9 +19,9 @@ interface Flags extends RemoteFlags {
 const MAX_PASSWORD = 64 << 10;
 
 export const loginCommand = defineCommand({
-  details: `On a terminal it asks for the user name and the password. Elsewhere give --username and --password-stdin.
+  details: `On a terminal it asks for the user name and the password. In scripts, pass --username and --password-stdin.
 
-The password is stored only if the registry accepts it, and where Docker stores it: in the credential helper that config.json names, else in config.json itself. DOCKER_CONFIG names another directory for that file.`,
+The password is stored only if the registry accepts it. It is stored where Docker stores it: in the credential helper that config.json names, else in config.json itself (in ~/.docker or $DOCKER_CONFIG). --auth-file and $REGISTRY_AUTH_FILE name another file.`,
   examples: [
     ["Log in from a script", 'echo "$TOKEN" | gantry login -u NAME --password-stdin registry.example'],
     ["Log in on a terminal", "gantry login registry.example"],
@@ -30,7 +30,7 @@ The password is stored only if the registry accepts it, and where Docker stores 
   parameters: {
     flags: {
       username: text("The user name", "NAME"),
-      passwordStdin: on("Read the password from stdin. It is never an argument: other users could see it"),
+      passwordStdin: on("Read the password from stdin. No flag takes the password itself: other users could see it"),
       ...remoteFlags,
       limit: storeFlags.limit,
       json: jsonFlag,

@@ -1,21 +1,18 @@
 import { logout, registryHost } from "../../verbs/login.ts";
 import { type Context, defineCommand } from "../command.ts";
-import { text } from "../flag-kinds.ts";
-import { jsonFlag } from "../flags.ts";
+import { jsonFlag, remoteFlags } from "../flags.ts";
 import { session } from "../session.ts";
 
 export const logoutCommand = defineCommand({
-  details: "Removes the credentials from where `gantry login` stored them.",
+  details:
+    "Removes the credentials from the files of Docker and podman, and from the credential helpers that they name.",
   examples: [
     ["Log out of a registry", "gantry logout registry.example"],
     ["Log out of Docker Hub", "gantry logout"],
   ],
   parameters: {
     flags: {
-      authFile: text(
-        "Remove credentials only from this file (default: $REGISTRY_AUTH_FILE, else as Docker and podman)",
-        "PATH",
-      ),
+      authFile: remoteFlags.authFile,
       json: jsonFlag,
     },
     positional: {

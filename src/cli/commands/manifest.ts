@@ -5,7 +5,9 @@ import { contentHelp, documentOf, type LookFlags, locationArgument, lookFlags, l
 import { session } from "../session.ts";
 
 export const manifestCommand = defineCommand({
-  details: `Prints the bytes as they are in the registry. With --json the document comes together with its descriptor. With --platform it is the manifest of that image of an index. ${contentHelp}`,
+  details: `${contentHelp} With --json, prints one JSON document with the manifest and its descriptor.
+
+If the name leads to an index, prints the index; with --platform, prints the manifest for that platform.`,
   examples: [
     ["Print the manifest or index that a tag names", "gantry manifest alpine:3.20"],
     ["Print the manifest for one platform", "gantry manifest --platform linux/arm64 alpine:3.20"],

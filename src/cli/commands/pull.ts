@@ -8,9 +8,9 @@ import { session } from "../session.ts";
 import { movedLine, transferOptions } from "../transfer.ts";
 
 export const pullCommand = defineCommand({
-  details: `Every byte is hashed while it is written, and the name is set last: the store never holds unverified content. Blobs that the store already has are not downloaded, and an interrupted pull is resumed by the next one. Prints the digest.
+  details: `Every byte is hashed while it is written, and the name is set last: the store never holds unverified content. Blobs that the store already has are skipped. The next pull resumes an interrupted one. Prints the digest.
 
-Without --platform the image for this machine is pulled.`,
+Without --platform, the image for this machine is pulled.`,
   examples: [
     ["Pull the image for this machine", "gantry pull alpine:3.20"],
     ["Pull the images for two platforms", "gantry pull --platform linux/amd64,linux/arm64 alpine:3.20"],

@@ -8,9 +8,9 @@ import { session } from "../session.ts";
 import { movedLine, transferOptions } from "../transfer.ts";
 
 export const pushCommand = defineCommand({
-  details: `Pushes the image under its own name, or under the name REF. Blobs that the registry already has are not sent again. Prints the digest.
+  details: `Pushes the image under its own name, or under the name REF. Blobs that the registry already has are skipped. Prints the digest.
 
-If only some platforms of the image were pulled, push one of them with --platform.`,
+If the store has only some platforms of the image, push one of them with --platform.`,
   examples: [
     ["Push an image under another name", "gantry push alpine:3.20 registry.example/alpine:3.20"],
     ["Push an image under its own name", "gantry push registry.example/app:v1"],

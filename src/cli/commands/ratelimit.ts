@@ -19,7 +19,7 @@ export const ratelimitCommand = defineCommand({
       parameters: [
         {
           parse: parseImage,
-          brief: "An image or repository (default: docker.io/ratelimitpreview/test, the one for this purpose)",
+          brief: "An image or repository (default: docker.io/ratelimitpreview/test, which exists for this)",
           placeholder: "REF",
           optional: true,
         },
@@ -31,7 +31,7 @@ export const ratelimitCommand = defineCommand({
       const image = location ?? parseLocation("docker.io/ratelimitpreview/test:latest");
       const found = await rateLimit(image, lookOptions(flags, io));
       if (flags.json) return io.json(found ?? {});
-      if (!found) return io.print(`${printable(image.text)}: the registry tells no quota\n`);
+      if (!found) return io.print(`${printable(image.text)}: the registry reports no quota\n`);
       const { limit, remaining, window, reset, source } = found;
       const parts = [`${remaining ?? "?"} of ${limit ?? "?"} left`];
       if (window !== undefined) parts.push(`in ${(window / 3600).toFixed(window % 3600 === 0 ? 0 : 1)} h`);

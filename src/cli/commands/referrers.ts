@@ -19,7 +19,7 @@ export const referrersCommand = defineCommand({
     ["List only the SBOMs", "gantry referrers --artifact-type text/spdx registry.example/app:1.2.3"],
   ],
   parameters: {
-    flags: { artifactType: text("List only those of this type", "TYPE"), ...repositoryFlags },
+    flags: { artifactType: text("List only referrers of this artifact type", "TYPE"), ...repositoryFlags },
     positional: locationArgument,
   },
   func(this: Context, flags: Flags, location: Location) {

@@ -27,9 +27,9 @@ function parseListen(text: string): { host: string; port: number } {
 }
 
 export const serveCommand = defineCommand({
-  details: `Answers the OCI distribution API until it is stopped. A layout holds many repositories, and its directory is created if it is missing. memory: is an empty registry that is lost at the end.
+  details: `Answers the OCI distribution API until it is stopped. A layout holds many repositories; a missing directory is created. memory: starts an empty registry, whose content is lost when it is stopped.
 
-Clients need no credentials, so listen on a loopback address, which is the default.`,
+Clients need no credentials: every program that reaches the address can pull and push. By default only programs on this machine reach it.`,
   examples: [
     ["Serve a layout on disk", "gantry serve oci:images"],
     ["Serve the local store on another port", "gantry serve store: --listen 127.0.0.1:8080"],
@@ -44,12 +44,12 @@ Clients need no credentials, so listen on a loopback address, which is the defau
         placeholder: "HOST:PORT",
         default: "127.0.0.1:5000",
       },
-      allowDelete: on("Allow clients to delete"),
+      allowDelete: on("Allow clients to delete tags, manifests and blobs"),
       allowHost: several(
         "Accept this name in the Host header; * accepts any (default: loopback names when listening on loopback, else any)",
         "NAME",
       ),
-      allowOrigin: several("Allow web pages of this origin, such as https://ui.example", "ORIGIN"),
+      allowOrigin: several("Answer web pages of this origin, such as https://ui.example; * answers all", "ORIGIN"),
       ...storeFlags,
       json: on("Print the address as one JSON document"),
     },

@@ -5,7 +5,7 @@ import { lookOptions, type RepositoryFlags, repositoryFlags } from "../look.ts";
 import { session } from "../session.ts";
 
 export const tagCommand = defineCommand({
-  details: "Only the manifest is sent, byte for byte, into the same repository. Prints its digest.",
+  details: "Writes the same manifest to the same repository under each new tag; no blobs are moved. Prints its digest.",
   examples: [
     ["Give an image two more tags", "gantry tag registry.example/app:1.2.3 1.2 latest"],
     ["Tag an image in a layout on disk", "gantry tag oci:images:3.20 stable"],
@@ -19,7 +19,7 @@ export const tagCommand = defineCommand({
     },
   },
   async func(this: Context, flags: RepositoryFlags, image: string, ...tags: string[]) {
-    // The arguments have one parser, and only the first of them is a location.
+    // All arguments have one parser, but only the first one is a location.
     const location = await parseImage(image);
     return session(this, flags, async (io) => {
       const descriptor = await tag(location, tags, lookOptions(flags, io));

@@ -15,6 +15,7 @@ import {
   storeFlags,
 } from "../flags.ts";
 import { parseImage } from "../location.ts";
+import { imageBrief } from "../look.ts";
 import { limitsOf, platformOf, registryOptions } from "../options.ts";
 import type { ProgressMode } from "../progress.ts";
 import { session } from "../session.ts";
@@ -30,9 +31,9 @@ interface Flags extends StoreFlags, RemoteFlags {
 }
 
 export const unpackCommand = defineCommand({
-  details: `ROOTFS must be absent or empty, and becomes the root directory of the image. It appears only when every layer was verified; on failure nothing is left. Prints the digest.
+  details: `ROOTFS must be missing or empty, and becomes the root directory of the image. It appears only after every layer is verified; after a failure nothing remains of it. Prints the digest.
 
-An image of a registry is pulled into the store first. Without --platform it is the image for this machine. Only root can set owners and create devices.`,
+An image in a registry is pulled into the store first. Without --platform, the image for this machine is unpacked. Only root can set owners and create devices.`,
   examples: [
     ["Unpack an image of a registry", "gantry unpack alpine:3.20 ./rootfs"],
     ["Unpack an image of a layout on disk", "gantry unpack oci:images:3.20 ./rootfs"],
@@ -41,12 +42,12 @@ An image of a registry is pulled into the store first. Without --platform it is 
   parameters: {
     flags: {
       platform: platformFlag,
-      policy: choice<PullPolicy>("When the image is pulled from the registry", "POLICY", [
+      policy: choice<PullPolicy>("When an image in a registry is pulled", "POLICY", [
         "IfNotPresent",
         "Always",
         "Never",
       ]),
-      strict: on("Fail if an owner, device or attribute cannot be kept, instead of a warning"),
+      strict: on("Fail, instead of warning, if an owner, a device or an attribute cannot be kept"),
       ...storeFlags,
       ...remoteFlags,
       json: jsonFlag,
@@ -56,8 +57,8 @@ An image of a registry is pulled into the store first. Without --platform it is 
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: parseImage, brief: "REF, oci:DIR:TAG or store:NAME", placeholder: "IMAGE" },
-        { parse: String, brief: "The directory", placeholder: "ROOTFS" },
+        { parse: parseImage, brief: imageBrief, placeholder: "IMAGE" },
+        { parse: String, brief: "The directory to unpack into", placeholder: "ROOTFS" },
       ],
     },
   },

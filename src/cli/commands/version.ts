@@ -4,7 +4,7 @@ import { jsonFlag } from "../flags.ts";
 import { session } from "../session.ts";
 
 export const versionCommand = defineCommand({
-  details: "With --json also the version of Node.",
+  details: "With --json, also prints the version of Node.",
   examples: [["Print the version", "gantry version"]],
   parameters: { flags: { json: jsonFlag } },
   func(this: Context, flags: { json: boolean }) {

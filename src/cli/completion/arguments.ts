@@ -1,10 +1,10 @@
 import { defaultLimits } from "../../base/limits.ts";
 import type { CommandHelp, FlagHelp } from "../help/describe.ts";
 
-/** A word that may stand at the cursor, and what it means. */
+/** A word that can be completed at the cursor, and what it means. */
 export type Candidate = readonly [word: string, meaning?: string];
 
-/** Candidates, or the kind of path that the shell shall complete. */
+/** Candidates, or the kind of path that the shell must complete. */
 export type Completion = readonly Candidate[] | "files" | "directories";
 
 const platforms = [
@@ -37,7 +37,7 @@ export async function completeArguments(
   const { arguments: all } = help;
   const argument = all[state.positions] ?? (all.at(-1)?.repeatable ? all.at(-1) : undefined);
   if (!argument) return [];
-  // `NAME KEY=VALUE...`: the first word, then the second one again and again.
+  // `NAME KEY=VALUE...`: the first word once, then the second one for each further argument.
   const names = argument.name.split(" ");
   return completeValue(names[Math.min(state.positions, names.length - 1)]!, undefined, current, state.store);
 }
@@ -71,7 +71,7 @@ function read(given: readonly string[], flagOf: (word: string) => FlagHelp | und
 
 const flagNames = (help: CommandHelp): Candidate[] => help.flags.map(({ name, brief }) => [name, brief]);
 
-/** Completes a value by what it is called. */
+/** Completes a value by its placeholder. */
 async function completeValue(
   placeholder: string,
   values: readonly string[] | undefined,
@@ -108,7 +108,7 @@ async function completeValue(
 
 const words = (values: readonly string[]): Candidate[] => values.map((value): Candidate => [value]);
 
-/** What may be said of an image without asking a registry. */
+/** The names of images that are known without asking a registry. */
 async function locations(current: string, store: string | undefined): Promise<Candidate[]> {
   if (!/^(?:oci|store):/.test(current)) {
     return [

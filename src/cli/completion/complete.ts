@@ -5,7 +5,7 @@ import { type Candidate, completeArguments } from "./arguments.ts";
 
 /**
  * Answers a shell that completes the last of the words that follow `gantry`: one line for each candidate,
- * `WORD<tab>MEANING`; or `:files` or `:directories` where the shell shall complete a path.
+ * `WORD<tab>MEANING`; or `:files` or `:directories` where the shell must complete a path.
  */
 export async function complete(words: readonly string[], table: CommandTable): Promise<string> {
   const current = words.at(-1) ?? "";

@@ -6,7 +6,7 @@ import { readSmallFile } from "../../sys/regular-file.ts";
 
 const MAX_INDEX = 16 << 20;
 
-/** The directories that the path after `oci:` may mean. */
+/** The directories that can complete the path after `oci:`. */
 export async function layoutDirectories(path: string): Promise<string[]> {
   const parent = path.endsWith("/") ? path : path === "" || !path.includes("/") ? "." : dirname(path);
   const prefix = path.slice(0, path.lastIndexOf("/") + 1);
@@ -19,7 +19,7 @@ export async function layoutDirectories(path: string): Promise<string[]> {
   }
 }
 
-/** Names of the store, from the index.json that it exports: no database is opened for a key press. */
+/** Names of the store, from the index.json that it exports, so that no database is opened at a key press. */
 export async function storedNames(store: string | undefined): Promise<string[]> {
   try {
     const file = join(store ?? defaultStoreDirectory(), "index.json");

@@ -1,8 +1,8 @@
 export type Shell = "bash" | "zsh" | "fish";
 
 /*
- * Each script passes the words before the cursor to `gantry __complete`, and shows its answer. So a script need not
- * be made again when gantry gets a new command or flag.
+ * Each script passes the words before the cursor to `gantry __complete`, and shows its answer. So a saved script also
+ * completes the commands and flags of later versions.
  */
 
 const bash = `# bash completion for gantry. Load it with: source <(gantry completion bash)

@@ -27,7 +27,7 @@ interface ArgumentHelp {
   readonly repeatable: boolean;
 }
 
-/** A command as data: its help, the reference and the completion are made of this. */
+/** A command as data, from which its help, the reference and the completion are made. */
 export interface CommandHelp {
   /** `images rm` */
   readonly name: string;
@@ -40,7 +40,7 @@ export interface CommandHelp {
   readonly examples: readonly { readonly purpose: string; readonly line: string }[];
 }
 
-/** Loads a command and says what its help says. */
+/** Loads a command and describes it. */
 export async function describeCommand({ path, entry }: ResolvedCommand): Promise<CommandHelp> {
   const { details, examples, command } = await entry.load();
   const name = path.join(" ");

@@ -5,13 +5,13 @@ import { twoColumns, wrap } from "../wrap.ts";
 import type { CommandHelp, FlagHelp } from "./describe.ts";
 import { exitCodes, imageNames, topExamples } from "./texts.ts";
 
-/** How wide help is, and what its headings look like. */
+/** The width of help, and the style of its headings. */
 export interface Page {
   readonly width: number;
   readonly style: Style;
 }
 
-/** Terms that are longer stand on a line of their own. */
+/** Longer terms have a line of their own. */
 const LONGEST_TERM = 25;
 
 const section = (heading: string, lines: readonly string[], { style }: Page): string[] =>
@@ -42,7 +42,7 @@ export function renderOverview(table: CommandTable, page: Page): string {
     ...section("Exit codes", wrap(exitCodes, page.width - 2), page),
     "",
     ...wrap("`gantry COMMAND --help` shows the flags and examples of a command.", page.width),
-    ...wrap("docs/cli.md in the source code is the reference of all commands.", page.width),
+    ...wrap("docs/cli.md in the source code describes all commands.", page.width),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -58,7 +58,7 @@ export function renderFamily(
   const lines = [
     `${page.style.bold("Usage:")} gantry ${name} [COMMAND] [flags] [arguments]`,
     "",
-    ...wrap(`${family.brief}. Without COMMAND it is \`gantry ${name} ${family.standard}\`.`, page.width),
+    ...wrap(`${family.brief}. Without COMMAND it runs \`gantry ${name} ${family.standard}\`.`, page.width),
     ...section("Commands", rows(list, page), page),
     ...section(
       "Examples",
@@ -76,7 +76,7 @@ export function renderCommand(help: CommandHelp, page: Page): string {
   const { width, style } = page;
   const paragraphs = help.details === undefined ? [] : help.details.split(/\n\s*\n/);
   const groups = [...new Set(help.flags.flatMap(({ group }) => group ?? []))];
-  // One column for all flags, whatever their heading.
+  // The explanations of all flags begin in one column, under all headings.
   const longest = Math.max(...help.flags.map((flag) => termOf(flag).length).filter((length) => length <= LONGEST_TERM));
   const flags = (group: string | undefined): string[] =>
     rows(
@@ -111,7 +111,7 @@ export function renderCommand(help: CommandHelp, page: Page): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** `-u, --username NAME`; without a letter the names stand in the same column. */
+/** `-u, --username NAME` */
 function termOf({ short, name, placeholder }: FlagHelp): string {
   return `${short === undefined ? "" : `${short}, `}${name}${placeholder === undefined ? "" : ` ${placeholder}`}`;
 }
@@ -119,7 +119,7 @@ function termOf({ short, name, placeholder }: FlagHelp): string {
 /** What a flag does, with the words that it takes, its default, and whether it may be repeated. */
 function explain({ brief, values, default: standard, repeatable }: FlagHelp): string {
   let text = brief;
-  if (values) text += `: ${values.join(", ")}`;
+  if (values) text += `. One of ${values.join(", ")}`;
   if (standard !== undefined) text += ` (default: ${standard})`;
   return repeatable ? `${text}. May be repeated` : text;
 }

@@ -4,7 +4,7 @@ import { styleOf } from "../style.ts";
 import { type CommandHelp, describeCommand } from "./describe.ts";
 import { type Page, renderCommand, renderFamily, renderOverview } from "./render.ts";
 
-/** The width of help where there is no terminal, and the most on a terminal that is wider. */
+/** The width of help without a terminal, and its greatest width on a terminal. */
 const [COLUMNS, MOST_COLUMNS] = [80, 100];
 
 /** The help of the command that the words name, of a family, or of gantry. @throws USAGE for an unknown command */
@@ -23,7 +23,7 @@ export async function helpText(
   return renderFamily(found.path.join(" "), found.family, await describeAll(membersOf(found.path[0]!, table)), page);
 }
 
-/** The same as data: one command, or an array of those that the words mean. @throws USAGE for an unknown command */
+/** The same as data: one command, or an array for a family or for all. @throws USAGE for an unknown command */
 export async function helpData(
   words: readonly string[],
   table: CommandTable,

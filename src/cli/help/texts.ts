@@ -1,6 +1,6 @@
 /** Texts of the first page of help. */
 export const imageNames: readonly (readonly [string, string])[] = [
-  ["alpine:3.20, ghcr.io/o/r@sha256:...", "in a registry; docker://NAME is the same"],
+  ["REF", "in a registry: alpine:3.20, docker://alpine:3.20 or ghcr.io/org/app@sha256:..."],
   ["oci:DIR[[:REPO]:TAG|@DIGEST]", "in an OCI image layout on disk"],
   ["store:NAME", "in the local store"],
 ];

@@ -7,7 +7,7 @@ import { Work } from "./work.ts";
 
 const FRAME_MS = 100;
 
-/** Shows what runs as bars at the end of the terminal, ten times a second at most. */
+/** Shows the running work as bars at the end of the terminal, redrawn at most ten times a second. */
 export function bars(stderr: NodeJS.WriteStream): { readonly progress: Progress; end(): void } {
   const work = new Work();
   const canvas = new Canvas(stderr);
@@ -16,7 +16,7 @@ export function bars(stderr: NodeJS.WriteStream): { readonly progress: Progress;
   let ended = false;
   const draw = (): void => {
     const { columns, rows } = canvas.size();
-    // Lines above the first row of the screen could not be reached again.
+    // The cursor cannot reach lines that have scrolled off the screen.
     canvas.draw(frame(work, columns, Math.max(1, rows - 2)));
   };
   return {

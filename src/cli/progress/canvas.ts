@@ -7,7 +7,7 @@ export class Canvas {
     this.#terminal = terminal;
   }
 
-  /** Node keeps both up to date; some terminals say 0. */
+  /** Node keeps both up to date; some terminals report 0. */
   size(): { readonly columns: number; readonly rows: number } {
     return { columns: this.#terminal.columns || 80, rows: this.#terminal.rows || 24 };
   }
@@ -22,7 +22,7 @@ export class Canvas {
     this.#write(`\u001b[J${text}\n`, this.#drawn);
   }
 
-  /** Removes the lines. Also a `^C` that a terminal shows where the cursor is. */
+  /** Removes the lines, and a `^C` that the terminal has printed at the cursor. */
   clear(): void {
     this.#write("\u001b[J", []);
   }
@@ -33,7 +33,7 @@ export class Canvas {
     this.#drawn = lines;
   }
 
-  /** Moves to the first line. After the terminal became narrower a line that was drawn takes several rows. */
+  /** Moves to the first line. When the terminal has become narrower, a line takes several rows. */
   #home(): string {
     const { columns } = this.size();
     const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);

@@ -18,16 +18,16 @@ const SPEED = "1023.9 MiB/s".length;
 const LEFT = "59m 59s".length;
 const GAP = "  ";
 const WIDEST_BAR = 30;
-/** Bars give way to the names of algorithms only when they are longer. */
+/** Labels include the algorithm of the digest only if the bars keep this length. */
 const GOOD_BAR = 16;
 const NARROWEST_BAR = 5;
 
-/** The lines that show the work now: those that run, and the sum. They fit into so many columns and rows. */
+/** The lines that show the running pieces of work, and their sum. They fit into `columns` and `rows`. */
 export function frame(work: Work, columns: number, rows: number): string[] {
   const { sum } = work;
   const lines: Row[] = work.running.slice(0, Math.max(1, rows - 1));
   if (sum.items > 1 && sum.finished < sum.items) lines.push({ label: `${sum.finished} of ${sum.items} done`, ...sum });
-  // A line that reaches the last column would be continued on the next one.
+  // Some terminals wrap a line that reaches the last column.
   return layout(lines, columns - 1);
 }
 
@@ -43,7 +43,7 @@ function layout(rows: readonly Row[], width: number): string[] {
     const name = label === LABEL ? row.label : row.label.replace(/^sha\d+:/, "");
     const columns = [name.slice(0, label).padEnd(label)];
     if (bar >= NARROWEST_BAR) columns.push(drawBar(row, bar));
-    // The last columns need not be aligned where there is no room for it.
+    // Without room, the last columns are not aligned.
     if (withSizes) columns.push(size.padStart(sizes), speed.padStart(SPEED), left);
     else columns.push(percent(row).padStart("100%".length), speed, left);
     return columns.join(GAP).trimEnd().slice(0, width);
@@ -71,7 +71,7 @@ const share = (done: number, total: number): number => (total > 0 ? Math.min(1, 
 const percent = ({ done, total }: Row): string =>
   total === undefined ? formatBytes(done) : `${Math.floor(share(done, total) * 100)}%`;
 
-/** `5s`, `1m 05s`, `2h 03m`; nothing where it would be days. */
+/** `5s`, `1m 05s`, `2h 03m`; empty from a day on. */
 function formatSeconds(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole}s`;

@@ -32,7 +32,7 @@ describe("a frame", () => {
     end("c"),
   );
 
-  test("shows a bar for what runs, and the sum last", () => {
+  test("shows a bar for each running piece, and the sum last", () => {
     expect(frame(work, 81, 24)).toEqual([
       "a00000000000     [====           ]    15.0 MiB / 60.0 MiB",
       "1 of 3 done      [====           ]   25.0 MiB / 100.0 MiB",
@@ -41,12 +41,12 @@ describe("a frame", () => {
     expect(frame(work, 40, 24)).toEqual(["a00000000000      25%", "1 of 3 done       25%"]);
   });
 
-  test("shows no sum of one piece, and nothing when all is done", () => {
+  test("shows no sum of one piece, and nothing when all pieces are done", () => {
     expect(frame(workOf(start("a", MiB), advance("a", 1)), 80, 24)).toHaveLength(1);
     expect(frame(workOf(start("a", MiB), start("b", MiB), end("a"), end("b")), 80, 24)).toEqual([]);
   });
 
-  test("shows what an unknown amount has come to", () => {
+  test("shows the bytes so far of a piece of unknown size", () => {
     expect(frame(workOf(start("a"), advance("a", 3 * MiB)), 80, 24)[0]).toMatch(/^a0{11} {3,}3\.0 MiB$/);
   });
 
@@ -89,7 +89,7 @@ describe("speed", () => {
     expect(run(2_000, 20_000, 0)).toBeLessThan(MiB / 100);
   });
 
-  test("counts only what is moved now: not where a partial download ended, nor a restart", () => {
+  test("counts only bytes that are moved now: not those of a partial download, nor those before a restart", () => {
     const work = workOf(start("a", 100), advance("a", 60));
     work.track(advance("a", 70));
     work.track(advance("a", 0));
@@ -106,7 +106,7 @@ function terminal(columns: number): { stream: NodeJS.WriteStream; written: strin
 }
 
 describe("the canvas", () => {
-  test("redraws in one write, and only where something changed", () => {
+  test("redraws in one write, and only when something changed", () => {
     const { stream, written } = terminal(80);
     const canvas = new Canvas(stream);
     canvas.draw(["one", "two"]);
@@ -148,7 +148,7 @@ describe("the printer", () => {
     expect(written.join("")).toBe(expected);
   });
 
-  test("writes lines on a dumb terminal, and warnings without colours unless there are some", () => {
+  test("writes lines on a dumb terminal, and coloured warnings only on a terminal with colours", () => {
     const { stream, written } = terminal(80);
     const { TERM } = process.env;
     process.env["TERM"] = "dumb";

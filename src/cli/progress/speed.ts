@@ -1,6 +1,6 @@
-/** How long a change of speed takes to be shown, in milliseconds. */
+/** How long a change of speed takes until it is shown, in milliseconds. */
 const SMOOTHING = 3_000;
-/** Samples that are closer together say little. */
+/** The shortest time between two samples, in milliseconds; shorter ones are too inexact. */
 const SAMPLE = 200;
 
 /** The speed of a transfer, smoothed: the mean of the last seconds, of which the latest count most. */

@@ -37,7 +37,7 @@ export class Work {
     const item = this.#items.get(event.id);
     if (!item) return undefined;
     const { done } = event.type === "advance" ? event : { done: item.total ?? item.done };
-    // The first position may be where a partial download ended: only what follows was moved now.
+    // The first position may be the end of a partial download: only later bytes were moved in this run.
     if (event.type === "advance" && item.state === "running") {
       const moved = Math.max(0, done - item.done);
       item.speed.add(moved);

@@ -15,7 +15,7 @@ interface Flags extends StoreFlags {
 }
 
 export const fsckCommand = defineCommand({
-  details: `Hashes every blob and follows every image. Prints each fault with the command that repairs it, and then ends with 5.
+  details: `Hashes every blob, and checks that every image is complete. Prints each fault with the command that repairs it. If there are faults, the exit code is 5.
 
 With --rebuild, names that the database has lost are restored from index.json, and damaged blobs are removed so that the next pull downloads them again.`,
   examples: [

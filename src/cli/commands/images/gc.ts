@@ -12,7 +12,7 @@ interface Flags extends StoreFlags {
 
 export const gcCommand = defineCommand({
   details:
-    "Keeps every blob that a name of any namespace needs, and every blob that a running pull has downloaded or found. The blobs of a pull that died are kept for an hour.",
+    "Keeps every blob that a name in any namespace needs, and every blob that a running pull has downloaded or found. The blobs of a killed pull are kept for an hour.",
   examples: [
     ["Remove the blobs that no image needs", "gantry images gc"],
     ["Show what would be removed", "gantry images gc --dry-run"],
@@ -29,7 +29,7 @@ export const gcCommand = defineCommand({
       for (const { digest, size } of blobs) io.print(`${digest}  ${formatBytes(size)}\n`);
       for (const name of layers) io.print(`layers/${printable(name)}\n`);
       const verb = flags.dryRun ? "would be removed" : "removed";
-      this.process.stderr.write(`${blobs.length} blobs ${verb}, ${formatBytes(bytes)}; ${kept} stay\n`);
+      this.process.stderr.write(`${blobs.length} blobs ${verb}, ${formatBytes(bytes)}; ${kept} kept\n`);
     });
   },
 });

@@ -10,7 +10,7 @@ interface Flags extends StoreFlags {
 }
 
 export const labelCommand = defineCommand({
-  details: "KEY=VALUE sets a label, KEY= removes it. Prints all labels that the image then has.",
+  details: "KEY=VALUE sets a label, KEY= removes it. Then prints all labels of the image.",
   examples: [
     ["Set a label", "gantry images label alpine:3.20 team=core"],
     ["Remove a label", "gantry images label alpine:3.20 team="],

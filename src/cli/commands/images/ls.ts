@@ -15,7 +15,7 @@ interface Flags extends StoreFlags {
 }
 
 export const lsCommand = defineCommand({
-  details: `HERE says how much of an image is on this host: complete, partial with the platforms that are complete, or absent.
+  details: `HERE says how much of an image is in the store: complete; partial, with the platforms that are complete; or absent.
 
 Filters are those of containerd: labels.team==core, name~=alpine, target.digest!=DIGEST. A comma means AND, several --filter mean OR.`,
   examples: [
@@ -30,7 +30,7 @@ Filters are those of containerd: labels.team==core, name~=alpine, target.digest!
   func(this: Context, flags: Flags) {
     return session(this, {}, async (io) => {
       const text = await listing(flags, io);
-      // The name, and what is here.
+      // NAME and HERE may be shortened.
       io.print(flags.json ? text : table(parseRows(text), io.columns, [0, 2]));
     });
   },
@@ -55,7 +55,7 @@ async function listing(flags: Flags, io: Session): Promise<string> {
   const directory = flags.store ?? defaultStoreDirectory();
   const namespace = flags.namespace ?? (process.env["GANTRY_NAMESPACE"] || "default");
   const shared = flags.storeDb ?? process.env["GANTRY_STORE_DB"];
-  // No capitals: some file systems do not distinguish two namespaces that we do.
+  // No capitals: some file systems would give two namespaces that differ only in case the same file.
   if (shared || flags.filter?.length || !/^[a-z0-9._-]+$/.test(namespace)) return make();
   const kept = derivedFile(directory, `images-${namespace}.${flags.json ? "json" : "tsv"}`);
   const files = [...nameListings(directory), ...blobListings(directory)];

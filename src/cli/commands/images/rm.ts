@@ -11,14 +11,14 @@ interface Flags extends StoreFlags {
 }
 
 export const rmCommand = defineCommand({
-  details: "The blobs stay until `gantry images gc`, and for as long as another name needs them.",
+  details: "Only the names are removed. `gantry images gc` then removes the blobs that no other name needs.",
   examples: [["Remove two names", "gantry images rm alpine:3.19 alpine:3.20"]],
   parameters: {
     flags: { ...storeFlags, json: jsonFlag },
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: parseStoreLocation, brief: "The images", placeholder: "NAME" },
+      parameter: { parse: parseStoreLocation, brief: "The image to remove", placeholder: "NAME" },
     },
   },
   func(this: Context, flags: Flags, ...names: StoreLocation[]) {
