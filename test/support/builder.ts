@@ -17,7 +17,7 @@ import { metadataOf, setMetadata, undeclaredDirectory } from "./metadata.ts";
 import { quoted } from "./mounts.ts";
 import type { TreeNode } from "./tree.ts";
 
-/** Few names, so that what was removed comes back as something else. One character a byte. */
+/** Few names, so that a removed name comes back with another type. One character is one byte. */
 const names: readonly string[] = [
   ..."abcdef",
   "lib",
@@ -52,27 +52,27 @@ const CAPABILITY = Buffer.from("0100000200200000000000000000000000000000", "hex"
 const within = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory}/`);
 
 export interface BuilderOptions {
-  /** A mounted overlay, as this process finds it. */
+  /** The path of a mounted overlay in this process. */
   readonly root: string;
-  /** The same as the shell that `run` talks to finds it. */
+  /** Its path in the shell of `run`. */
   readonly inside: string;
   readonly run: (script: string) => Promise<void>;
   readonly draw: Draw;
-  /** What the tree is before. */
+  /** The tree before the changes. */
   readonly lower: ReadonlyMap<string, TreeNode>;
-  /** Whether its file system keeps `user.*`: tmpfs does since Linux 6.6. */
+  /** Whether its file system stores `user.*` attributes: tmpfs does since Linux 6.6. */
   readonly userAttributes: boolean;
 }
 
 /**
- * Changes a tree as the commands of a build do, at random. Paths are latin1, the root's is "". Names that start with
- * `.wh.` are not made, as no layer can hold them; character devices 0:0 are not either, as they are overlayfs's whiteouts.
+ * Changes a tree at random, as the commands of a build do. Paths are latin1; that of the root is "". It makes no names that
+ * start with `.wh.`, because no layer can hold them, and no character devices 0:0, which are overlayfs's whiteouts.
  */
 export class Builder {
   readonly #options: BuilderOptions;
   readonly #draw: Draw;
   readonly #types = new Map<string, string>();
-  /** Directories that were removed and made anew. */
+  /** Directories that were removed and created again. */
   readonly #recreated = new Set<string>();
 
   constructor(options: BuilderOptions) {
@@ -94,7 +94,7 @@ export class Builder {
     return found.length === 0 ? undefined : this.#draw.one(found);
   }
 
-  /** A path for something new, cleared of what was there. `besides` is spared, and what it is in. */
+  /** A path for a new entry; an existing entry is removed. `besides` and the directories that it is in are kept. */
   #place(besides?: string): string | undefined {
     const existing = this.#draw.chance(0.35) ? this.#some((_, path) => path !== "") : undefined;
     const parent = this.#some((type, path) => type === "directory" && path.split("/").length < DEPTH)!;
@@ -143,7 +143,7 @@ export class Builder {
     if (this.#draw.chance(0.5)) chmodSync(this.#at(path), this.#draw.one(fileModes));
   }
 
-  /** What does not become smaller: enough that an image of it is unpacked in workers. */
+  /** Bytes that do not compress, so many that an image of them is unpacked in workers. */
   writeLarge(bytes: Buffer): void {
     const path = this.#place()!;
     writeFileSync(this.#at(path), bytes);
@@ -173,7 +173,7 @@ export class Builder {
     }
   }
 
-  /** What an opaque directory is made by: one that was there is removed and made anew. */
+  /** Removes a directory and creates it again, which makes it opaque. */
   #recreate(): void {
     const path = this.#some((type, path) => type === "directory" && path !== "");
     if (path === undefined) return;
@@ -210,7 +210,7 @@ export class Builder {
   }
 
   #removeSome(): void {
-    // The large directories at the top would take all with them too often.
+    // Removing a large directory at the top would too often remove most of the tree.
     const path = this.#some((type, path) => path !== "" && (type !== "directory" || this.#draw.chance(0.4)));
     if (path !== undefined) this.#remove(path);
   }
@@ -237,7 +237,7 @@ export class Builder {
         return changeMode();
       case 1:
         lchownSync(full, this.#draw.one(owners), this.#draw.one(owners));
-        // In this order, as the kernel takes set-user-ID bits and capabilities away from a file that changes hands.
+        // In this order, because the kernel removes set-user-ID bits and capabilities from a file whose owner changes.
         if (this.#draw.chance(0.5)) changeMode();
         if (this.#draw.chance(0.3)) this.#changeAttribute(full, type);
         return;
@@ -259,13 +259,13 @@ export class Builder {
     if (present.length > 0 && this.#draw.chance(0.4)) return system.lremovexattr(full, this.#draw.one(present));
     const plain = type === "file" || type === "directory";
     if (type === "file" && this.#draw.chance(0.3)) return system.lsetxattr(full, "security.capability", CAPABILITY);
-    // The kernel keeps user.* on files and directories only.
+    // The kernel stores user.* on files and directories only.
     const space = plain && this.#options.userAttributes && this.#draw.chance(0.8) ? "user" : "trusted";
     const value = this.#draw.one(["", "one", "two\n\0=three", "\xff".repeat(200)]);
     system.lsetxattr(full, `${space}.${this.#draw.one(["note", "other note"])}`, Buffer.from(value, "latin1"));
   }
 
-  /** overlayfs does not rename directories of a lower layer (EXDEV); mv then copies and removes, as in any build. */
+  /** overlayfs does not rename directories of a lower layer (EXDEV), so mv copies and removes, as in any build. */
   async #shell(command: "mv" | "cp -a"): Promise<void> {
     const source = this.#some((_, path) => path !== "");
     if (source === undefined || this.#paths((_, path) => within(path, source)).length > 15) return;
@@ -281,8 +281,8 @@ export class Builder {
   }
 
   /**
-   * Gives directories that were changed the metadata that they had below, or that of a directory that no layer
-   * declares, or a time of its own, as builders that want the same bytes again do: only then may a layer leave them out.
+   * Gives changed directories the metadata that they have in the lower tree, or that of a directory that no layer
+   * declares, or a fixed time, as reproducible builds do. Only then may a layer leave them out.
    */
   settle(): void {
     for (const path of this.#paths((type) => type === "directory")) {

@@ -1,4 +1,4 @@
-/** Random choices from one stream of numbers, so that a seed repeats them. */
+/** Random choices from one stream of numbers; the same seed gives the same choices. */
 export class Draw {
   readonly #random: () => number;
 

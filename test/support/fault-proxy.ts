@@ -2,7 +2,7 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** Ways in which a registry, or what is between it and us, goes wrong. */
+/** Faults of a registry, or of the network before it. */
 export const faultKinds = [
   "reset",
   "upload reset",
@@ -32,13 +32,13 @@ export function seeded(seed: number): () => number {
 
 export interface FaultProxy {
   readonly host: string;
-  /** How often each kind was done, not only meant. */
+  /** How often each fault really happened. */
   readonly hits: Record<FaultKind, number>;
-  /** What the other host heard, to which blobs are redirected. */
+  /** The requests to the other host, to which blobs are redirected. */
   readonly elsewhere: { readonly authorization: string | undefined }[];
-  /** When something last went through. Milliseconds of the process. */
+  /** When bytes last went through, in milliseconds since the process started. */
   readonly lastActivity: () => number;
-  /** The share of requests that something happens to. */
+  /** The share of requests that get a fault. */
   rate: number;
 }
 
@@ -46,8 +46,8 @@ const PASSWORD = `Basic ${Buffer.from("me:the-password").toString("base64")}`;
 export const faultSecrets: readonly string[] = ["the-password", PASSWORD.slice(6), "tok-"];
 
 /**
- * A registry behind a token server and a line that goes wrong in seeded ways: everything is passed on to the one at
- * `target`, once in a while not as it should be.
+ * A registry with a token server, behind a network with faults from a seed. It passes every request on to the registry
+ * at `target`, some of them with a fault.
  */
 export async function faultProxy(target: string, random: () => number): Promise<FaultProxy> {
   const hits = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
@@ -64,9 +64,9 @@ export async function faultProxy(target: string, random: () => number): Promise<
     const ranged = request.headers.range !== undefined;
     const uploads = (request.method === "PUT" || request.method === "PATCH") && /\/uploads\//.test(path);
     const blob = request.method === "GET" && /\/blobs\/sha256:/.test(path);
-    // What comes seldom goes wrong more often, so that each kind is met.
+    // Rare requests get faults more often, so that each kind of fault happens.
     if (random() >= proxy.rate * (ranged ? 9 : blob ? 3 : uploads ? 2 : 1)) return undefined;
-    // Only what broke off is asked for in parts.
+    // Ranges are only asked for after a broken download.
     if (blob && !ranged && random() < 0.4) return "reset";
     const fits: FaultKind[] = ["429", "500 burst", "silence", "token expiry"];
     const get = request.method === "GET";
@@ -74,7 +74,7 @@ export async function faultProxy(target: string, random: () => number): Promise<
     if (blob) fits.push("redirect");
     if (ranged) fits.push("wrong range", "small window");
     if (uploads) fits.push("upload reset");
-    // The one that was met the least, most of the time, so that each is met.
+    // Mostly the kind that has happened least, so that each kind happens.
     const rarest = fits.reduce((least, kind) => (hits[kind] < hits[least] ? kind : least));
     return random() < 0.7 ? rarest : fits[Math.floor(random() * fits.length)];
   };

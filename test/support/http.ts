@@ -40,7 +40,7 @@ export function answer(
   response.writeHead(status, { "content-type": "application/json", ...headers }).end(bytes);
 }
 
-/** A CONNECT proxy that keeps what clients say to it, until the tunnel stands. */
+/** A CONNECT proxy that records what clients send before the tunnel is open. */
 export async function tunnels(): Promise<
   Listening & { readonly connects: { target: string; headers: IncomingMessage["headers"] }[] }
 > {
@@ -50,7 +50,7 @@ export async function tunnels(): Promise<
   listener.server.on("connect", (request: IncomingMessage, client: Socket) => {
     connects.push({ target: request.url!, headers: request.headers });
     const port = Number(request.url!.split(":").at(-1));
-    // Whatever the name, it is a server of this test.
+    // Every name leads to a server of this test.
     const upstream = connect(port, "127.0.0.1", () => {
       client.write("HTTP/1.1 200 OK\r\n\r\n");
       client.pipe(upstream).pipe(client);
@@ -61,7 +61,7 @@ export async function tunnels(): Promise<
   return { ...listener, connects };
 }
 
-/** A private CA and certificates of it: of servers (by their names) and of a client. PEM files in `directory`. */
+/** Makes a private CA, and certificates for servers (by name) and a client, as PEM files in `directory`. */
 export async function certificates(
   directory: string,
   names: string,

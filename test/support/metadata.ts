@@ -3,13 +3,13 @@ import { makeDevice, native } from "../../src/sys/native.ts";
 import type { Time } from "../../src/tar/index.ts";
 import type { TreeNode } from "./tree.ts";
 
-/** What is said of a node beside its type and content. */
+/** The metadata of a node: everything except its type and content. */
 export type Metadata = Pick<TreeNode, "mode" | "owner" | "mtime" | "xattrs">;
 
 /** A directory that no layer declares. */
 export const undeclaredDirectory: Metadata = { mode: "755", owner: "0:0", mtime: "0" };
 
-/** What an entry says of a node, without overlayfs's own attributes. */
+/** The metadata of a node for an entry, without overlayfs's own attributes. */
 export function metadataOf(node: Metadata): {
   mode: number;
   uid: number;
@@ -24,7 +24,7 @@ export function metadataOf(node: Metadata): {
   return { mode: Number.parseInt(node.mode, 8), uid, gid, mtime: { seconds, nanoseconds }, xattrs: xattrsOf(node) };
 }
 
-/** From the lines of getfattr, which are NAME=0xHEX, or NAME alone where the value is empty. */
+/** Parses lines of getfattr: NAME=0xHEX, or NAME alone if the value is empty. */
 function xattrsOf({ xattrs }: Metadata): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const line of xattrs?.split("\n") ?? []) {
@@ -42,7 +42,7 @@ export function sameMetadata(one: Metadata, other: Metadata): boolean {
   return facts(one) === facts(other);
 }
 
-/** The numbers of a device; none for what is no device. */
+/** The numbers of a device; none for other nodes. */
 export function deviceOf({ device }: TreeNode): { major?: number; minor?: number } {
   if (device === undefined) return {};
   const number = BigInt(device);
@@ -52,7 +52,7 @@ export function deviceOf({ device }: TreeNode): { major?: number; minor?: number
   return { major, minor };
 }
 
-/** Makes a directory's metadata what an entry of a layer could say. */
+/** Changes the metadata of a directory to what an entry of a layer can hold. */
 export function setMetadata(path: string | Buffer, metadata: ReturnType<typeof metadataOf>): void {
   const system = native();
   const { mode, uid, gid, mtime, xattrs } = metadata;

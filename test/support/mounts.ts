@@ -1,15 +1,15 @@
 import { spawn } from "node:child_process";
 import { onTestFinished } from "vitest";
 
-/** A mount namespace of its own, with a shell in it. What is mounted there is seen by nothing else, and ends with it. */
+/** A mount namespace with a shell in it. Its mounts are visible to no other process, and end with it. */
 export interface MountNamespace {
-  /** Where a path inside the namespace is found from outside. */
+  /** The path, outside the namespace, of a path inside it. */
   at(path: string): string;
-  /** Runs a script of bash in the namespace; throws what it said where it fails. */
+  /** Runs a bash script in the namespace. Throws its stderr if it fails. */
   run(script: string): Promise<void>;
 }
 
-/** Lives until the test ends. Needs root. */
+/** Starts a namespace that lives until the test ends. Needs root. */
 export async function mountNamespace(): Promise<MountNamespace> {
   const shell = spawn("unshare", ["--mount", "bash", "--norc"], { env: { ...process.env, LC_ALL: "C" } });
   onTestFinished(() => void shell.kill("SIGKILL"));
@@ -41,7 +41,7 @@ export async function mountNamespace(): Promise<MountNamespace> {
   return { at: (path) => `/proc/${shell.pid}/root${path}`, run };
 }
 
-/** A word of bash for any bytes; `path` has one character a byte. */
+/** Quotes a path of any bytes for bash; one character of `path` is one byte. */
 export function quoted(path: string): string {
   const byte = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
   return `$'${path.replace(/[^\w./-]/g, byte)}'`;

@@ -13,7 +13,7 @@ export const main: string = fileURLToPath(new URL("../../dist/cli/main.js", impo
 const has = (program: string): boolean =>
   ["/usr/bin", "/usr/sbin", "/bin", "/sbin"].some((path) => existsSync(join(path, program)));
 
-/** Why a test that needs these programs, or root, cannot run here; undefined where it can. */
+/** Why a test that needs these programs, or root, cannot run here; undefined if it can. */
 export function missing(options: { programs?: readonly string[]; root?: boolean }): string | undefined {
   const absent = (options.programs ?? []).filter((program) => !has(program));
   if (absent.length > 0) return `needs ${absent.join(", ")}: npm test installs it, as root on Debian`;
@@ -50,7 +50,7 @@ export function gantry(
   });
 }
 
-/** Runs a peer, beside this process: a test may well be the server it talks to. Throws what it said where it fails. */
+/** Runs another program without blocking this process, whose server it may use. Throws its stderr if it fails. */
 export async function peer(program: string, args: readonly string[], cwd?: string): Promise<string> {
   return (await promisify(execFile)(program, args, { cwd, maxBuffer: 1 << 28, timeout: 120_000 })).stdout;
 }
@@ -94,7 +94,7 @@ export async function answers(host: string): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
     const ok = await fetch(`http://${host}/v2/`).then(
       (
-        response, // 401 wants a password, 400 is what a TLS server says to plain http: both are there.
+        response, // 401 asks for a password, 400 is the answer of a TLS server to plain http: the server is up.
       ) => [200, 400, 401].includes(response.status),
       () => false,
     );
@@ -104,7 +104,7 @@ export async function answers(host: string): Promise<void> {
   throw new Error(`nothing answers at ${host}`);
 }
 
-/** A small real image: the files of Debian packages of this machine, and one layer of everything that layers can hold. */
+/** A small real image: files of Debian packages of this machine, and a layer with every kind of entry. */
 export async function debianImage(directory: string): Promise<string> {
   const script = fileURLToPath(new URL("../fixtures/make-image.sh", import.meta.url));
   await peer("bash", [script, directory]);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const bin = "/usr/lib/postgresql/15/bin";
 
-/** Why a test that needs PostgreSQL cannot run here; undefined where it can. */
+/** Why a test that needs PostgreSQL cannot run here; undefined if it can. */
 export const noPostgres: string | undefined = existsSync(join(bin, "initdb"))
   ? undefined
   : "needs postgresql-15: npm test installs it, as root on Debian";
@@ -18,13 +18,13 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-/** A PostgreSQL 15 server of the tests' own, on a socket in a directory of its own. */
+/** Starts a PostgreSQL 15 server for tests, on a socket in a new directory. */
 export async function startPostgres(): Promise<Postgres> {
   const work = await mkdtemp(join(tmpdir(), "gantry-postgres-"));
   const data = join(work, "data");
   await mkdir(data);
   const root = process.getuid?.() === 0;
-  // PostgreSQL refuses to be root.
+  // PostgreSQL refuses to run as root.
   if (root) {
     const [uid, gid] = ["-u", "-g"].map((flag) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" })));
     await chmod(work, 0o711);

@@ -4,13 +4,13 @@ import { onTestFinished } from "vitest";
 export interface CuttingProxy {
   /** `127.0.0.1:PORT` */
   readonly host: string;
-  /** Bytes that came from clients, and bytes that were handed to them. */
+  /** Bytes that came from clients, and bytes that were sent to them. */
   readonly bytes: { up: number; down: number };
   /** Connections that were cut. */
   cuts: number;
 }
 
-/** A proxy for TCP that cuts a connection once so many bytes have gone through it in one direction. */
+/** A TCP proxy that cuts a connection after a number of bytes in one direction. */
 export async function cuttingProxy(target: string, every: number): Promise<CuttingProxy> {
   const [host = "", port = ""] = target.split(":");
   const sockets = new Set<Socket>();
@@ -39,7 +39,7 @@ export async function cuttingProxy(target: string, every: number): Promise<Cutti
         if (passed < every) return;
         proxy.cuts += 1;
         from.removeAllListeners("data");
-        // What has gone through arrives; after it the line is dead, for both.
+        // The bytes before the cut arrive; then the connection is dead for both sides.
         to.end();
         from.resetAndDestroy();
       });

@@ -13,7 +13,7 @@ export interface Asked {
   readonly from?: string;
 }
 
-/** One raw request: paths and headers go out as they are written. */
+/** Sends one raw request, whose path and headers are not changed. */
 export function ask(
   server: { readonly host: string },
   method: string,
@@ -36,5 +36,5 @@ export function ask(
   });
 }
 
-/** The first wire code of an error. */
+/** The first error code in a body of the distribution API. */
 export const codeOf = ({ body }: Answer): string => JSON.parse(body).errors[0].code;

@@ -4,8 +4,8 @@ import { main } from "./peers.ts";
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /**
- * Runs the built command on a terminal of its own, which `script` of util-linux makes. What is typed is sent when what
- * it answers has been shown; stdout and stderr are one, as on a screen.
+ * Runs the built command on a terminal that `script` of util-linux makes. Each input is typed when the text that it
+ * answers is on the screen. stdout and stderr are one, as on a screen.
  */
 export function onTerminal(
   args: readonly string[],

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { type Listening, listening } from "./http.ts";
 
 /**
- * A token server whose tokens docker-registry believes: JSON web tokens, signed with the key of a certificate that its
- * `rootcertbundle` vouches for. It knows `me` with `secret`, and lets everybody else pull.
+ * A token server whose tokens docker-registry accepts: JSON web tokens, signed with the key of a certificate of its
+ * `rootcertbundle`. The user `me` with the password `secret` may do everything; other clients may pull.
  * @see distribution's specification of token authentication
  */
 export async function tokenIssuer(

@@ -15,7 +15,7 @@ export interface TokenServer {
   }[];
 }
 
-/** A token server that knows `me` with `secret`, and the identity token `it`; tokens last `expires` seconds. */
+/** A token server for `me` with the password `secret`, and the identity token `it`. Tokens last `expires` seconds. */
 export async function tokenServer(expires = 60): Promise<TokenServer> {
   const requests: TokenServer["requests"] = [];
   const server = createServer(async (request: IncomingMessage, response) => {
@@ -40,7 +40,7 @@ export async function tokenServer(expires = 60): Promise<TokenServer> {
   return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
 }
 
-/** A registry that wants a token of that server for everything. */
+/** A registry that requires a token of that server for every request. */
 export async function guarded(
   tokens: TokenServer,
   realmHost = tokens.host,
@@ -73,7 +73,7 @@ export async function tagsOf(registry: RemoteRegistry): Promise<string[]> {
   return found;
 }
 
-/** A source that knows one thing, and how often it was asked. */
+/** A source with one credential, which counts how often it is asked. */
 export function known(credential: object): { asked: () => number; credentials: CredentialSource } {
   let asked = 0;
   return {

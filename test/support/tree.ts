@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 
-/** What there is to know of one path; absent attributes do not apply to its type. */
+/** All facts about one path. Attributes that do not apply to its type are absent. */
 export interface TreeNode {
   readonly type: string;
   readonly mode: string;
@@ -12,7 +12,7 @@ export interface TreeNode {
   readonly content?: string;
   readonly target?: string;
   readonly device?: string;
-  /** The first path, by name, of those that are hard links of one another. */
+  /** The first path, by name, of a group of hard links to one file. */
   readonly links?: string | undefined;
   readonly xattrs?: string;
 }
@@ -26,7 +26,7 @@ const types: ReadonlyMap<number, string> = new Map([
   [0o010000, "fifo"],
 ]);
 
-/** Reads a whole tree from the kernel, and its extended attributes with getfattr. Paths are latin1. */
+/** Reads a whole tree with system calls, and its extended attributes with getfattr. Paths are latin1. */
 export function readTree(root: string): Map<string, TreeNode> {
   const tree = new Map<string, TreeNode>();
   const xattrs = readXattrs(root);
@@ -74,7 +74,7 @@ function hash(path: Buffer): string {
   return digest.digest("hex");
 }
 
-/** getfattr's dump, path to lines; it writes bytes outside ASCII as octal escapes. */
+/** Parses the dump of getfattr into the lines of each path. Bytes outside ASCII are octal escapes in it. */
 function readXattrs(root: string): Map<string, string> {
   const dump = execFileSync(
     "getfattr",

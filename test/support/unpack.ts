@@ -6,7 +6,7 @@ import { MemoryRegistry, providerOf } from "../../src/registry/index.ts";
 import type { TarEntry } from "../../src/tar/index.ts";
 import { pushImage, testImage, testLayer } from "../../src/testing/index.ts";
 
-/** Unpacks an image of these layers, each given by its entries or by the bytes of an archive, to `work/rootfs`. */
+/** Unpacks an image of these layers (entries, or the bytes of an archive) to `work/rootfs`. */
 export async function unpackLayers(
   work: string,
   layers: readonly (readonly TarEntry[] | Buffer)[],

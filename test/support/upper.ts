@@ -4,7 +4,7 @@ import type { Draw } from "./draw.ts";
 import { deviceOf, type Metadata, metadataOf, sameMetadata, undeclaredDirectory } from "./metadata.ts";
 import type { TreeNode } from "./tree.ts";
 
-/** An entry to be put in order. `after` are those that must come before it. */
+/** An entry to be put in order, and the items that must come before it (`after`). */
 interface Item {
   readonly path: string;
   readonly kind: "whiteout" | "opaque" | "content";
@@ -13,12 +13,12 @@ interface Item {
 }
 
 /**
- * What becomes of the lower tree in a directory: it shows through, it is to be hidden name by name, or it is hidden by a
- * whiteout or a mark further up.
+ * What happens to the lower tree in a directory: it stays visible (merged), is hidden name by name (replaced), or is
+ * hidden by a whiteout or an opaque mark of this or a higher directory.
  */
 type Lower = "merged" | "replaced" | "hidden";
 
-/** How often a layer held what the test is about; the test asks that each occurs. */
+/** How often layers held each case of the test; the test requires that each occurs. */
 export type Figures = Record<string, number>;
 
 const keyOf = (path: string): string => (path === "" ? "." : path);
@@ -31,13 +31,13 @@ function sameFile(one: TreeNode, other: TreeNode | undefined): boolean {
 }
 
 /**
- * The layer that a builder makes of the upper directory of an overlay, as entries in one of the orders that are legal.
- * All that the image specification leaves open is drawn: how what is gone is said, which directories are declared where
- * leaving them out means the same, and the order. `upper` and `lower` are trees that were read; `lower` is the merged one.
+ * The layer that a builder makes of the upper directory of an overlay: its entries in a legal order. What the image
+ * specification leaves open is drawn at random: how removed names are hidden, which directories have an entry that they
+ * do not need, and the order. `upper` is the tree of the upper directory, `lower` the merged tree of the layers below.
  *
- * An entry comes after those that its meaning depends on, and only those: a hard link after its target; and what is in a
- * directory after what says that it is one, where a lower layer has a symbolic link there. (Every program that applies
- * archives in order would follow that link.)
+ * Only two kinds of entries must wait for others: a hard link comes after its target; and if a lower layer has a symbolic
+ * link in the place of a directory, the content of the directory comes after the entry that replaces the link, because
+ * programs that apply archives in order would follow the link.
  */
 export class UpperLayer {
   readonly #root: string;
@@ -47,10 +47,10 @@ export class UpperLayer {
   readonly #figures: Figures;
   readonly #upperNames: ReadonlyMap<string, readonly string[]>;
   readonly #lowerNames: ReadonlyMap<string, readonly string[]>;
-  /** Items of one inode, and whether a lower layer has the very same file there, alone. */
+  /** Items of one inode, and whether the lower tree has the same file at that path, without other links. */
   readonly #links = new Map<string, { item: Item; unchanged: boolean }[]>();
   readonly #prefix: string;
-  /** Targets of hard links that are left out, as they are in the lower tree already. */
+  /** Targets of hard links that need no entry, because the lower tree has them. */
   readonly #omitted = new Set<Item>();
   /** Undeclared directories whose lower version is gone. */
   readonly #renewed = new Set<string>();
@@ -100,13 +100,13 @@ export class UpperLayer {
     return { ...this.#item("opaque", join(path, ".wh..wh..opq"), {}), path };
   }
 
-  /** The items of a directory of the upper, with what is below it. `above` is how its parent treats the lower tree. */
+  /** The items of an upper directory and everything below it. `above` is how its parent treats the lower tree. */
   #directory(path: string, above: Lower): Item[] {
     const node = this.#upper.get(keyOf(path))!;
     const below = this.#lower.get(keyOf(path));
     const opaque = /^trusted\.overlay\.opaque=0x79$/m.test(node.xattrs ?? "");
     const items: Item[] = [];
-    /** What it is where no entry declares it: as below, or new. */
+    /** Its metadata if no entry declares it: that of the lower tree, or of a new directory. */
     let base: Metadata = undeclaredDirectory;
     let inside: Lower = "hidden";
     if (below && below.type !== "directory") {
@@ -136,7 +136,7 @@ export class UpperLayer {
     return items;
   }
 
-  /** The entry of a directory, unless leaving it out means the same. Whiteouts do not make the directory they are in. */
+  /** The entry of a directory, if it is needed. Whiteouts do not create the directory that they are in. */
   #declaration(path: string, node: TreeNode, base: Metadata, items: readonly Item[]): Item | undefined {
     const fromBelow = base !== undeclaredDirectory;
     const there = fromBelow || path === "" || items.some((item) => item.kind === "content");
@@ -148,7 +148,7 @@ export class UpperLayer {
     return this.#item("content", path, { ...metadataOf(node), type: "directory" });
   }
 
-  /** Where a lower layer has a symbolic link: what says that it is none comes before all that is below. */
+  /** For a directory that replaces a symbolic link of a lower layer: what replaces it comes before its content. */
   #guard(path: string, items: Item[], declared: Item | undefined): void {
     let guard = declared;
     if (!guard || this.#draw.chance(0.5)) {
@@ -179,12 +179,12 @@ export class UpperLayer {
     if (!below || unchanged) return items;
     if (below.type !== node.type) this.#count(`a ${node.type} where a ${below.type} was`);
     if (this.#draw.chance(0.15)) items.push(this.#whiteout(path));
-    // Below a new symbolic link the names of what was removed would lead elsewhere.
+    // Whiteouts below a new symbolic link would be resolved through the link.
     if (node.type !== "symlink") items.push(...this.#goneBelow(path));
     return items;
   }
 
-  /** A name of the lower tree that is gone; some builders name what was in it too. */
+  /** The whiteout of a removed name. Some builders also write whiteouts for the names in it. */
   #gone(path: string): Item[] {
     return [this.#whiteout(path), ...this.#goneBelow(path)];
   }
@@ -196,7 +196,7 @@ export class UpperLayer {
     return names.flatMap((name) => this.#gone(join(path, name)));
   }
 
-  /** One is an entry of its own, or is left out where it is as below; the others are links to one that came before. */
+  /** One item stays a file, or is left out if the lower tree has it; the others become links to an earlier one. */
   #hardLinks(group: readonly { item: Item; unchanged: boolean }[]): void {
     const below = this.#draw.chance(0.8) ? group.find(({ unchanged }) => unchanged) : undefined;
     const first = below ?? this.#draw.one(group);
@@ -214,7 +214,7 @@ export class UpperLayer {
     }
   }
 
-  /** By a rank that is drawn for the layer, as far as what must come before allows. */
+  /** Orders the items in a style that is drawn for the layer, but puts `after` first. */
   #order(items: readonly Item[]): Item[] {
     const style = this.#draw.one([
       "shuffled",
@@ -239,7 +239,7 @@ export class UpperLayer {
     return [...ordered];
   }
 
-  /** On which side of the content a whiteout stands, for each that stands beside content of its own layer. */
+  /** Counts, for each whiteout beside content of its own layer, whether it comes before or after that content. */
   #countOrders(ordered: readonly Item[]): void {
     for (const [at, item] of ordered.entries()) {
       if (item.kind === "content") continue;
