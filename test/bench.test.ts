@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { temporary } from "./support/temporary.ts";
 
-test("the benchmark of tags asks served layouts for everything, and reports the ratios", async () => {
+test("the benchmark of tags measures every request of two served layouts, and reports the ratios", async () => {
   const bench = fileURLToPath(new URL("../bench/tags.mjs", import.meta.url));
   const script = `import { benchTags } from ${JSON.stringify(bench)};
     const report = await benchTags(${JSON.stringify(join(await temporary(), "work"))}, { few: 100, many: 300, count: 2 });

@@ -15,7 +15,7 @@ async function words(...given: string[]): Promise<string[]> {
   return answer.split("\n").flatMap((line) => line.split("\t")[0] || []);
 }
 
-/** A directory with two others and a file, a store with one image, and `gantry` as a shell finds it. */
+/** A directory with two directories and a file, a store with one image, and `gantry` on the PATH of a shell. */
 async function scene(): Promise<{ work: string; path: string; store: string }> {
   const work = await temporary();
   for (const name of ["images", "with space"]) mkdirSync(join(work, name));
@@ -29,7 +29,7 @@ async function scene(): Promise<{ work: string; path: string; store: string }> {
 }
 
 describe("completion", () => {
-  test("of commands, members of a family, flags and their values", async () => {
+  test("completes commands, members of a family, flags and their values", async () => {
     expect(await words("")).toEqual(Object.keys(commands));
     expect(await words("pu")).toEqual(["pull", "push"]);
     expect(await words("--v")).toEqual(["--version"]);
@@ -47,7 +47,7 @@ describe("completion", () => {
     expect(await words("pull", "--", "--p")).toEqual([]);
   });
 
-  test("of paths is left to the shell", async () => {
+  test("leaves paths to the shell", async () => {
     for (const given of [
       ["pull", "--store", ""],
       ["pull", "--store=x"],
@@ -57,7 +57,7 @@ describe("completion", () => {
     expect(await complete(["pull", "--ca-file", "x"], commands)).toBe(":files\n");
   });
 
-  test("of layouts on disk and names of the store", async () => {
+  test("completes layouts on disk and names of the store", async () => {
     const { work, store } = await scene();
     expect(await words("cp", "o")).toEqual(["oci:"]);
     expect(await words("cp", `oci:${work}/im`)).toEqual([`oci:${work}/images`]);
@@ -89,7 +89,7 @@ test.skipIf(noBash)(`bash completes with the script${noBash ? ` (${noBash})` : "
   expect(await found("gantry images ")).toEqual(["ls", "label", "rm", "gc", "fsck"]);
   expect(await found("gantry pull --prog")).toEqual(["--progress"]);
   expect(await found("gantry pull --progress pl")).toEqual(["plain"]);
-  // bash replaces only what stands after = and :.
+  // bash replaces only the part after = or :.
   expect(await found("gantry pull --progress=pl")).toEqual(["plain"]);
   expect(await found("gantry cp oci:im")).toEqual(["images"]);
   expect(await found("gantry unpack --store images/store store:docker.io/library/app:")).toEqual(["v1"]);

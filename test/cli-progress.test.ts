@@ -39,7 +39,7 @@ describe.skipIf(noTerminal)(`progress on a terminal${noTerminal ? ` (${noTermina
     expect(again.screen.split("\u001b[J").at(-1)).toMatch(/: pulled 0 blobs; 4 existing\nsha256:/);
   });
 
-  test("is plain lines on a dumb terminal", async () => {
+  test("is printed as lines on a dumb terminal", async () => {
     await using server = await slowRegistry([100_000]);
     const store = join(await temporary(), "store");
     const { code, screen } = await onTerminal(["pull", "--store", store, server.name], { env: { TERM: "dumb" } });

@@ -89,7 +89,7 @@ describe("help", () => {
     expect(stdout).toMatch(/^Usage: gantry /);
   });
 
-  test("shows a command's own flags first, then shared ones under their headings, and wraps to the width", async () => {
+  test("shows a command's own flags first, then shared ones under their headings, and wraps lines", async () => {
     const { help } = all.find(({ name }) => name === "pull")!;
     const style = styleOf({ isTTY: true, hasColors: () => true });
     const plain = renderCommand(help, { width: 80, style: styleOf({}) });
@@ -114,7 +114,7 @@ describe("help", () => {
     }
   });
 
-  test("as JSON is one command, or all", async () => {
+  test("as JSON describes one command, or all", async () => {
     const list = JSON.parse((await gantry(["help", "--json"])).stdout);
     expect(list.map(({ name }: { name: string }) => name)).toEqual(all.map(({ name }) => name));
     const one = JSON.parse((await gantry(["help", "pull", "--json"])).stdout);

@@ -35,7 +35,7 @@ describe("the command", () => {
     expect(JSON.parse((await gantry(["version", "--json"])).stdout)).toMatchObject({ version });
   });
 
-  test("loads no database, no FFI and no worker for --version and digest", async () => {
+  test("loads no database, no native package and no worker for --version and digest", async () => {
     const work = await temporary();
     const source = await (await import("../src/registry/index.ts")).LayoutRegistry;
     const layout = new source(join(work, "layout"), { create: true });
@@ -102,7 +102,7 @@ describe("the command", () => {
     expect(unpacked.stderr).toContain("linux/amd64");
   });
 
-  test("shows an image of two platforms, and pulls the one that is asked for", async () => {
+  test("shows an image of two platforms, and pulls the requested one", async () => {
     await using server = await startTestRegistry();
     const image = testIndex([
       randomImage(),
@@ -251,39 +251,42 @@ describe("the command", () => {
   });
 
   const reason = missing({ root: true });
-  test.skipIf(reason)(`names a full disk, and leaves nothing on it${reason ? ` (${reason})` : ""}`, async () => {
-    const work = await temporary();
-    await using server = await startTestRegistry();
-    await pushImage(server.registry, "app", randomImage({ sizes: [6 << 20] }), "v1");
-    mkdirSync(join(work, "small"));
-    spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", join(work, "small")]);
-    try {
-      const pulled = await gantry([
-        "pull",
-        "--progress",
-        "none",
-        "--store",
-        join(work, "small/store"),
-        `${server.host}/app:v1`,
-      ]);
-      expect(pulled.stderr).toMatch(/no space left.*free.*NO_SPACE/);
-      expect(pulled.code).toBe(1);
-      expect(readdirSync(join(work, "small/store/blobs/sha256")).length).toBeLessThanOrEqual(1);
-      const unpacked = await gantry([
-        "unpack",
-        "--progress",
-        "none",
-        "--store",
-        join(work, "store"),
-        `${server.host}/app:v1`,
-        join(work, "small/rootfs"),
-      ]);
-      expect(unpacked.stderr).toContain("NO_SPACE");
-      expect(readdirSync(join(work, "small"))).toEqual(["store"]);
-    } finally {
-      spawnSync("umount", [join(work, "small")]);
-    }
-  });
+  test.skipIf(reason)(
+    `says that the disk is full, and leaves nothing on it${reason ? ` (${reason})` : ""}`,
+    async () => {
+      const work = await temporary();
+      await using server = await startTestRegistry();
+      await pushImage(server.registry, "app", randomImage({ sizes: [6 << 20] }), "v1");
+      mkdirSync(join(work, "small"));
+      spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", join(work, "small")]);
+      try {
+        const pulled = await gantry([
+          "pull",
+          "--progress",
+          "none",
+          "--store",
+          join(work, "small/store"),
+          `${server.host}/app:v1`,
+        ]);
+        expect(pulled.stderr).toMatch(/no space left.*free.*NO_SPACE/);
+        expect(pulled.code).toBe(1);
+        expect(readdirSync(join(work, "small/store/blobs/sha256")).length).toBeLessThanOrEqual(1);
+        const unpacked = await gantry([
+          "unpack",
+          "--progress",
+          "none",
+          "--store",
+          join(work, "store"),
+          `${server.host}/app:v1`,
+          join(work, "small/rootfs"),
+        ]);
+        expect(unpacked.stderr).toContain("NO_SPACE");
+        expect(readdirSync(join(work, "small"))).toEqual(["store"]);
+      } finally {
+        spawnSync("umount", [join(work, "small")]);
+      }
+    },
+  );
 
   test.skipIf(reason)(
     `unpacks into a mount point, whose root gets the attributes of the image's root${reason ? ` (${reason})` : ""}`,

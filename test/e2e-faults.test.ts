@@ -83,7 +83,7 @@ const faults: readonly Fault[] = [
 describe("bad bytes from a registry", () => {
   for (const target of Object.keys(targets) as Target[]) {
     for (const fault of faults) {
-      test(`${fault.name}, in the ${target}: exit ${fault.exit}, and nothing is harmed`, async () => {
+      test(`${fault.name}, in the ${target}: exit ${fault.exit}, and the target stays intact`, async () => {
         const work = await temporary();
         const { digest } = targets[target].descriptor;
         await using server = await startTestRegistry();
@@ -125,7 +125,7 @@ describe("bad bytes from a registry", () => {
     }
   }
 
-  test("a manifest that a registry announces as another: exit 5", async () => {
+  test("a manifest with another digest than the registry announced: exit 5", async () => {
     const work = await temporary();
     await using server = await startTestRegistry({
       faults: [
@@ -188,7 +188,7 @@ describe("bad bytes in a layout", () => {
   ];
   for (const target of Object.keys(targets) as Target[]) {
     for (const { name, change, codes } of bad) {
-      test(`${name}, in the ${target}: exit 5 for unpack and for cp, and nothing is harmed`, async () => {
+      test(`${name}, in the ${target}: exit 5 for unpack and for cp, and the target stays intact`, async () => {
         const work = await temporary();
         const layout = new LayoutRegistry(join(work, "layout"), { create: true });
         await pushImage(layout, layout.defaultRepository, image, "v1");

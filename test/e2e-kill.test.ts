@@ -42,7 +42,7 @@ function expectRight(store: string, names: readonly string[]): void {
   expect(found).toEqual(names);
 }
 
-test(`a pull killed at ${KILLS} moments leaves a store that the next pull makes right`, async () => {
+test(`after a pull was killed at ${KILLS} moments, the next pull completes the image`, async () => {
   const work = await temporary();
   // A registry that takes its time: how long a pull lasts depends on it, and not on what else this machine does.
   await using server = await startTestRegistry({

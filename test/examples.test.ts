@@ -27,7 +27,7 @@ async function run(name: string, ...args: string[]): Promise<string> {
   return output;
 }
 
-test("every example does what it says", async () => {
+test("every example runs and prints the right digest", async () => {
   const work = await temporary();
   await using server = await startTestRegistry();
   const { digest } = await pushImage(server.registry, "app", randomImage(), "v1");
@@ -69,7 +69,7 @@ test("every example does what it says", async () => {
   expect(readdirSync(join(work, "rootfs"))).toEqual(["layer-0", "layer-1"]);
 });
 
-test("the pages of docs/api show examples as they run here", () => {
+test("the examples on the pages of docs/api are those of examples/", () => {
   const pages = join(examples, "../docs/api");
   let shown = 0;
   for (const page of readdirSync(pages)) {
@@ -85,7 +85,7 @@ test("the pages of docs/api show examples as they run here", () => {
   expect(shown).toBeGreaterThan(3);
 });
 
-test("the README names every command and every import", () => {
+test("README.md names every command and every import", () => {
   const readme = readFileSync(join(examples, "../README.md"), "utf8");
   const { exports } = JSON.parse(readFileSync(join(examples, "../package.json"), "utf8"));
   for (const path of Object.keys(exports)) {

@@ -41,13 +41,13 @@ describe.each(files.filter((file) => file.startsWith("workflows")))(".github/%s"
   const jobs = Object.values(workflow.jobs);
   const steps = jobs.flatMap((job) => job.steps ?? []);
 
-  test("pins every action to a commit, and says which release that is", () => {
+  test("pins every action to a commit, and names its release", () => {
     const lines = read(file).match(/^.*\buses:.*$/gm)!;
     expect(lines.filter((line) => !/uses: (?:\.\/\S+|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/.test(line))).toEqual([]);
     for (const { uses } of jobs) if (uses) expect([uses, existsSync(join(root, uses))]).toEqual([uses, true]);
   });
 
-  test("may read the repository and no more, and ends", () => {
+  test("has only permission to read the repository, and a timeout for each job", () => {
     expect(workflow.permissions).toEqual({ contents: "read" });
     expect(jobs.filter((job) => !job.uses && !job["timeout-minutes"])).toEqual([]);
   });
@@ -58,12 +58,12 @@ describe.each(files.filter((file) => file.startsWith("workflows")))(".github/%s"
   });
 });
 
-test("the oldest Node that is supported is among those that are tested", () => {
+test("CI tests the oldest supported Node", () => {
   const { jobs } = parseDocument(read("workflows/ci.yml")).toJS() as Workflow;
   expect(jobs["linux"]!.strategy!.matrix["node"]).toContain(Number(/\d+/.exec(engines.node)![0]));
 });
 
-test("a release is refused while placeholders, the tag or the changelog are not as they should be", async () => {
+test("a release is refused if a placeholder is left, or the tag or the changelog is wrong", async () => {
   const directory = await temporary();
   cpSync(join(root, ".github"), join(directory, ".github"), { recursive: true });
   writeFileSync(join(directory, "package.json"), '{"version":"1.2.3","author":"OWNER"}');

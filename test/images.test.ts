@@ -20,7 +20,7 @@ async function filled(): Promise<string> {
   return directory;
 }
 
-test("images: a table, JSON, filters, labels, names, in the way that users of such tools expect", async () => {
+test("images: prints a table or JSON, filters, labels and removes names", async () => {
   const store = await filled();
   const run = (...args: string[]) => gantry(["images", ...args, "--store", store]);
   const table = await run();
@@ -53,7 +53,7 @@ test("images: a table, JSON, filters, labels, names, in the way that users of su
     [2, "ls", "--store-db", "mysql://x"],
   ] as const)
     expect([args, (await run(...args)).code]).toEqual([args, code]);
-  // Nothing was removed by the one that failed.
+  // The command that failed removed nothing.
   expect(await run("rm", "reg.example.org/one:v1")).toMatchObject({ code: 0, stdout: "reg.example.org/one:v1\n" });
   const dry = JSON.parse((await run("gc", "--dry-run", "--json")).stdout);
   expect([dry.dryRun, dry.blobs.length, dry.kept]).toEqual([true, 4, 9]);
@@ -66,7 +66,7 @@ test("images: a table, JSON, filters, labels, names, in the way that users of su
   });
 });
 
-test("images: namespaces hold names apart, and together keep what is theirs", async () => {
+test("images: namespaces have separate names, and a collection keeps the images of all", async () => {
   const store = await filled();
   await using server = await startTestRegistry();
   await pushImage(server.registry, "app", randomImage({ seed: 3 }), "v1");
@@ -82,16 +82,16 @@ test("images: namespaces hold names apart, and together keep what is theirs", as
   expect(await run("manifest", `store:${name}`)).toMatchObject({ code: 3 });
 });
 
-test("images: what is listed is never what it was before", async () => {
+test("images: a list is never out of date", async () => {
   const store = await filled();
   const list = async (): Promise<string> => (await gantry(["images", "--store", store])).stdout;
-  // The first one to come after a writer tidies up SQLite's log.
+  // The first reader after a writer cleans up SQLite's log.
   await list();
   await sleep(2_700);
   const first = await list();
   expect(await list()).toBe(first);
   expect(readdirSync(join(store, "cache")).sort()).toEqual(["images-default.tsv", "presence.json"]);
-  // From what was kept: nothing else could say this.
+  // This is the cached list: the files say something else.
   const kept = join(store, "cache/images-default.tsv");
   writeFileSync(kept, readFileSync(kept, "utf8").replace("NAME", "KEPT"));
   expect(await list()).toBe(first.replace("NAME", "KEPT"));
@@ -100,7 +100,7 @@ test("images: what is listed is never what it was before", async () => {
   await sleep(2_700);
   await list();
   await list();
-  // A change by another process, while this one is open, and of the blobs alone.
+  // Another process changes only the blobs, while this store is open.
   const open = new Store(store);
   await open.images.set("another", (await open.images.list())[0]!.target);
   expect(await list()).toContain("another");
@@ -111,7 +111,7 @@ test("images: what is listed is never what it was before", async () => {
   expect((await gantry(["images", "--store", store, "--json"])).stdout).toContain('"state": "absent"');
 });
 
-test("images: fsck says what is wrong, with 5, and which command mends it; the commands do", async () => {
+test("images: fsck says what is wrong, exits with 5, and names commands that repair it", async () => {
   await using server = await startTestRegistry();
   const index = testIndex([randomImage({ seed: 10 }), randomImage({ seed: 20, platform: arm64 })]);
   await pushImage(server.registry, "app", index, "v1");
@@ -134,7 +134,7 @@ test("images: fsck says what is wrong, with 5, and which command mends it; the c
   expect(await run("images", "fsck", "--progress", "none")).toMatchObject({ code: 0 });
 });
 
-test("images: a pull and a collection at once, in two processes: the pull completes; one that died is protected", async () => {
+test("images: a pull completes during a collection of another process; the blobs of a killed pull are kept", async () => {
   await using server = await startTestRegistry({
     faults: [{ on: { kind: "slow", ms: 20 }, method: "GET", path: /blobs/ }],
   });
@@ -165,7 +165,7 @@ test("images: a pull and a collection at once, in two processes: the pull comple
   void ended.then(() => {
     running = false;
   });
-  // At least once: it runs when the first collection begins.
+  // At least once: the pull runs when the first collection begins.
   while (running) await collect();
   expect(await ended).toBe(0);
   expect(await gantry(["images", "fsck", "--progress", "none", "--store", store])).toMatchObject({ code: 0 });

@@ -56,7 +56,7 @@ test("inspect shows the environment and the history of an image", async () => {
   expect(text).toContain("from\\x1b[31m elsewhere\n");
 });
 
-test("inspect shows what an artifact is, and its layers with their titles", async () => {
+test("inspect shows the type of an artifact, and its layers with their titles", async () => {
   const empty = { descriptor: emptyJsonDescriptor, bytes: Buffer.from("{}") };
   const chart = testBlob("a chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
   const notes = testBlob("some notes", "text/markdown");
@@ -91,7 +91,7 @@ test("inspect shows what an artifact is, and its layers with their titles", asyn
   expect(found.json).toMatchObject({ artifacts: [{ artifactType: helm.descriptor.mediaType }] });
 });
 
-test("an attestation is what its annotation says, and an unknown platform alone is none", async () => {
+test("an entry is an attestation by its annotation, not by an unknown platform", async () => {
   const statement = testBlob("{}", "application/vnd.in-toto+json");
   const predicate = { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2" };
   const provenance = document(mediaTypes.manifest, {

@@ -31,7 +31,7 @@ async function json(...args: readonly string[]): Promise<unknown> {
   return JSON.parse(stdout);
 }
 
-describe("what --json prints is what docs/schema says", () => {
+describe("the output of --json fits the schemas in docs/schema", () => {
   let server: TestRegistry;
   let image: string;
   /** Large enough to be unpacked by workers. */
@@ -47,7 +47,7 @@ describe("what --json prints is what docs/schema says", () => {
   });
   afterAll(() => server.close());
 
-  test("commands that move images", async () => {
+  test("of commands that move images", async () => {
     const work = await temporary();
     const store = join(work, "store");
     fits("pull", await json("pull", "--store", store, "--platform", "linux/amd64", image));
@@ -57,7 +57,7 @@ describe("what --json prints is what docs/schema says", () => {
     fits("unpack", await json("unpack", "--store", store, "--platform", "linux/amd64", image, join(work, "rootfs")));
   });
 
-  test("commands that look", async () => {
+  test("of commands that show images", async () => {
     fits("inspect", await json("inspect", image));
     fits("inspect", await json("inspect", "--platform", "linux/amd64", image));
     fits("descriptor", await json("digest", image));
@@ -70,14 +70,14 @@ describe("what --json prints is what docs/schema says", () => {
     fits("ratelimit", await json("ratelimit", image));
   });
 
-  test("names", async () => {
+  test("of commands that list and change names", async () => {
     fits("tag", await json("tag", image, "v2"));
     fits("names", await json("ls", `${server.host}/team/app`));
     fits("names", await json("catalog", server.host));
     fits("removed", await json("rm", `${server.host}/team/app:v2`));
   });
 
-  test("the local store", async () => {
+  test("of commands on the local store", async () => {
     const store = await temporary();
     await json("pull", "--store", store, "--platform", "linux/amd64", image);
     fits("images", await json("images", "ls", "--store", store));
@@ -91,7 +91,7 @@ describe("what --json prints is what docs/schema says", () => {
     fits("help", await json("help", "images", "rm"));
   });
 
-  test("logging in, and progress", async () => {
+  test("of login and logout, and of progress", async () => {
     const work = await temporary();
     const file = join(work, "auth.json");
     const args = ["login", "--username", "user", "--password-stdin", "--auth-file", file, server.host, "--json"];
@@ -118,7 +118,7 @@ describe("what --json prints is what docs/schema says", () => {
     for (const event of events) fits("progress", JSON.parse(event));
   });
 
-  test("a store that has damage, and every schema is that of an output", async () => {
+  test("of fsck for a damaged store; and every schema belongs to an output", async () => {
     const store = await temporary();
     await json("pull", "--store", store, "--platform", "linux/amd64", image);
     const blob = layer.descriptor.digest.replace(":", "/");

@@ -39,7 +39,7 @@ describe.skipIf(reason)(`gantry login on a terminal${reason ? ` (${reason})` : "
     expect(screen).not.toContain("hunter2");
   });
 
-  test("asks only for the password of a user who is named, and hides what was pasted with the name", async () => {
+  test("asks only for the password if the user is given, and hides a password that was pasted with the name", async () => {
     const { host, kept, env } = await registry();
     const named = await onTerminal(["login", "--username", "me", host], {
       env,
@@ -55,7 +55,7 @@ describe.skipIf(reason)(`gantry login on a terminal${reason ? ` (${reason})` : "
     expect(pasted.screen).not.toContain("hunter2");
   });
 
-  test("says plainly that a password is wrong, and keeps nothing", async () => {
+  test("says that a password is wrong, and saves nothing", async () => {
     const { host, kept, env } = await registry();
     const { code, screen } = await onTerminal(["login", "-u", "me", host], {
       env,
@@ -66,7 +66,7 @@ describe.skipIf(reason)(`gantry login on a terminal${reason ? ` (${reason})` : "
     expect(screen).not.toContain("wrong-one");
   });
 
-  test("ends on Ctrl-C with 130, and on Ctrl-D as on no answer", async () => {
+  test("ends with 130 on Ctrl-C, and takes Ctrl-D for an empty answer", async () => {
     const { host, kept, env } = await registry();
     const interrupted = await onTerminal(["login", "-u", "me", host], { env, typed: [["Password", "hun\u0003"]] });
     expect([interrupted.code, interrupted.screen]).toEqual([130, expect.not.stringContaining("hun")]);
@@ -76,7 +76,7 @@ describe.skipIf(reason)(`gantry login on a terminal${reason ? ` (${reason})` : "
   });
 });
 
-test("gantry login without a terminal names the flags that say who asks", async () => {
+test("gantry login without a terminal names the flags for user and password", async () => {
   const { host, env } = await registry();
   for (const args of [[], ["--username", "me"], ["--password-stdin"]]) {
     const { code, stderr } = await gantry(["login", ...args, host], { env });

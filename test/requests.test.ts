@@ -27,7 +27,7 @@ beforeEach(async () => {
   await pushImage(server.registry, "app", index, "index");
 });
 
-/** The manifests that were asked for, the last part of each path; none twice. */
+/** The references of the manifests that were fetched. Fails if one was fetched twice. */
 function fetched(): string[] {
   return server.requests
     .filter(({ method, path }) => method === "GET" && path.includes("/app/manifests/"))
@@ -44,7 +44,7 @@ const one = ["single"];
 const chosen = ["index", single.descriptor.digest];
 const all = ["index", ...index.documents.slice(0, -1).map(({ descriptor }) => descriptor.digest)];
 
-describe("each manifest is asked for once", () => {
+describe("each manifest is fetched once", () => {
   test.each([
     ["of a single image", "single", [amd64], one],
     ["of one platform of an index", "index", [amd64], chosen],
@@ -65,7 +65,7 @@ describe("each manifest is asked for once", () => {
     expect(fetched()).toEqual(expected);
   });
 
-  test("by an unpack into an empty store, and by none that finds the image there", async () => {
+  test("by an unpack into an empty store, and not at all if the store has the image", async () => {
     const options = { store: await store(), platform: amd64 };
     await unpack(`${server.host}/app:index`, join(await temporary(), "rootfs"), options);
     expect(fetched()).toEqual(chosen);
@@ -73,7 +73,7 @@ describe("each manifest is asked for once", () => {
     expect(fetched()).toEqual(chosen);
   });
 
-  test("by what looks at an image, and its configuration once as well", async () => {
+  test("by commands that show an image, as is its configuration", async () => {
     const rows: [string, () => Promise<unknown>, readonly string[], number][] = [
       ["inspect", () => inspect(`${server.host}/app:index`), all, 2],
       ["inspect one", () => inspect(`${server.host}/app:index`, { platform: amd64 }), chosen, 1],
@@ -93,7 +93,7 @@ describe("each manifest is asked for once", () => {
     }
   });
 
-  test("also where an index names no platforms, and each entry has to be looked into", async () => {
+  test("even if an index names no platforms, and every entry has to be read", async () => {
     const entries = index.documents.slice(0, -1).map(({ descriptor }) => descriptor);
     const plain = testBlob(
       JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: entries }),

@@ -21,7 +21,7 @@ async function serve(args: readonly string[]): Promise<{ child: ChildProcess; ho
 }
 
 test.each(["layout", "store"])(
-  `a %s whose server is killed ${KILLS} times keeps all that was acknowledged`,
+  `a %s whose server is killed ${KILLS} times keeps all acknowledged pushes`,
   async (kind) => {
     const work = await temporary();
     const args = kind === "layout" ? [`oci:${work}/layout`] : ["store:", "--store", join(work, "store")];

@@ -28,7 +28,7 @@ async function served(...args: string[]): Promise<{ host: string; stop: () => Pr
   return { host: JSON.parse(String(line)).host, stop };
 }
 
-test("gantry serve writes one line for each failure of its own, and none for those of clients", async () => {
+test("gantry serve prints one line for each failure of its own, and none for failures of clients", async () => {
   const directory = join(await temporary(), "layout\u001b[31m");
   const layout = new LayoutRegistry(directory, { create: true });
   const { digest } = await pushImage(layout, parseRepoName("app"), randomImage(), "v1");
@@ -47,7 +47,7 @@ test("gantry serve writes one line for each failure of its own, and none for tho
   }
 });
 
-test("gantry serve answers the names, the pages and the sizes that its flags allow", async () => {
+test("gantry serve accepts the host names, origins and sizes that its flags allow", async () => {
   const args = [
     "--allow-host",
     "registry.example",

@@ -8,7 +8,7 @@ import { temporary } from "./support/temporary.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const canInstall = existsSync("/etc/debian_version") && process.getuid?.() === 0;
 
-/** Calls the set-up of npm test with a package that is missing, and with an apt-get that only writes down what it is told. */
+/** Calls the set-up of npm test with a missing package, and with an apt-get that only logs its arguments. */
 async function setUp(flags: string[], options: { env?: NodeJS.ProcessEnv; terminal?: string; fails?: boolean } = {}) {
   const work = await temporary();
   const bin = join(work, "bin");
@@ -18,7 +18,7 @@ async function setUp(flags: string[], options: { env?: NodeJS.ProcessEnv; termin
     mode: 0o755,
   });
   const wanted = JSON.stringify({ "gantry-no-such-package": "/nonexistent/program", tar: "tar" });
-  // A pipe that says it is a terminal: what is asked and answered on it is seen.
+  // A pipe that claims to be a terminal, so that the question and the answer can be tested.
   const input = options.terminal === undefined ? "" : ", Object.assign(process.stdin, { isTTY: true })";
   const script = `import { ensurePackages } from ${JSON.stringify(join(root, "scripts/packages.mjs"))};
     await ensurePackages(${JSON.stringify(flags)}, ${wanted}${input});`;
@@ -35,13 +35,13 @@ async function setUp(flags: string[], options: { env?: NodeJS.ProcessEnv; termin
 const installs = ["update -qq", "install -y -qq --no-install-recommends gantry-no-such-package"];
 
 describe.skipIf(!canInstall)(`what npm test installs${canInstall ? "" : " (needs root on Debian)"}`, () => {
-  test("without a terminal it installs what is missing, and nothing else, by itself", async () => {
+  test("without a terminal it installs exactly the missing packages, without a question", async () => {
     expect((await setUp([])).installed).toEqual(installs);
     expect((await setUp(["--setup"])).installed).toEqual(installs);
     expect((await setUp([], { env: { CI: "true" } })).installed).toEqual(installs);
   });
 
-  test("on a terminal it asks, unless it was told", async () => {
+  test("on a terminal it asks, unless --setup or CI is given", async () => {
     const yes = await setUp([], { terminal: "\n" });
     expect([yes.said, yes.installed]).toEqual([expect.stringContaining("now? [Y/n]"), installs]);
     const no = await setUp([], { terminal: "n\n" });
@@ -53,18 +53,18 @@ describe.skipIf(!canInstall)(`what npm test installs${canInstall ? "" : " (needs
       expect([told.said.includes("[Y/n]"), told.installed]).toEqual([false, installs]);
   });
 
-  test("--no-setup installs nothing, also in CI", async () => {
+  test("--no-setup installs nothing, not even in CI", async () => {
     const { said, installed } = await setUp(["--no-setup"], { env: { CI: "true" } });
     expect([said, installed]).toEqual([expect.stringContaining("missing: gantry-no-such-package"), []]);
   });
 
-  test("what cannot be installed is said, and the tests go on without it", async () => {
+  test("it says what cannot be installed, and the tests run without it", async () => {
     const { said, installed } = await setUp([], { fails: true });
     expect([said, installed]).toEqual([expect.stringContaining("could not install"), installs.slice(0, 1)]);
   });
 });
 
-test("npm test ends with its one line, whatever it ran", () => {
+test("npm test always ends with its one line", () => {
   const last = (...args: string[]) => {
     const run = spawnSync("npm", ["test", "--", "--no-setup", ...args], { cwd: root, encoding: "utf8" });
     return [run.status, run.stdout.trim().split("\n").at(-1)];

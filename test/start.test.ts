@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { pushImage, randomImage, startTestRegistry } from "../src/testing/index.ts";
 
-/** @throws where it ends with another exit code than 0 */
+/** @throws if its exit code is not 0 */
 async function start(...args: readonly string[]): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ["scripts/start.mjs", ...args]);
   return stdout + stderr;
@@ -20,7 +20,7 @@ describe("npm start", { timeout: 180_000 }, () => {
     expect(existsSync(".gantry/rootfs/app/node_modules/typescript/README.md")).toBe(false);
   });
 
-  test("does the same with an image of a registry", async () => {
+  test("does so with an image of a registry", async () => {
     await using server = await startTestRegistry();
     const architecture = process.arch === "x64" ? "amd64" : process.arch;
     const image = randomImage({ sizes: [3_000_000, 2_000_000], platform: { os: "linux", architecture } });

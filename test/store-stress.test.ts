@@ -22,7 +22,7 @@ interface Report {
   readonly mine: Record<string, string>;
 }
 
-/** A worker, what it says, and how it ended. */
+/** A worker, its output, and how it ended. */
 function start(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, [worker, ...args], { env: { ...process.env, ...env } });
   const lines: string[] = [];
@@ -62,7 +62,7 @@ async function stress(directory: string, env: NodeJS.ProcessEnv = {}): Promise<v
   const total = (key: keyof Report["counts"]): number => reports.reduce((sum, { counts }) => sum + counts[key], 0);
   const sums = ["create", "update", "delete", "list", "gc", "counter", "collected"] as const;
   process.stdout.write(`stress: ${sums.map((key) => `${key} ${total(key)}`).join(", ")}\n`);
-  // Every kind of work was done, and collections found something to collect.
+  // Every kind of work was done, and collections removed something.
   for (const key of sums) expect([key, total(key) > 0]).toEqual([key, true]);
   const images = await store.images.list();
   const shared = images.find(({ name }) => name === "shared")!;
@@ -80,7 +80,7 @@ async function stress(directory: string, env: NodeJS.ProcessEnv = {}): Promise<v
   await store.close();
 }
 
-test(`four processes on SQLite for ${SECONDS} s lose nothing and see nothing torn`, async () => {
+test(`four processes on SQLite for ${SECONDS} s lose nothing and read no half-written state`, async () => {
   await stress(join(await temporary(), "store"));
 }, 120_000);
 
@@ -91,21 +91,21 @@ describe.skipIf(noPostgres)(`with PostgreSQL${noPostgres ? `: ${noPostgres}` : "
   });
   afterAll(() => postgres?.stop());
 
-  test(`four processes for ${SECONDS} s lose nothing and see nothing torn`, async () => {
+  test(`four processes for ${SECONDS} s lose nothing and read no half-written state`, async () => {
     await stress(join(await temporary(), "store"), { GANTRY_STORE_DB: await postgres.database() });
   }, 120_000);
 });
 
-/** The command finds nothing wrong, and says so with 0. */
+/** Checks that `gantry images fsck` finds no fault and exits with 0. */
 async function expectSound(store: string): Promise<void> {
   const { code, stdout, stderr } = await gantry(["images", "fsck", "--json", "--progress", "none", "--store", store]);
   expect([code, stderr, JSON.parse(stdout).findings]).toEqual([0, "", []]);
 }
 
-/** Attempts for each kill of a live process: a process may have ended by itself when the signal comes. */
+/** Attempts for each kill: the process may have ended before the signal comes. */
 const ATTEMPTS = 20;
 
-test(`updates killed at ${KILLS} moments: what was said to be done is done, and fsck finds nothing wrong`, async () => {
+test(`updates killed at ${KILLS} moments: reported updates are done, and fsck finds no fault`, async () => {
   const work = await temporary();
   const store = join(work, "store");
   const opened = new Store(store);
@@ -116,7 +116,7 @@ test(`updates killed at ${KILLS} moments: what was said to be done is done, and 
   let acknowledged = 0;
   for (let at = 0; at < KILLS; at += 1) {
     const { child, lines, ended } = start([store, "0", String(at), "1", "update"]);
-    // It has begun its first, second, ... change; how far it gets with that one, or the next, is up to the pause.
+    // It has begun its first, second, ... change. The pause decides how far it gets.
     const wanted = JSON.stringify({ begin: 1 + (at % 5) });
     while (!lines.includes(wanted) && child.exitCode === null) await sleep(1);
     await sleep((at * 40) / KILLS);
@@ -128,32 +128,32 @@ test(`updates killed at ${KILLS} moments: what was said to be done is done, and 
     await expectSound(store);
     const check = new Store(store);
     const label = Number((await check.images.get("shared")).labels[`w${at}`] ?? 0);
-    // The last one may have been made and not been said.
+    // The last update may be done but not reported.
     expect([done, done + 1]).toContain(label);
     await check.close();
   }
   process.stdout.write(`kills over updates: ${KILLS}, updates that were done: ${acknowledged}\n`);
 }, 600_000);
 
-test(`collections killed at ${KILLS} moments: no image loses anything, and fsck finds nothing wrong`, async () => {
+test(`collections killed at ${KILLS} moments: no image loses a blob, and fsck finds no fault`, async () => {
   const work = await temporary();
   const prepared = join(work, "prepared");
   const opened = new Store(prepared);
   const kept = randomImage({ seed: 1, sizes: [100, 200] });
   await pushImage(opened.registry, "reg.example.org/kept", kept, "v1");
-  // Garbage, put there without the care that takes time.
+  // Garbage, written directly because that is faster.
   for (let at = 0; at < 3_000; at += 1) {
     const bytes = `garbage ${at}`;
     writeFileSync(opened.blobs.path(digestOf(bytes)), bytes);
   }
   await opened.close();
   let store = "";
-  // A new directory each time, of the same inodes: ext4 is slow where many files have just been deleted.
+  // A new directory of hard links each time: ext4 is slow in one whose files were just deleted.
   const reset = async (): Promise<void> => {
     store = await mkdtemp(join(work, "store-"));
     await peer("cp", ["-al", join(prepared, "blobs"), store]);
     for (const name of readdirSync(prepared)) {
-      // Not what SQLite keeps beside an open database; it is closed.
+      // Without SQLite's files beside an open database: the database is closed.
       if (name !== "blobs" && !/-(?:wal|shm)$/.test(name))
         await cp(join(prepared, name), join(store, name), { recursive: true });
     }
@@ -164,7 +164,7 @@ test(`collections killed at ${KILLS} moments: no image loses anything, and fsck 
   };
   const left = (): number => readdirSync(join(store, "blobs/sha256")).length;
   const total = readdirSync(join(prepared, "blobs/sha256")).length;
-  /** What shows that a collection has come so far: its lock, blobs put aside, some of these, more than one batch. */
+  /** Signs of how far a collection is: its lock, blobs in the trash, some of them removed, more than one batch. */
   const moments: readonly (() => boolean)[] = [
     () => existsSync(join(store, "gc.lock")),
     () => existsSync(join(store, "trash")),

@@ -12,7 +12,7 @@ import { temporary } from "./support/temporary.ts";
 
 const reason = missing({ programs: ["openssl", "docker-registry"] });
 
-/** A registry with one image, behind TLS of a CA that nothing trusts; its files, and an environment without others. */
+/** A registry with one image behind TLS of an untrusted CA; the files of the CA, and an environment without others. */
 async function tlsRegistry(how: { readonly wantsCertificate?: boolean } = {}) {
   const work = await temporary();
   const files = await certificates(work, "DNS:localhost,IP:127.0.0.1");
@@ -50,14 +50,14 @@ interface Explained {
 const explained = ({ stdout }: Ran): Explained["endpoints"][number] => (JSON.parse(stdout) as Explained).endpoints[0]!;
 
 describe.skipIf(reason)(`TLS${reason ? ` (${reason})` : ""}`, () => {
-  test("SSL_CERT_FILE and SSL_CERT_DIR name roots that are trusted too, and explain says so", async () => {
+  test("the certificates of SSL_CERT_FILE and SSL_CERT_DIR are trusted too, and explain shows them", async () => {
     const { work, files, run, host } = await tlsRegistry();
     const stranger = await run(["ls", `${host}/app`]);
     expect([stranger.code, stranger.stderr]).toEqual([1, expect.stringContaining("[TLS_FAILED]")]);
     const [directory, other] = [join(work, "roots"), join(work, "none")];
     await mkdir(directory);
     await copyFile(files.ca, join(directory, "a.pem"));
-    // What else lies there is no fault.
+    // Other files in the directory are no fault.
     await writeFile(join(directory, "b.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     await writeFile(join(directory, "readme"), "text");
     execFileSync("mkfifo", [join(directory, "fifo")]);
@@ -77,7 +77,7 @@ describe.skipIf(reason)(`TLS${reason ? ` (${reason})` : ""}`, () => {
       const shown = (await run(["explain", `${host}/app`], more)).stdout;
       expect(shown).toMatch(new RegExp(`also trusts +${paths.join(", ")}\n`));
     }
-    // They come beside what is named by flag, and do not take its place.
+    // They are trusted beside the certificates of the flag.
     const beside = await run(["ls", "--ca-file", files.ca, `${host}/app`], { SSL_CERT_DIR: other });
     expect(beside.code, beside.stderr).toBe(0);
     const wrong = await run(["ls", `${host}/app`], { SSL_CERT_FILE: join(directory, "readme") });
@@ -87,7 +87,7 @@ describe.skipIf(reason)(`TLS${reason ? ` (${reason})` : ""}`, () => {
     ]);
   });
 
-  test("a server that wants a client certificate, or another one, is answered with the flag that names it", async () => {
+  test("a missing client certificate is an error that names the flag, and a wrong one is an error", async () => {
     const { files, certDir } = await tlsRegistry();
     const right = await certDir("right");
     const strangers = await certificates(await temporary(), "DNS:localhost");
@@ -103,14 +103,14 @@ describe.skipIf(reason)(`TLS${reason ? ` (${reason})` : ""}`, () => {
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/\[(TLS|CONNECTION)_FAILED\]/)]);
     const let_in = await run(["catalog", "--cert-dir", right, docker]);
     expect(let_in.code, let_in.stderr).toBe(0);
-    // A server of Node hangs up without a word.
+    // A server of Node closes the connection without an alert.
     const cut = await run(["ls", "--ca-file", asking.files.ca, `${asking.host}/app`]);
     expect([cut.code, cut.stderr]).toEqual([1, expect.stringContaining("--cert-dir")]);
     const listed = await run(["ls", "--cert-dir", own, `${asking.host}/app`]);
     expect([listed.code, listed.stdout], listed.stderr).toEqual([0, "v1\n"]);
   });
 
-  test("explain shows what --cert-dir has, and which of http and https a host of this machine speaks", async () => {
+  test("explain shows the files of --cert-dir, and whether a host of this machine speaks http or https", async () => {
     const { run, certDir, host } = await tlsRegistry();
     const directory = await certDir("certs");
     await using plain = await startTestRegistry();

@@ -38,7 +38,7 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
-/** A layout that holds `app:v1`, an index of a good image and the strange one. */
+/** A layout with `app:v1`, an index of a good image and an entry of an unknown algorithm. */
 async function layoutWithIndex(): Promise<{ registry: LayoutRegistry; directory: string; index: Descriptor }> {
   const directory = join(await temporary(), "layout");
   const registry = new LayoutRegistry(directory, { create: true, sparse: true });
@@ -48,7 +48,7 @@ async function layoutWithIndex(): Promise<{ registry: LayoutRegistry; directory:
   return { registry, directory, index };
 }
 
-test("an index.json with an entry of an unknown digest algorithm keeps its other images usable", async () => {
+test("the other images of an index.json with an entry of an unknown digest algorithm can be used", async () => {
   const work = await temporary();
   const directory = join(work, "layout");
   const layout = new LayoutRegistry(directory, { create: true });
@@ -67,7 +67,7 @@ test("an index.json with an entry of an unknown digest algorithm keeps its other
   const service = await served(layout);
   const pulled = await pull(`${service.host}/${layout.defaultRepository}:good`, { store });
   expect(pulled.descriptor.digest).toBe(image.digest);
-  // It stays in the list, also when the list changes.
+  // The entry stays in the list when the list changes.
   await layout.deleteTag(layout.defaultRepository, "good" as never);
   expect(JSON.parse(readFileSync(file, "utf8")).manifests[0]).toEqual({ ...strange, annotations });
   await rejects(inspect(`oci:${directory}:strange`), "UNSUPPORTED_ALGORITHM");
@@ -75,7 +75,7 @@ test("an index.json with an entry of an unknown digest algorithm keeps its other
   expect([told.code, told.stderr]).toEqual([1, expect.stringContaining('unsupported algorithm blake3 in "blake3:')]);
 });
 
-test("walks pass an entry of an unknown digest algorithm, and only reading it is refused", async () => {
+test("walks pass an entry of an unknown digest algorithm; only reading it is refused", async () => {
   const { registry, index } = await layoutWithIndex();
   const provider = providerOf(registry, "app" as never);
   const seen: string[] = [];
@@ -96,7 +96,7 @@ test("walks pass an entry of an unknown digest algorithm, and only reading it is
   await registry.close();
 });
 
-test("of two entries that fit, the one that can be verified is taken", async () => {
+test("of two entries that fit, the one that can be verified is chosen", async () => {
   const { registry } = await layoutWithIndex();
   const arm = randomImage({ platform: arm64, seed: 5 });
   const both = testIndex([{ ...arm, descriptor: strange }, arm]);
@@ -106,7 +106,7 @@ test("of two entries that fit, the one that can be verified is taken", async () 
   await registry.close();
 });
 
-test("a copy leaves such an entry out where it is not chosen, and names it where it is, before anything is sent", async () => {
+test("a copy leaves such an entry out if it is not chosen; if it is chosen, the copy fails before anything is sent", async () => {
   const { registry, directory, index } = await layoutWithIndex();
   const work = await temporary();
   const service = await served(registry);
@@ -130,14 +130,14 @@ test("a copy leaves such an entry out where it is not chosen, and names it where
   await rejects(push(source, `${service.host}/copy:v1`, { store }), "UNSUPPORTED_ALGORITHM");
   const pushed = await push(source, `${service.host}/copy:v1`, { store, platforms: [amd64] });
   expect(pushed.documents.map(({ digest }) => digest)).not.toContain(strange.digest);
-  // What the store says of it, keeps and checks.
+  // The store lists it, keeps it and checks it.
   expect(await store.fsck()).toMatchObject({ findings: [], images: 1 });
   expect((await store.gc()).blobs).toEqual([]);
   const listed = await gantry(["images", "--json", "--store", join(work, "store")]);
   expect(JSON.parse(listed.stdout)).toMatchObject([{ here: { state: "partial", platforms: ["linux/amd64"] } }]);
 });
 
-test("inspect shows the rest of an index, and what in it cannot be verified", async () => {
+test("inspect shows the other entries of an index, and which one cannot be verified", async () => {
   const { directory } = await layoutWithIndex();
   const found = await inspect(`oci:${directory}:app:v1`);
   expect(found.images.map(({ platform }) => platform)).toEqual([amd64]);
@@ -149,7 +149,7 @@ test("inspect shows the rest of an index, and what in it cannot be verified", as
   });
 });
 
-test("a store keeps a name for what it cannot verify, and all of its other names work", async () => {
+test("a store keeps a name for content that it cannot verify, and all other names work", async () => {
   const directory = join(await temporary(), "store");
   const store = storeAt(directory);
   const good = await pushImage(store.registry, "reg.example.org/good", randomImage(), "v1");
@@ -169,7 +169,7 @@ test("a store keeps a name for what it cannot verify, and all of its other names
   await rejects(inspect("store:reg.example.org/odd:v1", { store: directory }), "UNSUPPORTED_ALGORITHM");
 });
 
-test("a layer whose diffID is of an unknown algorithm is refused when it is unpacked", async () => {
+test("unpacking refuses a layer whose diffID has an unknown algorithm", async () => {
   const work = await temporary();
   const directory = join(work, "layout");
   const layout = new LayoutRegistry(directory, { create: true });
@@ -183,7 +183,7 @@ test("a layer whose diffID is of an unknown algorithm is refused when it is unpa
   await layout.close();
 });
 
-test("a layer of an unknown algorithm does not keep an image from being listed, and is named when it is copied", async () => {
+test("an image with a layer of an unknown algorithm is listed; copying it names the layer", async () => {
   const directory = join(await temporary(), "layout");
   const layout = new LayoutRegistry(directory, { create: true, sparse: true });
   const image = randomImage();
