@@ -11,14 +11,24 @@ process.chdir(root);
 const isWindows = process.platform === "win32";
 const run = (command, args, shell = false) => execFileSync(command, args, { stdio: ["ignore", 2, 2], shell });
 
-/** Installs the packages if the lock file has changed since the last time. */
+/** The packages of a lock file, by where they are installed; empty where there is no such file. */
+function lockedPackages(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).packages : {};
+}
+
+/** Whether npm has installed what the lock file lists. Packages for other systems are optional and may be missing. */
+function isInstalled() {
+  const installed = lockedPackages("node_modules/.package-lock.json");
+  return Object.entries(lockedPackages("package-lock.json")).every(
+    ([path, { integrity, optional }]) =>
+      path === "" || installed[path]?.integrity === integrity || (optional && !installed[path]),
+  );
+}
+
 export function ensureInstalled() {
-  const stamp = "node_modules/.gantry-lock";
-  const wanted = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  process.stderr.write("installing packages (the lock file changed)\n");
+  if (isInstalled()) return;
+  process.stderr.write("installing the packages of package-lock.json\n");
   run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], isWindows);
-  writeFileSync(stamp, wanted);
 }
 
 function files(directory) {

@@ -2,7 +2,7 @@ import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, utimes, writeFil
 import { delimiter, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
-import { temporaryName } from "../sys/owner.ts";
+import { temporaryName } from "../sys/process-owner.ts";
 import { rejects } from "../testing/index.ts";
 import { authFiles, removeLogin, saveLogin, userCredentials } from "./index.ts";
 import { mayShareSecrets } from "./trust.ts";

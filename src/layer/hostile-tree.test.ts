@@ -22,7 +22,7 @@ import { unpackLayers } from "../../test/support/unpack.ts";
 import { defaultLimits } from "../base/limits.ts";
 import { LayoutRegistry } from "../registry/index.ts";
 import { native } from "../sys/native.ts";
-import { temporaryName } from "../sys/owner.ts";
+import { temporaryName } from "../sys/process-owner.ts";
 import type { TarEntry } from "../tar/index.ts";
 import { pushImage, rejects, seededBytes, testImage, testLayer } from "../testing/index.ts";
 

@@ -1,7 +1,7 @@
 import { chmod, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DirectoryHandle } from "../sys/handle.ts";
-import { isAbandoned, isTemporary } from "../sys/owner.ts";
+import { isAbandoned, isTemporary } from "../sys/process-owner.ts";
 
 /** Removes the staging directories of dead processes: only those that this user created, and nothing through a link. */
 export async function removeAbandonedStagings(around: DirectoryHandle): Promise<void> {

@@ -5,7 +5,7 @@ import { fileSystemError } from "../sys/fs-error.ts";
 import { canHoldDirectories, DirectoryHandle, othersCanReplace } from "../sys/handle.ts";
 import { makeDirectories } from "../sys/make-directories.ts";
 import { hasNative } from "../sys/native.ts";
-import { temporaryName } from "../sys/owner.ts";
+import { temporaryName } from "../sys/process-owner.ts";
 import type { DirectoryMetadata } from "./directory.ts";
 import { MetadataWriter } from "./metadata.ts";
 import { Owners } from "./owners.ts";

@@ -1,5 +1,6 @@
 export type { Rate, RateLimit, RateLimiter } from "../transport/rate.ts";
 export type { ClientCertificate } from "../transport/tls.ts";
+export type { BlobVerifier } from "./blob-verifier.ts";
 export { registryCache } from "./cache/cache.ts";
 export type { RegistryCacheOptions } from "./cache/entries.ts";
 export { type ClientOptions, client, remote } from "./client.ts";
@@ -35,4 +36,3 @@ export { fileUploads, type UploadMemory, userUploads } from "./remote/upload-mem
 export type { ConnectOptions, RoutedOptions } from "./routed/options.ts";
 export { connect, RoutedRegistry } from "./routed/routed.ts";
 export { ClientSession } from "./session.ts";
-export type { BlobVerifier } from "./verifier.ts";

@@ -5,7 +5,7 @@ import { ask } from "./errors.ts";
 import { sendStatus } from "./respond.ts";
 
 /** distribution-spec, "Deleting tags" and "Deleting Manifests". */
-export async function deleteManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
+export async function deleteTagOrManifest(call: Call, repo: RepoName, reference: Tag | Digest): Promise<void> {
   const { registry, signal } = call;
   if (isDigest(reference)) await ask(registry.deleteManifest(repo, reference, { signal }));
   else await ask(registry.deleteTag(repo, reference as Tag, { signal }));

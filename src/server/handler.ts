@@ -6,7 +6,7 @@ import { completeRegistry, type RegistryParts } from "../registry/complete.ts";
 import { parseDigest } from "../spec/digest.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import type { Call, Served } from "./call.ts";
-import { deleteBlob, deleteManifest } from "./deleter.ts";
+import { deleteBlob, deleteTagOrManifest } from "./deleter.ts";
 import { RegistryFault, sendError } from "./errors.ts";
 import { listRepositories, listTags } from "./lister.ts";
 import { OpenUploads } from "./open-uploads.ts";
@@ -111,7 +111,7 @@ function methodsOf(call: Call, path: Path): Readonly<Record<string, () => void |
       return {
         GET: () => getManifest(call, path.repo, parseTagOrDigest(path.id)),
         PUT: () => putManifest(call, path.repo, parseTagOrDigest(path.id)),
-        DELETE: () => deleteManifest(call, path.repo, parseTagOrDigest(path.id)),
+        DELETE: () => deleteTagOrManifest(call, path.repo, parseTagOrDigest(path.id)),
       };
     case "blob":
       return {

@@ -1,6 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isAbandoned, isTemporaryName } from "./owner.ts";
+import { isAbandoned, isTemporaryName } from "./process-owner.ts";
 
 /**
  * Removes the temporary files of killed processes from a directory. A file that cannot be removed does no harm and stays.

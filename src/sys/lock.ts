@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { sleep } from "../base/async.ts";
 import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { fileSystemError } from "./fs-error.ts";
-import { isAbandoned, temporaryName } from "./owner.ts";
+import { isAbandoned, temporaryName } from "./process-owner.ts";
 import { readSmallFile } from "./regular-file.ts";
 
 /** A lock that its holder has not touched for this long is stale. */

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
-import { isTemporaryName } from "./owner.ts";
+import { isTemporaryName } from "./process-owner.ts";
 import { type ReplaceFileOptions, replaceFile, replaceFileSync } from "./replace-file.ts";
 
 const ways: readonly [string, (path: string, text: string, options?: ReplaceFileOptions) => Promise<void>][] = [

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { temporaryName } from "./owner.ts";
+import { temporaryName } from "./process-owner.ts";
 
 export interface ReplaceFileOptions {
   /** Before the umask. Default: 0600. */

@@ -1,7 +1,7 @@
 import type { OperationOptions } from "../base/progress.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
+import type { BlobVerifier } from "../registry/blob-verifier.ts";
 import type { RegistryReader, RegistryWriter } from "../registry/registry.ts";
-import type { BlobVerifier } from "../registry/verifier.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 

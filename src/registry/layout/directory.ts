@@ -8,6 +8,7 @@ import type { Digest } from "../../spec/digest.ts";
 import { mediaTypes } from "../../spec/media-types.ts";
 import { summarizeManifest } from "../../spec/summary.ts";
 import type { Descriptor } from "../../spec/types.ts";
+import type { BlobVerifier } from "../blob-verifier.ts";
 import { expectedOf } from "../expected.ts";
 import { mountInstead } from "../mount.ts";
 import { blobUnknown, requireRange, uploadUnknown } from "../refusals.ts";
@@ -22,7 +23,6 @@ import type {
   StoredManifest,
   UploadSession,
 } from "../registry.ts";
-import type { BlobVerifier } from "../verifier.ts";
 import { DirectoryUpload } from "./upload.ts";
 
 /** A registry's blobs in a blob directory: the common part of layouts and stores. */

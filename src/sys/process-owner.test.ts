@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporary } from "../../test/support/temporary.ts";
-import { isAbandoned, isTemporaryName, temporaryName } from "./owner.ts";
+import { isAbandoned, isTemporaryName, temporaryName } from "./process-owner.ts";
 
 test("a temporary name tells its final name and has at most 255 bytes, whatever the final name", () => {
   for (const name of ["rootfs", "index.json", "x".repeat(255), "é".repeat(127), "a.gantry-b"]) {
