@@ -107,7 +107,7 @@ describe.skipIf(reason)(`ctrl-c on a terminal${reason ? ` (${reason})` : ""}`, (
     },
   );
 
-  test("push does so too", async () => {
+  test("push does the same", async () => {
     const registry = new MemoryRegistry();
     const openUpload = registry.openUpload.bind(registry);
     let release = (): void => {};

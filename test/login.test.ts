@@ -62,7 +62,7 @@ describe.skipIf(reason)(`gantry login on a terminal${reason ? ` (${reason})` : "
       typed: [["Password", "wrong-one\r"]],
     });
     expect([code, kept()]).toEqual([4, undefined]);
-    expect(screen).toContain(`the registry ${host} refused this username and password`);
+    expect(screen).toContain(`the registry ${host} refused this user name and password`);
     expect(screen).not.toContain("wrong-one");
   });
 
