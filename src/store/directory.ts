@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { errnoOf, isGantryError } from "../base/error.ts";
+import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
 import { algorithmOf, type Digest, digestAlgorithms, hexOf } from "../spec/digest.ts";
 import { fileSystemError } from "../sys/fs-error.ts";
-import { requireDirectory, requireFile } from "../sys/in-place.ts";
+import { insteadOfDirectory, requireDirectory, requireFile } from "../sys/in-place.ts";
 
 /** The default directory of a store: GANTRY_STORE, else /var/lib/gantry as root, else below the user's data home. */
 export function defaultStoreDirectory(env: NodeJS.ProcessEnv = process.env): string {
@@ -48,8 +48,16 @@ const directories = [
 ];
 const files = ["version.json", "oci-layout", "index.json", "names.db", "names.db-wal", "names.db-shm"];
 
-/** @throws NOT_REGULAR_FILE where a part of the store is a symbolic link, or not the expected kind of file */
+/**
+ * @throws NOT_REGULAR_FILE where a part of the store is a symbolic link, or not the expected kind of file; STORE_INVALID
+ * where the store itself is a file
+ */
 export function requireOwnParts(directory: string): void {
+  const found = insteadOfDirectory(directory);
+  if (found !== undefined) {
+    const message = `${directory} ${found}, not the directory of a store; name a directory with --store`;
+    throw new GantryError("STORE_INVALID", message, { details: { path: directory } });
+  }
   for (const name of directories) requireDirectory(join(directory, name));
   for (const name of files) requireFile(join(directory, name));
 }

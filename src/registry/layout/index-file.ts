@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../../base/error.ts";
@@ -7,7 +8,7 @@ import { mediaTypes } from "../../spec/media-types.ts";
 import type { Descriptor, Index } from "../../spec/types.ts";
 import { removeAbandoned } from "../../sys/abandoned.ts";
 import { fileSystemError } from "../../sys/fs-error.ts";
-import { requireDirectory, requireFile } from "../../sys/in-place.ts";
+import { insteadOfDirectory, requireDirectory, requireFile } from "../../sys/in-place.ts";
 import { type Lock, withLock } from "../../sys/lock.ts";
 import { makeDirectories } from "../../sys/make-directories.ts";
 import { readSmallFile } from "../../sys/regular-file.ts";
@@ -42,8 +43,12 @@ export class IndexFile {
     return join(this.root, "index.json");
   }
 
-  /** Creates an empty layout where nothing exists, or in an empty directory. @throws TARGET_NOT_EMPTY for any other directory */
+  /**
+   * Creates an empty layout where nothing exists, or in an empty directory.
+   * @throws TARGET_NOT_EMPTY for any other directory, NAME_UNKNOWN for a file
+   */
   async create(): Promise<void> {
+    this.#requireRoot();
     const [file, directory] = this.#options.shared ? [0o666, 0o777] : [0o600, 0o700];
     try {
       await makeDirectories(this.root, directory);
@@ -75,6 +80,16 @@ export class IndexFile {
     }
   }
 
+  #requireRoot(): void {
+    const found = insteadOfDirectory(this.root);
+    if (found === undefined) return;
+    throw new GantryError(
+      "NAME_UNKNOWN",
+      `${this.root} ${found}, not a directory with an image layout; archives are not supported yet: extract an archive, and name its directory`,
+      { details: { path: this.root } },
+    );
+  }
+
   async #exists(name: string): Promise<boolean> {
     return stat(join(this.root, name)).then(
       () => true,
@@ -84,15 +99,17 @@ export class IndexFile {
 
   /** @throws NAME_UNKNOWN where there is no layout, INVALID_DOCUMENT, NOT_REGULAR_FILE */
   async read(): Promise<Index> {
+    this.#requireRoot();
     requireFile(this.path);
     const found = await stat(this.path, { bigint: true }).catch((error: unknown) => {
       if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
       throw error;
     });
     if (!found) {
-      throw new GantryError("NAME_UNKNOWN", `${this.root} is not an image layout: it has no index.json`, {
-        details: { path: this.root },
-      });
+      const why = existsSync(this.root)
+        ? `${this.root} is not an image layout: it has no index.json`
+        : `there is no directory ${this.root}; check the path of the image layout`;
+      throw new GantryError("NAME_UNKNOWN", why, { details: { path: this.root } });
     }
     const stamp = `${found.ino} ${found.mtimeNs} ${found.size}`;
     if (this.#cache?.stamp === stamp) return this.#cache.index;
