@@ -62,6 +62,8 @@ describe("parseRef", () => {
     "host:port/a",
     "[::1/a",
     "a.b:/c",
+    "a.b:65536/c",
+    `a.b:${"9".repeat(400)}/c`,
     "-a.b/c",
     `a:${"t".repeat(129)}`,
     `a.b/${"a".repeat(256)}`,
@@ -131,13 +133,14 @@ describe("a reference", () => {
   });
 
   test("parseHost takes the host of a registry", () => {
-    expect(["docker.io", "index.docker.io", "a.b:5000", "[::1]", "host"].map(parseHost)).toEqual([
+    expect(["docker.io", "index.docker.io", "a.b:65535", "[::1]", "host"].map(parseHost)).toEqual([
       "docker.io",
       "docker.io",
-      "a.b:5000",
+      "a.b:65535",
       "[::1]",
       "host",
     ]);
-    for (const text of ["", "a b", "a/b", "a:b", "-a", "a\n"]) expect(() => parseHost(text)).toThrow(/is not the host/);
+    for (const text of ["", "a b", "a/b", "a:b", "-a", "a\n", "a:65536"])
+      expect(() => parseHost(text)).toThrow(/is not the host/);
   });
 });

@@ -12,6 +12,13 @@ const tagGrammar = /^\w[\w.-]{0,127}$/;
 const label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
 const hostGrammar = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`);
 
+const MAX_PORT = 65_535;
+
+/** Whether the text is a host with an optional port that exists. */
+function isRegistryHost(text: string): boolean {
+  return hostGrammar.test(text) && Number(/:([0-9]+)$/.exec(text)?.[1] ?? 0) <= MAX_PORT;
+}
+
 const dockerHub = "docker.io";
 /** The host names of Docker Hub, that of references first. */
 export const dockerHubNames: ReadonlySet<string> = new Set([
@@ -145,16 +152,19 @@ export function parseRef(text: string): Reference {
   }
   if (rest === "") throw fault(text, "the repository name is missing");
   const { host, path } = splitHost(rest);
-  if (!hostGrammar.test(host)) throw fault(text, `bad host ${JSON.stringify(host)}`);
+  if (!isRegistryHost(host)) {
+    const hint = hostGrammar.test(host) ? `; a port is at most ${MAX_PORT}` : "";
+    throw fault(text, `bad host ${JSON.stringify(host)}${hint}`);
+  }
   return new Reference({ host, repository: parseRepoName(path), tag, digest }).normalize();
 }
 
 /** The host of a registry, with optional port; `docker.io` for every name of Docker Hub. @throws INVALID_REFERENCE */
 export function parseHost(text: string): string {
-  if (text.length > 255 || !hostGrammar.test(text)) {
+  if (text.length > 255 || !isRegistryHost(text)) {
     throw new GantryError(
       "INVALID_REFERENCE",
-      `${JSON.stringify(text.slice(0, 300))} is not the host of a registry; expected HOST or HOST:PORT`,
+      `${JSON.stringify(text.slice(0, 300))} is not the host of a registry; expected HOST or HOST:PORT, with a port of at most ${MAX_PORT}`,
     );
   }
   return dockerHubNames.has(text) ? dockerHub : text;
