@@ -84,6 +84,15 @@ describe("platforms", () => {
     expect(parsePlatform(written)).toEqual({ ...odd, "os.features": ["b+", "z"] });
   });
 
+  test("a platform that is given as text is refused, and the error names parsePlatform", () => {
+    for (const given of ["linux/amd64", { os: "linux" }, null, 1] as unknown as Parameters<
+      typeof normalizePlatform
+    >[0][]) {
+      expect(() => normalizePlatform(given)).toThrow(expect.objectContaining({ code: "INVALID_PLATFORM" }));
+      expect(() => normalizePlatform(given)).toThrow(/make one from text with parsePlatform/);
+    }
+  });
+
   test("an empty system is not filled in", () => {
     expect(normalizePlatform({ os: "", architecture: "x86_64" })).toEqual({ os: "", architecture: "amd64" });
     expect(formatPlatform({ os: "", architecture: "" })).toBe("unknown");

@@ -32,8 +32,18 @@ const variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
 };
 
-/** A platform in its one spelling: aliases resolved, the default variant and empty fields absent, features sorted. */
+/**
+ * A platform in its one spelling: aliases resolved, the default variant and empty fields absent, features sorted.
+ * @throws INVALID_PLATFORM for a value that is no platform, as a text is
+ */
 export function normalizePlatform(platform: Platform): Platform {
+  if (typeof platform?.os !== "string" || typeof platform.architecture !== "string") {
+    const given = JSON.stringify(platform) ?? String(platform);
+    throw new GantryError(
+      "INVALID_PLATFORM",
+      `${given.slice(0, 200)} is not a platform: it must be an object with os and architecture; make one from text with parsePlatform`,
+    );
+  }
   const { variant: _variant, "os.features": features, ...rest } = platform;
   const os = platform.os.toLowerCase();
   const given = platform.architecture.toLowerCase();

@@ -10,7 +10,7 @@ import { Store } from "../store/store.ts";
 import { pushImage, rejects, testImage, testIndex, testLayer } from "../testing/index.ts";
 import { isComplete, missingManifests } from "./complete.ts";
 import { withMending } from "./mend.ts";
-import { ensureImage } from "./policy.ts";
+import { ensureImage, type PullPolicy } from "./policy.ts";
 import { pullImage } from "./pull.ts";
 
 const amd64 = { os: "linux", architecture: "amd64" };
@@ -47,6 +47,9 @@ async function setUp() {
 test("the policy decides whether the source is asked", async () => {
   const { store, asked, source } = await setUp();
   const options = { source, store, name, platform: amd64 };
+  for (const policy of ["never", "", undefined] as unknown as PullPolicy[]) {
+    await rejects(ensureImage({ ...options, policy }), "USAGE");
+  }
   await rejects(ensureImage({ ...options, policy: "Never" }), "IMAGE_NOT_FOUND");
   expect(asked).toEqual([]);
   await ensureImage({ ...options, policy: "IfNotPresent" });
