@@ -91,12 +91,12 @@ const shortened = (name: string): string => JSON.stringify(name.length > 60 ? `$
 /** Changes the entries (`auths`) of a file, one process at a time. Only its owner can read the file (0600). */
 export async function changeAuths(path: string, change: (auths: AuthFile) => void): Promise<void> {
   await makeDirectories(dirname(path), 0o700);
-  await withLock(`${path}.lock`, async () => {
-    const file = (await readAuthFile(path, { toWrite: true })) ?? {};
+  // A symbolic link stays one: the file that it points to is locked and replaced, for all links to it alike.
+  const target = await realpath(path).catch(() => path);
+  await withLock(`${target}.lock`, async () => {
+    const file = (await readAuthFile(target, { toWrite: true })) ?? {};
     const auths = { ...objectOf(file["auths"]) };
     change(auths);
-    // A symbolic link stays one: the file that it points to is replaced.
-    const target = await realpath(path).catch(() => path);
     await removeAbandoned(dirname(target), [basename(target)]);
     try {
       await replaceFile(target, `${JSON.stringify({ ...file, auths }, null, "\t")}\n`);

@@ -213,6 +213,24 @@ describe("credentials in files", () => {
     expect((await lstat(link)).isSymbolicLink()).toBe(true);
   });
 
+  test("changes through several symbolic links to one file at the same time are all kept", async () => {
+    const work = await temporary();
+    const real = join(work, "real.json");
+    await writeFile(real, "{}");
+    const links = await Promise.all(
+      ["one", "two"].map(async (name) => {
+        await mkdir(join(work, name));
+        await symlink(real, join(work, name, "config.json"));
+        return join(work, name, "config.json");
+      }),
+    );
+    const hosts = Array.from({ length: 20 }, (_, at) => `h${at}.test`);
+    await Promise.all(hosts.map((host, at) => saveLogin(links[at % 2]!, host, { username: "me", password: "x" })));
+    expect(Object.keys(JSON.parse(await readFile(real, "utf8")).auths).sort()).toEqual([...hosts].sort());
+    for (const link of links) expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect((await readdir(work)).sort()).toEqual(["one", "real.json", "two"]);
+  });
+
   test("after a write only the owner can read the file, and leftovers of killed processes are removed", async () => {
     const work = await temporary();
     const file = join(work, "config.json");
