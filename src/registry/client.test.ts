@@ -26,6 +26,11 @@ describe("client", () => {
     );
     expect(client("docker.io", { insecure: undefined, cache: undefined, routes: undefined })).toBe(hub);
     expect(client("docker.io", { headers: undefined, insecure: true })).toBe(client("docker.io", { insecure: true }));
+    expect(client("docker.io", { cache: {} })).toBe(hub);
+    expect(client("docker.io", { cache: { maxBytes: 1 } })).not.toBe(hub);
+    const bare: Record<string, string> = Object.assign(Object.create(null), { "x-a": "1" });
+    expect(client("docker.io", { headers: bare })).toBe(client("docker.io", { headers: { "x-a": "1" } }));
+    expect(client("docker.io", { headers: bare })).not.toBe(client("docker.io", { headers: { "x-a": "2" } }));
     const proxy = (): undefined => undefined;
     expect(client("docker.io", { proxy })).not.toBe(hub);
     expect(client("docker.io", { clientCertificate: async () => undefined })).not.toBe(
@@ -47,6 +52,15 @@ describe("client", () => {
       expect(() => client(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
       expect(() => remote(host)).toThrow(expect.objectContaining({ code: "INVALID_REFERENCE" }));
     }
+  });
+
+  test("a header that is undefined is not sent", async () => {
+    await using server = await startTestRegistry();
+    await pushImage(server.registry, "app", randomImage(), "v1");
+    const headers = { "x-none": undefined, "x-some": "value" } as unknown as Record<string, string>;
+    const registry = remote(server.host, { headers });
+    expect((await registry.getManifest(app, v1)).bytes.byteLength).toBeGreaterThan(0);
+    await registry.close();
   });
 
   test("caches manifests and small blobs; `fresh` asks again; remote() caches nothing", async () => {

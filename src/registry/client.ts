@@ -32,7 +32,7 @@ export function client(host: string, options: ClientOptions = {}): Registry {
   const proxy = options.routes ? undefined : hubProxy(name);
   const { cache, ...rest } = options;
   const { session = processSession, ...own } = rest;
-  const key = JSON.stringify([name, proxy?.url, cache && entriesOf(cache), entriesOf(own)]);
+  const key = JSON.stringify([name, proxy?.url, entriesOf(cache ?? {}), entriesOf(own)]);
   const known = session.clients.get(key);
   if (known) return known;
   const made = registryCache(connect(name, { ...rest, routes: proxy?.routes ?? rest.routes }), cache);

@@ -7,7 +7,8 @@ function keyOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof URL) return value.href;
   if (Array.isArray(value)) return value.map(keyOf);
-  const plain = Object.getPrototypeOf(value) === Object.prototype;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const plain = prototype === Object.prototype || prototype === null;
   if (!plain || Object.values(value).some((item) => typeof item === "function")) return identityOf(value);
   return entriesOf(value);
 }

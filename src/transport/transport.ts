@@ -1,4 +1,5 @@
 import { sleep } from "../base/async.ts";
+import { withoutUndefined } from "../base/defined.ts";
 import { GantryError, isGantryError, messageOf } from "../base/error.ts";
 import { defaultLimits, type Limits } from "../base/limits.ts";
 import type { Progress } from "../base/progress.ts";
@@ -65,7 +66,7 @@ export class Transport {
     this.#connections = connections;
     this.#limiter = options.limiter ?? new RateLimiter();
     this.#sender = new Sender(options, { connections, lifetime: this.#lifetime, redact: this.redact });
-    for (const value of Object.values(options.headers ?? {})) this.keepSecret(value);
+    for (const value of Object.values(withoutUndefined(options.headers ?? {}))) this.keepSecret(value);
   }
 
   warn(text: string): void {
