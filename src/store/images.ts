@@ -68,7 +68,13 @@ function invalid(name: string, field: string, fault: string): GantryError<"INVAL
 
 /** Whether a store accepts the name: both databases must return it unchanged. */
 export function isName(name: string): boolean {
-  return name !== "" && name.length <= MAX_NAME && !/[\u0000-\u001f\u007f]/.test(name) && isUnicode(name);
+  return (
+    typeof name === "string" &&
+    name !== "" &&
+    name.length <= MAX_NAME &&
+    !/[\u0000-\u001f\u007f]/.test(name) &&
+    isUnicode(name)
+  );
 }
 
 /** Whether the text is valid Unicode, which UTF-8 can hold: it has no lone surrogates. */

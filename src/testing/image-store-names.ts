@@ -53,6 +53,19 @@ export function nameCases(add: AddCase): void {
     assert.deepEqual(await store.list(), []);
   });
 
+  add("a text that cannot be a name is not found, and cannot be created or set", async (store) => {
+    for (const name of ["", "a\0b", "\0", "a\nb", "\ud800", "x".repeat(1025)]) {
+      const image = { name, target: target("x") };
+      await rejects(store.get(name), "IMAGE_NOT_FOUND");
+      await rejects(store.update(image), "IMAGE_NOT_FOUND");
+      await rejects(store.update(image, "labels"), "IMAGE_NOT_FOUND");
+      await rejects(store.delete(name), "IMAGE_NOT_FOUND");
+      await rejects(store.create(image), "INVALID_IMAGE");
+      await rejects(store.set(name, image.target), "INVALID_IMAGE");
+    }
+    assert.deepEqual(await store.list(), []);
+  });
+
   add("required fields, sizes and labels are checked", async (store) => {
     const good = { name: "x", target: target("x") };
     const { digest: _digest, ...noDigest } = good.target;

@@ -61,6 +61,8 @@ export class SqlImageStore implements ImageStore {
   }
 
   async #change(name: string, change: Parameters<SqlImages["change"]>[2]): Promise<StoredImage> {
+    // PostgreSQL refuses a NUL. No image has such a name: the change is told so, and throws.
+    if (!isName(name)) change(undefined);
     const { image, generation } = await (await this.#images()).change(this.#options.namespace, name, change);
     await this.#options.changed(generation);
     return image as StoredImage;
