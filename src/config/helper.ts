@@ -119,16 +119,15 @@ export async function askHelper(name: string, server: string, signal?: AbortSign
 /** Stores a password in a helper. @throws HELPER_FAILED, INVALID_REFERENCE */
 export async function storeInHelper(name: string, server: string, username: string, password: string): Promise<void> {
   const entry = JSON.stringify({ ServerURL: serverName(server), Username: username, Secret: password });
-  const { code, output } = await runHelper(name, "store", entry);
-  if (code !== 0)
-    throw failed(`docker-credential-${name}`, `did not store the password: ${printable(output.trim()).slice(0, 200)}`);
+  const { code, output, said } = await runHelper(name, "store", entry);
+  if (code !== 0) throw failed(`docker-credential-${name}`, `did not store the password: ${shownOutput(output, said)}`);
 }
 
 /** Erases a server from a helper; a server that it does not know is no error. @throws HELPER_FAILED, INVALID_REFERENCE */
 export async function eraseInHelper(name: string, server: string): Promise<void> {
-  const { code, output } = await runHelper(name, "erase", serverName(server));
+  const { code, output, said } = await runHelper(name, "erase", serverName(server));
   if (code === 0 || knowsNothing(output)) return;
-  throw failed(`docker-credential-${name}`, `did not erase the password: ${printable(output.trim()).slice(0, 200)}`);
+  throw failed(`docker-credential-${name}`, `did not erase the password: ${shownOutput(output, said)}`);
 }
 
 /** Whether the output of a helper is the answer of the protocol for an unknown server; any other one is a failure. */

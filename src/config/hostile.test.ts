@@ -3,11 +3,12 @@ import { delimiter, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { gantry } from "../../test/support/peers.ts";
 import { temporary } from "../../test/support/temporary.ts";
+import { messageOf } from "../base/error.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
 import { RemoteRegistry } from "../registry/index.ts";
 import { rejects, startTestRegistry } from "../testing/index.ts";
 import { login } from "../verbs/index.ts";
-import { askHelper, storeInHelper } from "./helper.ts";
+import { askHelper, eraseInHelper, storeInHelper } from "./helper.ts";
 
 describe("hostile credential helpers", () => {
   test("N13 a helper gets one server name and no shell, and its output is bounded", async () => {
@@ -21,6 +22,7 @@ describe("hostile credential helpers", () => {
     await make("part", 'cat >/dev/null; echo \'{"Username":"a"}\'');
     await make("list", "cat >/dev/null; echo '[1]'");
     await make("fail", 'cat >/dev/null; printf "no \\033[31m luck"; exit 3');
+    await make("tell", 'cat >/dev/null; echo "password=hunter2"; echo "Authorization: Bearer abc123" >&2; exit 1');
     await make("hang", "cat >/dev/null; exec sleep 1000");
     await mkdir(join(bin, "inner"));
     const before = process.env["PATH"];
@@ -29,6 +31,16 @@ describe("hostile credential helpers", () => {
       for (const name of ["flood", "junk", "part", "list", "fail", "absent"])
         await rejects(askHelper(name, "a.b"), "HELPER_FAILED");
       await expect(askHelper("fail", "a.b")).rejects.toThrow(/no \\x1b/);
+      // What a helper says is shown without secrets, whatever it was asked.
+      for (const ask of [
+        () => askHelper("tell", "a.b"),
+        () => storeInHelper("tell", "a.b", "u", "p"),
+        () => eraseInHelper("tell", "a.b"),
+      ]) {
+        const said = await ask().catch(messageOf);
+        expect(said).toMatch(/password=\*\*\*.*Authorization: \*\*\*/);
+        expect(said).not.toMatch(/hunter2|abc123/);
+      }
       // A path, an option or a command is not accepted as the name of a helper.
       for (const name of ["../inner", "x;touch pwned", "-x", "", "a b", "x\n", "$(id)"])
         await rejects(askHelper(name, "a.b"), "HELPER_FAILED");
