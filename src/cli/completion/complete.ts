@@ -1,3 +1,4 @@
+import { printable } from "../../base/text.ts";
 import type { CommandFamily, CommandTable } from "../command.ts";
 import { describeCommand } from "../help/describe.ts";
 import { type ResolvedCommand, resolveCommand } from "../resolve.ts";
@@ -6,16 +7,20 @@ import { type Candidate, completeArguments } from "./arguments.ts";
 /**
  * Answers a shell that completes the last of the words that follow `gantry`: one line for each candidate,
  * `WORD<tab>MEANING`; or `:files` or `:directories` where the shell must complete a path.
+ * Words that a line cannot carry are left out.
  */
 export async function complete(words: readonly string[], table: CommandTable): Promise<string> {
   const current = words.at(-1) ?? "";
   const found = await candidates(words.slice(0, -1), current, table);
   if (typeof found === "string") return `:${found}\n`;
   return found
-    .filter(([word]) => word.startsWith(current))
+    .filter(([word]) => word.startsWith(current) && fitsLine(word))
     .map((candidate) => `${candidate.join("\t")}\n`)
     .join("");
 }
+
+/** Whether a shell reads the word as it is: not as two lines, and not as `:files`. */
+const fitsLine = (word: string): boolean => printable(word) === word && !word.startsWith(":");
 
 async function candidates(
   before: readonly string[],

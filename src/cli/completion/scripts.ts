@@ -13,20 +13,32 @@ _gantry_paths() {
 }
 _gantry() {
   local line=\${COMP_LINE:0:COMP_POINT} current prefix="" breaks word
-  local -a words
+  local -a words masked
   # COMP_WORDS is of no use here: bash splits it at : and =, which names of images contain.
   read -a words <<<"$line"
-  [[ $line == *[[:space:]] ]] && words+=("")
+  [[ $line == *[[:space:]] && $line != *\\\\[[:space:]] ]] && words+=("")
   current=\${words[\${#words[@]} - 1]}
-  # bash replaces only what follows the last : or =.
+  # bash replaces only what follows the last : or = without a backslash.
   breaks=\${COMP_WORDBREAKS//[^:=]/}
-  [[ -n $breaks && $current == *[$breaks]* ]] && prefix=\${current%"\${current##*[$breaks]}"}
+  read -a masked <<<"\${line//\\\\[:=]/_}"
+  prefix=\${masked[\${#words[@]} - 1]-}
+  if [[ -n $breaks && $prefix == *[$breaks]* ]]; then
+    prefix=\${prefix%"\${prefix##*[$breaks]}"}
+    prefix=\${current:0:\${#prefix}}
+  else
+    prefix=""
+  fi
   COMPREPLY=()
   while IFS=$'\\t' read -r word _; do
     case $word in
       :directories) _gantry_paths -d "\${current#"$prefix"}" ;;
       :files) _gantry_paths -f "\${current#"$prefix"}" ;;
-      *) COMPREPLY+=("\${word#"$prefix"}") ;;
+      *)
+        word=\${word#"$prefix"}
+        # bash inserts the word as it is, and a name may hold $(...) or a space.
+        [[ -n $word ]] && printf -v word %q "$word"
+        COMPREPLY+=("$word")
+        ;;
     esac
   done < <(gantry __complete "\${words[@]:1}" 2>/dev/null)
   [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *[:=] ]] && compopt -o nospace 2>/dev/null
@@ -50,6 +62,8 @@ _gantry() {
         word=\${line%%$'\\t'*}
         meaning=\${line#"$word"}
         meaning=\${meaning#$'\\t'}
+        # _describe takes a backslash and a colon as its own.
+        word=\${word//\\\\/\\\\\\\\}
         word="\${word//:/\\\\:}\${meaning:+:$meaning}"
         if [[ $line == *[:=] || $line == *[:=]$'\\t'* ]]; then open+=("$word"); else closed+=("$word"); fi
         ;;
