@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parseRepoName } from "../src/reference/index.ts";
@@ -93,11 +93,13 @@ describe.skipIf(reason)(`ctrl-c on a terminal${reason ? ` (${reason})` : ""}`, (
           ({ method, path }) =>
             method === "GET" && path.includes("/blobs/") && !path.includes(config!.descriptor.digest),
         );
+      const left = `ended by SIGINT; nothing was left at ${work}/rootfs; the store keeps the downloaded bytes`;
       // The bar shows all bytes that the registry sends.
       expectEnd(
         await interrupted(args, (output) => barIsDrawn(output) && output.includes("1.0 MiB / 3.0 MiB")),
-        resumed,
+        command === "unpack" ? left : resumed,
       );
+      expect(existsSync(join(work, "rootfs"))).toBe(false);
       const asked = layers().length;
       server.faults = [];
       expect((await gantry([...args, "--progress", "none"])).code).toBe(0);

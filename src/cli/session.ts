@@ -32,9 +32,12 @@ export interface SessionFlags {
   readonly progress?: ProgressMode | undefined;
   readonly debug?: boolean | undefined;
   readonly json?: boolean | undefined;
-  /** Whether the next run resumes where this one was stopped; then the error says so. */
-  readonly resumes?: boolean | undefined;
+  /** What remains when the command is interrupted, for the error. */
+  readonly remains?: string | undefined;
 }
+
+/** What the commands say that keep a partial download or upload. */
+export const resumes = "the next run resumes from here";
 
 /** Runs a command's work, with progress on stderr that is erased before anything else is written there. */
 export async function session(
@@ -72,9 +75,9 @@ export async function session(
       },
     });
   } catch (error) {
-    if (!flags.resumes || !context.signal.aborted || !isGantryError(error, "TRANSFER_INTERRUPTED")) throw error;
+    if (!flags.remains || !context.signal.aborted || !isGantryError(error, "TRANSFER_INTERRUPTED")) throw error;
     const { message } = context.signal.reason as GantryError;
-    throw new GantryError("TRANSFER_INTERRUPTED", `${message}; the next run resumes from here`, { cause: error });
+    throw new GantryError("TRANSFER_INTERRUPTED", `${message}; ${flags.remains}`, { cause: error });
   } finally {
     if (decoder) print(printableText(decoder.end()));
     end();

@@ -48,10 +48,9 @@ async function deleteTag({ kind, registry, repo }: Opened, tag: Tag, { signal }:
     await registry.deleteTag(repo, tag, { signal });
   } catch (error) {
     if (!isGantryError(error, "UNSUPPORTED") || kind !== "registry") throw error;
-    const { digest } = await registry.resolveManifest(repo, tag, { signal });
     throw new GantryError(
       "UNSUPPORTED",
-      `${error.message}; some registries can delete manifests but not tags: \`gantry rm ${registry.name}/${repo}@${digest}\` deletes the manifest and every tag that leads to it`,
+      `${error.message}; the registry does not allow deleting tags, and deleting the manifest by its digest removes every tag of it`,
       { cause: error },
     );
   }

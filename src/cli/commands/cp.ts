@@ -5,7 +5,7 @@ import { on, text } from "../flag-kinds.ts";
 import { type TransferFlags, transferFlags } from "../flags.ts";
 import { parseImage } from "../location.ts";
 import { registryOptions } from "../options.ts";
-import { session } from "../session.ts";
+import { resumes, session } from "../session.ts";
 import { movedLine, transferOptions } from "../transfer.ts";
 
 interface Flags extends TransferFlags {
@@ -41,7 +41,7 @@ Without --platform, all platforms are copied. With one platform, only its image 
     },
   },
   func(this: Context, flags: Flags, from: Location, to: Location) {
-    return session(this, { ...flags, resumes: true }, async (io) => {
+    return session(this, { ...flags, remains: resumes }, async (io) => {
       const started = performance.now();
       const side = (insecure: boolean, authFile: string | undefined) => ({
         registry: registryOptions(

@@ -4,7 +4,7 @@ import { type Context, defineCommand } from "../command.ts";
 import { type TransferFlags, transferFlags } from "../flags.ts";
 import { parseImage } from "../location.ts";
 import { registryOptions } from "../options.ts";
-import { session } from "../session.ts";
+import { resumes, session } from "../session.ts";
 import { movedLine, transferOptions } from "../transfer.ts";
 
 export const pullCommand = defineCommand({
@@ -24,7 +24,7 @@ Without --platform, the image for this machine is pulled.`,
     },
   },
   func(this: Context, flags: TransferFlags, location: Location) {
-    return session(this, { ...flags, resumes: true }, async (io) => {
+    return session(this, { ...flags, remains: resumes }, async (io) => {
       const started = performance.now();
       const registry = registryOptions(flags, io.debug);
       const result = await pull(location, { ...transferOptions(flags, io), registry });

@@ -4,7 +4,7 @@ import { type Context, defineCommand } from "../command.ts";
 import { type TransferFlags, transferFlags } from "../flags.ts";
 import { parseImage, parseStored } from "../location.ts";
 import { registryOptions } from "../options.ts";
-import { session } from "../session.ts";
+import { resumes, session } from "../session.ts";
 import { movedLine, transferOptions } from "../transfer.ts";
 
 export const pushCommand = defineCommand({
@@ -27,7 +27,7 @@ If the store has only some platforms of the image, push one of them with --platf
     },
   },
   func(this: Context, flags: TransferFlags, image: Location, to?: Location) {
-    return session(this, { ...flags, resumes: true }, async (io) => {
+    return session(this, { ...flags, remains: resumes }, async (io) => {
       const started = performance.now();
       const registry = registryOptions(flags, io.debug);
       const result = await push(image, to, { ...transferOptions(flags, io), registry });

@@ -63,9 +63,8 @@ An image in a registry is pulled into the store first. Without --platform, the i
     },
   },
   func(this: Context, flags: Flags, location: Location, rootfs: string) {
-    // A partial download stays in the store, where the next run finds it.
-    const resumes = location.kind === "registry";
-    return session(this, { ...flags, resumes }, async (io) => {
+    const kept = location.kind === "registry" ? "; the store keeps the downloaded bytes" : "";
+    return session(this, { ...flags, remains: `nothing was left at ${rootfs}${kept}` }, async (io) => {
       const { signal, progress, debug, print, json } = io;
       const started = performance.now();
       const result = await unpack(location, rootfs, {

@@ -70,6 +70,7 @@ export class Api {
     const own = request.url.origin === url.origin;
     const canRepeat = !(request.body && "pump" in request.body);
     if (own && !canRepeat) await auth.renew(scope, request.signal);
+    const place = { host: this.name, repo: /^repository:([^:]+):/.exec(scope)?.[1] };
     let sent: string | undefined;
     const send = (): Promise<HttpResponse> => {
       sent = own ? auth.header(scope) : undefined;
@@ -81,11 +82,11 @@ export class Api {
       // Read to its end first: an open response occupies a slot of its host, which may be the token server's host too.
       const refused = await response.bytes(this.transport.limits.errorBytes, asked).catch(() => Buffer.alloc(0));
       if (await auth.answer(response, scope, sent, request.signal)) response = await send();
-      else throw await responseError(response, this.transport, asked, missing, refused);
+      else throw await responseError(response, this.transport, asked, place, missing, refused);
     }
     if (expected.includes(response.status)) return response;
     if (response.status === 403 && sent !== undefined) auth.forget(scope, sent);
-    throw await responseError(response, this.transport, asked, missing);
+    throw await responseError(response, this.transport, asked, place, missing);
   }
 
   /** A request that reads a repository. */

@@ -29,9 +29,16 @@ interface WireError {
 /** The most characters of a registry's message that are kept. */
 const MAX_MESSAGE = 2_000;
 
+/** The registry, and the repository in it, that a request was for. */
+export interface Place {
+  readonly host: string;
+  readonly repo: string | undefined;
+}
+
 /**
  * The error for a response with an unexpected status. The statuses 401, 403 and 429 decide its code; else a code of the
  * distribution specification in the body; else the status. At most 64 KiB of the body are read.
+ * @param place named in the advice
  * @param missing the code for a 404 response that names none
  * @param body the body of the response, where it has been read already
  */
@@ -39,6 +46,7 @@ export async function responseError(
   response: HttpResponse,
   transport: Transport,
   asked: string,
+  place: Place,
   missing: ErrorCode,
   body?: Buffer,
 ): Promise<GantryError> {
@@ -51,7 +59,7 @@ export async function responseError(
     .map(({ code, message }) => `${code}: ${message}`)
     .join("; ");
   const url = response.redact(redactUrl(response.url));
-  const message = `${asked}: ${response.redact(response.url.host)} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${wantsCertificate(response, bytes) ? `; it wants a client certificate: ${CERTIFICATE_ADVICE}` : advice(code)}`;
+  const message = `${asked}: ${response.redact(response.url.host)} answered ${response.status}${said ? ` (${printable(said).slice(0, 500)})` : ""}${wantsCertificate(response, bytes) ? `; it wants a client certificate: ${CERTIFICATE_ADVICE}` : advice(code, place)}`;
   return new GantryError(code, message, {
     details: { status: response.status, url, codes: errors.map(({ code }) => code) },
   });
@@ -81,11 +89,12 @@ function wantsCertificate({ url, status, headers }: HttpResponse, body: Buffer):
   return body.includes("SSL certificate");
 }
 
-function advice(code: ErrorCode): string {
+function advice(code: ErrorCode, { host, repo }: Place): string {
   if (code === "UNAUTHORIZED" || code === "DENIED") {
     return "; check the name of the repository (registries give the same answer for private and missing ones), and log in with `gantry login` if it is yours";
   }
-  if (code === "MANIFEST_UNKNOWN" || code === "NAME_UNKNOWN") return "; `gantry ls` lists the tags of a repository";
+  if (code === "MANIFEST_UNKNOWN" && repo) return `; \`gantry ls ${host}/${repo}\` lists the tags`;
+  if (code === "NAME_UNKNOWN" && repo) return `; \`gantry catalog ${host}\` lists the repositories`;
   if (code === "TOO_MANY_REQUESTS") return "; wait, then try again";
   return "";
 }
