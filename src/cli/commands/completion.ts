@@ -13,7 +13,7 @@ export const completionCommand = defineCommand({
   parameters: {
     positional: {
       kind: "tuple",
-      parameters: [{ parse: parseShell, brief: "The shell", placeholder: "bash|zsh|fish" }],
+      parameters: [{ parse: parseShell, brief: "bash, zsh or fish", placeholder: "SHELL" }],
     },
   },
   func(this: Context, _flags: object, shell: Shell) {

@@ -10,11 +10,13 @@ import { movedLine, transferOptions } from "../transfer.ts";
 export const pushCommand = defineCommand({
   details: `Pushes the image under its own name, or under the name REF. Blobs that the registry already has are skipped. Prints the digest.
 
-If the store has only some platforms of the image, push one of them with --platform.`,
+A push takes all platforms of the image, but \`gantry pull\` stores one. So after such a pull, push that platform with --platform, or pull with \`--platform all\` first.`,
   examples: [
-    ["Push an image under another name", "gantry push alpine:3.20 registry.example/alpine:3.20"],
+    [
+      "Push the platform that was pulled",
+      "gantry push --platform linux/amd64 alpine:3.20 registry.example/alpine:3.20",
+    ],
     ["Push an image under its own name", "gantry push registry.example/app:v1"],
-    ["Push the image for one platform", "gantry push --platform linux/arm64 registry.example/app:v1"],
   ],
   parameters: {
     flags: transferFlags,

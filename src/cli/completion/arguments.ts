@@ -1,5 +1,6 @@
 import { defaultLimits } from "../../base/limits.ts";
 import type { CommandHelp, FlagHelp } from "../help/describe.ts";
+import { scripts } from "./scripts.ts";
 
 /** A word that can be completed at the cursor, and what it means. */
 export type Candidate = readonly [word: string, meaning?: string];
@@ -79,13 +80,14 @@ async function completeValue(
   store: string | undefined,
 ): Promise<Completion> {
   if (values) return words(values);
-  if (placeholder.includes("|")) return words(placeholder.split("|"));
   switch (placeholder) {
     case "DIR":
     case "ROOTFS":
       return "directories";
     case "PATH":
       return "files";
+    case "SHELL":
+      return words(Object.keys(scripts));
     case "OS/ARCH":
       return words(platforms);
     case "NAME=N":
