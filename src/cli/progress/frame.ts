@@ -46,8 +46,20 @@ function layout(rows: readonly Row[], width: number): string[] {
     // Without room, the last columns are not aligned.
     if (withSizes) columns.push(size.padStart(sizes), speed.padStart(SPEED), left);
     else columns.push(percent(row).padStart("100%".length), speed, left);
-    return columns.join(GAP).trimEnd().slice(0, width);
+    return fitting(columns, width);
   });
+}
+
+/** As many columns as fit whole: a number without its last digits is another number. */
+function fitting(columns: readonly string[], width: number): string {
+  const [first, ...others] = columns;
+  let line = first!.slice(0, width);
+  for (const column of others) {
+    const longer = `${line}${GAP}${column}`;
+    if (longer.trimEnd().length > width) break;
+    line = longer;
+  }
+  return line.trimEnd();
 }
 
 function cellsOf({ done, total, speed }: Row): { size: string; speed: string; left: string } {

@@ -41,6 +41,16 @@ describe("a frame", () => {
     expect(frame(work, 40, 24)).toEqual(["a00000000000      25%", "1 of 3 done       25%"]);
   });
 
+  test("never cuts a number", () => {
+    for (let columns = 10; columns < 80; columns += 1)
+      for (const line of frame(work, columns, 24)) {
+        expect(line.length).toBeLessThan(columns);
+        expect(line.slice(16)).toMatch(/^ *((\[=* *\])? *(25%|\d+\.0 MiB \/ \d+\.0 MiB))?$/);
+      }
+    expect(frame(work, 20, 24)).toEqual(["a00000000000", "1 of 3 done"]);
+    expect(frame(work, 23, 24)[0]).toBe("a00000000000      25%");
+  });
+
   test("shows no sum of one piece, and nothing when all pieces are done", () => {
     expect(frame(workOf(start("a", MiB), advance("a", 1)), 80, 24)).toHaveLength(1);
     expect(frame(workOf(start("a", MiB), start("b", MiB), end("a"), end("b")), 80, 24)).toEqual([]);
