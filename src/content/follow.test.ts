@@ -7,7 +7,7 @@ import { temporary } from "../../test/support/temporary.ts";
 import { GantryError } from "../base/error.ts";
 import { digestOf } from "../spec/index.ts";
 import { rejects, seededBytes, testBlob, withoutLeaks } from "../testing/index.ts";
-import { BlobDirectory, Content, type Follower, type OpenContentOptions } from "./index.ts";
+import { BlobDirectory, Content, type Follower, GrowingFileReader, type OpenContentOptions } from "./index.ts";
 
 const blob = testBlob(seededBytes(3_000_000, 5));
 const { descriptor, bytes } = blob;
@@ -330,6 +330,30 @@ describe("a follower", () => {
     expect(await result).toBe(digest);
     expect(await written).toBe(true);
     await worker.terminate();
+    await follower.close();
+    await directory.close();
+  });
+
+  test("refuses offsets that are not whole numbers from 0 on, and reads nothing into an empty buffer", async () => {
+    const { directory, source, written } = await start();
+    source.send(bytes.subarray(0, 10));
+    const follower = await follow(directory);
+    const reader = new GrowingFileReader(follower.handle);
+    for (const offset of [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY, 2 ** 53, undefined as never, "1" as never]) {
+      await rejects(follower.read(Buffer.alloc(1), offset), "USAGE");
+      await rejects(follower.read(Buffer.alloc(0), offset), "USAGE");
+      await rejects(reader.wait(offset), "USAGE");
+      for (const read of [() => reader.readSync(Buffer.alloc(1), offset), () => reader.waitSync(offset)]) {
+        expect(read).toThrow(expect.objectContaining({ code: "USAGE" }));
+      }
+    }
+    expect(await follower.read(Buffer.alloc(0), 0)).toBe(0);
+    expect(await follower.read(Buffer.alloc(0), bytes.length)).toBe(0);
+    expect(reader.readSync(Buffer.alloc(0), 0)).toBe(0);
+    source.send(bytes.subarray(10)).end();
+    expect(await written).toBe(true);
+    expect(await follower.read(Buffer.alloc(0), 0)).toBe(0);
+    expect((await readAll(follower)).equals(bytes)).toBe(true);
     await follower.close();
     await directory.close();
   });

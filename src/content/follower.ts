@@ -2,7 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { ChunkWriter } from "./chunk-writer.ts";
 import type { Body } from "./content.ts";
-import { type GrowingFileHandle, GrowingFileReader } from "./growing-file-reader.ts";
+import { type GrowingFileHandle, GrowingFileReader, requireOffset } from "./growing-file-reader.ts";
 
 /** Each reader has a buffer of this size, and many readers may follow one blob. */
 const CHUNK_SIZE = 1 << 18;
@@ -36,11 +36,13 @@ export class Follower implements Body, AsyncDisposable {
 
   /**
    * Reads bytes at `offset` as soon as they may be read. A reader that gets TRANSFER_RESTARTED starts again at offset 0.
-   * @returns how many; 0 at the end of a blob that was published
+   * @returns how many; 0 at the end of a blob that was published, and for an empty buffer
    * @throws TRANSFER_RESTARTED if the writer started over: bytes that were read may be wrong. The error of the writer,
-   * the signal's reason, TRANSFER_INTERRUPTED once the follower is closed
+   * the signal's reason, TRANSFER_INTERRUPTED once the follower is closed, USAGE if `offset` is not a whole number from 0 on
    */
-  read(buffer: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
+  async read(buffer: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
+    requireOffset(offset);
+    if (buffer.byteLength === 0) return 0;
     return this.#read(buffer, offset, this.#stopOn(signal));
   }
 

@@ -24,7 +24,8 @@ export interface Readable {
  * last of them is withheld, so a reader that has `size` bytes has verified bytes.
  *
  * Throws TRANSFER_RESTARTED if the writer has started over since this reader began: bytes that it has read may be wrong,
- * and it must start again at offset 0. Throws TRANSFER_INTERRUPTED if the writer failed.
+ * and it must start again at offset 0. Throws TRANSFER_INTERRUPTED if the writer failed, and USAGE if an offset is not a
+ * whole number from 0 on.
  */
 export class GrowingFileReader {
   readonly #fd: number;
@@ -60,6 +61,7 @@ export class GrowingFileReader {
 
   /** Resolves when bytes past `offset` may be read, or all have been verified. */
   async wait(offset: number, signal?: AbortSignal): Promise<Readable> {
+    requireOffset(offset);
     for (;;) {
       signal?.throwIfAborted();
       const { sequence } = this.#progress;
@@ -71,6 +73,7 @@ export class GrowingFileReader {
 
   /** As {@link wait}, blocking the thread: for workers only. `stop` is called a few times a second; true ends the wait. */
   waitSync(offset: number, stop: () => boolean = () => false): Readable {
+    requireOffset(offset);
     for (;;) {
       const { sequence } = this.#progress;
       const readable = this.#look(offset);
@@ -82,9 +85,11 @@ export class GrowingFileReader {
 
   /**
    * Reads bytes at `offset` as soon as they may be read, blocking the thread: for workers only.
-   * @returns how many; 0 at the end
+   * @returns how many; 0 at the end, and for an empty buffer
    */
   readSync(buffer: Uint8Array, offset: number, stop?: () => boolean): number {
+    requireOffset(offset);
+    if (buffer.byteLength === 0) return 0;
     for (;;) {
       const readable = this.waitSync(offset, stop);
       if (readable.end <= offset) return 0;
@@ -102,4 +107,13 @@ export class GrowingFileReader {
     if (count > 0) return true;
     throw new GantryError("TRANSFER_INTERRUPTED", "the file was truncated while it was read");
   }
+}
+
+/** Node reads at the current position where the offset is negative, and aborts the process where it is NaN. */
+export function requireOffset(offset: number): void {
+  if (Number.isSafeInteger(offset) && offset >= 0) return;
+  throw new GantryError(
+    "USAGE",
+    `reading at offset ${offset}: an offset is a whole number of bytes, 0 or more; give the count of bytes read so far`,
+  );
 }
