@@ -284,6 +284,23 @@ describe("a follower", () => {
     await directory.close();
   });
 
+  test("is refused with the reason if the write was aborted while its source was opening", async () => {
+    let openGate = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      openGate = resolve;
+    });
+    const stop = new AbortController();
+    const { directory, written } = await start(new HeldSource(gate), { signal: stop.signal });
+    const following = directory.follow(digest);
+    const enough = new Error("enough");
+    stop.abort(enough);
+    openGate();
+    await expect(following).rejects.toBe(enough);
+    await expect(written).rejects.toBe(enough);
+    expect(await directory.follow(digest)).toBeUndefined();
+    await directory.close();
+  });
+
   test("reads the same bytes as ninety-nine others", () =>
     withoutLeaks(async () => {
       const { directory, source, written } = await start();

@@ -191,16 +191,18 @@ export class Ingests {
   }
 
   async follow(digest: Digest, signal?: AbortSignal): Promise<Follower | undefined> {
-    for (;;) {
-      const ingest = this.#underway.get(digest);
-      if (!ingest) return undefined;
+    let ingest = this.#underway.get(digest);
+    while (ingest) {
       try {
         return await ingest.follow(signal);
       } catch (error) {
         if (signal?.aborted || !ingest.signal?.aborted) throw error;
         // A call that waited for the aborted write has started its own by the next turn of the event loop.
         await new Promise((resolve) => setImmediate(resolve));
+        ingest = this.#underway.get(digest);
+        if (!ingest) throw error;
       }
     }
+    return undefined;
   }
 }
