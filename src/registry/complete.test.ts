@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
+import { type Body, Content } from "../content/content.ts";
 import { bytesSource } from "../content/source.ts";
 import { parseRepoName, parseTag } from "../reference/reference.ts";
 import { digestOf } from "../spec/digest.ts";
 import type { Descriptor } from "../spec/types.ts";
 import { pushImage, randomImage, rejects, startTestRegistry, testBlob } from "../testing/index.ts";
 import { completeRegistry } from "./complete.ts";
+import { expectedOf } from "./expected.ts";
 import { MemoryRegistry } from "./memory/memory.ts";
+import { blobUnknown } from "./refusals.ts";
 import type { Registry, RegistryReader } from "./registry.ts";
 import { RemoteRegistry } from "./remote/remote.ts";
 
@@ -79,6 +82,49 @@ test("an object with only a name refuses every method; an undefined field counts
   await rejects(registry.getBlobRange(repo, descriptor, { start: 0, end: 1 }), "UNSUPPORTED");
   await rejects(registry.resolveManifest(repo, v1), "UNSUPPORTED");
   await rejects(registry.resolveBlob(repo, digest), "UNSUPPORTED");
+});
+
+test("a reader without resolving methods resolves with those that get, and closes the content", async () => {
+  const below = new MemoryRegistry();
+  const image = randomImage();
+  await pushImage(below, repo, image, "v1");
+  const { descriptor } = image.blobs[0]!;
+  let [opened, closed] = [0, 0];
+  const body: Body = {
+    async pump() {
+      throw new Error("a blob that is resolved is not read");
+    },
+    close() {
+      closed += 1;
+    },
+  };
+  const registry = completeRegistry({
+    name: "two",
+    getManifest: (repo, reference) => below.getManifest(repo, reference),
+    async getBlob(repo, blob) {
+      opened += 1;
+      const { digest } = expectedOf(blob);
+      if (digest === descriptor.digest) return new Content({ digest, size: descriptor.size }, body, { what: "sized" });
+      throw blobUnknown("two", repo, digest);
+    },
+  });
+  expect(await registry.resolveManifest(repo, v1)).toEqual(await below.resolveManifest(repo, v1));
+  await rejects(registry.resolveManifest(repo, parseTag("absent")), "MANIFEST_UNKNOWN");
+  expect(await registry.resolveBlob(repo, descriptor.digest)).toEqual({
+    mediaType: "application/octet-stream",
+    digest: descriptor.digest,
+    size: descriptor.size,
+  });
+  expect([opened, closed]).toEqual([1, 1]);
+  await rejects(registry.resolveBlob(repo, digest), "BLOB_UNKNOWN");
+  await rejects(registry.getBlobRange(repo, descriptor, { start: 0, end: 1 }), "UNSUPPORTED");
+
+  const sizeless = completeRegistry({
+    name: "sizeless",
+    getBlob: async () => new Content({ digest }, body, { what: "no size" }),
+  });
+  await rejects(sizeless.resolveBlob(repo, digest), "UNSUPPORTED");
+  expect(closed).toBe(2);
 });
 
 test("a complete registry is returned unchanged", () => {
