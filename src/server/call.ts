@@ -6,6 +6,8 @@ import type { OpenUploads } from "./open-uploads.ts";
 /** What all requests to one server share. */
 export interface Served {
   readonly registry: Registry;
+  /** Whether the registry has a method for ranges of blobs, which it may still refuse. */
+  readonly ranges: boolean;
   readonly limits: Limits;
   readonly allowDelete: boolean;
   readonly uploads: OpenUploads;

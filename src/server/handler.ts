@@ -40,7 +40,8 @@ export interface FailedRequest {
 
 /**
  * Serves a registry as the listener of a node:http server (distribution-spec). An object may have only some of the
- * methods, such as those of a reader; requests that need the others are answered with 405 UNSUPPORTED.
+ * methods: `getManifest` and `getBlob` are enough for pulls. Requests that need others are answered with 405 UNSUPPORTED,
+ * and ranges with the whole blob.
  * @throws USAGE for names and origins that are not valid
  */
 export function registryHandler(registry: RegistryParts, options: HandlerOptions = {}): RequestListener {
@@ -53,6 +54,7 @@ export function registryHandler(registry: RegistryParts, options: HandlerOptions
   });
   const served: Served = {
     registry: completeRegistry(registry),
+    ranges: registry.getBlobRange !== undefined,
     limits,
     allowDelete: options.allowDelete ?? false,
     uploads,

@@ -1,3 +1,4 @@
+import { isGantryError } from "../base/error.ts";
 import type { RepoName, Tag } from "../reference/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import { isIndexType, isManifestType, isSchema1Type, mediaTypes } from "../spec/media-types.ts";
@@ -23,7 +24,7 @@ export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promi
     "content-type": mediaTypes.octetStream,
     "docker-content-digest": digest,
     etag: `"${digest}"`,
-    "accept-ranges": "bytes",
+    "accept-ranges": call.ranges ? "bytes" : undefined,
     "cache-control": "max-age=31536000, immutable",
   };
   const { size } = await ask(registry.resolveBlob(repo, digest, { signal }));
@@ -31,17 +32,25 @@ export async function getBlob(call: Call, repo: RepoName, digest: Digest): Promi
   // A range of another version is ignored (RFC 9110 section 13.1.5).
   const condition = request.headers["if-range"];
   const same = condition === undefined || condition === headers.etag;
-  const range = same ? parseRange(request.headers.range, size) : undefined;
+  const range = same && call.ranges ? parseRange(request.headers.range, size) : undefined;
   if (range === "unsatisfiable") return sendStatus(call, 416, { "content-range": `bytes */${size}` });
   if (range) {
-    const part = await ask(registry.getBlobRange(repo, { digest, size }, range, { signal }));
-    const contentRange = `bytes ${range.start}-${range.end - 1}/${size}`;
-    sendHead(call, 206, { ...headers, "content-length": range.end - range.start, "content-range": contentRange });
-    return sendBody(call, part);
+    const part = await ask(registry.getBlobRange(repo, { digest, size }, range, { signal }).catch(ifUnsupported));
+    if (part) {
+      const contentRange = `bytes ${range.start}-${range.end - 1}/${size}`;
+      sendHead(call, 206, { ...headers, "content-length": range.end - range.start, "content-range": contentRange });
+      return sendBody(call, part);
+    }
   }
   const content = await ask(registry.getBlob(repo, { digest, size }, { signal }));
-  sendHead(call, 200, { ...headers, "content-length": size });
+  const ranges = range ? undefined : headers["accept-ranges"];
+  sendHead(call, 200, { ...headers, "accept-ranges": ranges, "content-length": size });
   await sendBody(call, { pump: (write) => content.pipe(write, { signal }), close: () => content.cancel() });
+}
+
+/** A server may ignore a range (RFC 9110 section 14.2): the whole blob is sent if the registry does not support ranges. */
+function ifUnsupported(error: unknown): undefined {
+  if (!isGantryError(error, "UNSUPPORTED")) throw error;
 }
 
 /** A stored manifest may have any type. As `text/html` it would be a page of this server in a browser. */

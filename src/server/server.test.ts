@@ -1,8 +1,16 @@
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ask, codeOf } from "../../test/support/raw.ts";
+import { GantryError } from "../base/error.ts";
+import { type Body, Content } from "../content/index.ts";
 import { parseRepoName, parseTag } from "../reference/index.ts";
-import { MemoryRegistry, type RegistryReader, RemoteRegistry } from "../registry/index.ts";
+import {
+  MemoryRegistry,
+  type RegistryParts,
+  type RegistryReader,
+  RemoteRegistry,
+  unsupported,
+} from "../registry/index.ts";
 import { pushImage, randomImage, startTestRegistry } from "../testing/index.ts";
 import { serve } from "./index.ts";
 
@@ -118,6 +126,76 @@ describe("the server", () => {
     } finally {
       await server.close();
     }
+  });
+
+  test("serves a registry with getManifest and getBlob alone; a client pulls from it, also after a cut", async () => {
+    const below = new MemoryRegistry();
+    const image = randomImage({ sizes: [500_000] });
+    await pushImage(below, "app", image, "v1");
+    const { descriptor, bytes } = image.blobs[1]!;
+    let cuts = 0;
+    const parts: RegistryParts = {
+      name: "own",
+      getManifest: (repo, reference) => below.getManifest(repo, reference),
+      async getBlob(repo, blob) {
+        const content = await below.getBlob(repo, blob);
+        const body: Body = {
+          async pump(write) {
+            const all = await content.bytes();
+            await write(all.subarray(0, 300_000));
+            if (cuts === 1) {
+              cuts = 2;
+              throw new Error("cut");
+            }
+            await write(all.subarray(300_000));
+          },
+          close: () => content.cancel(),
+        };
+        return new Content(content.descriptor, body, { what: "own blob" });
+      },
+    };
+    const failures: unknown[] = [];
+    const server = await serve(parts, { onError: (error) => failures.push(error) });
+    const client = new RemoteRegistry(server.host, { backoff: 1 });
+    try {
+      const [repo, path] = [parseRepoName("app"), `/v2/app/blobs/${descriptor.digest}`];
+      expect((await client.resolveManifest(repo, parseTag("v1"))).digest).toBe(image.descriptor.digest);
+      expect((await client.getManifest(repo, parseTag("v1"))).descriptor.digest).toBe(image.descriptor.digest);
+      expect((await client.resolveBlob(repo, descriptor.digest)).size).toBe(bytes.length);
+      expect((await (await client.getBlob(repo, descriptor)).bytes()).equals(bytes)).toBe(true);
+      for (const range of [undefined, "bytes=1-3", "bytes=-5", `bytes=${bytes.length}-`]) {
+        const { status, headers } = await ask(server, "GET", path, { headers: range ? { range } : {} });
+        expect([range, status, headers["content-length"]]).toEqual([range, 200, String(bytes.length)]);
+        expect(headers).not.toHaveProperty("accept-ranges");
+        expect(headers).not.toHaveProperty("content-range");
+      }
+      expect((await ask(server, "HEAD", path)).headers).not.toHaveProperty("accept-ranges");
+      cuts = 1;
+      expect((await (await client.getBlob(repo, descriptor)).bytes()).equals(bytes)).toBe(true);
+      expect(cuts).toBe(2);
+      expect(failures).toEqual([new Error("cut")]);
+    } finally {
+      await client.close();
+      await server.close();
+    }
+  });
+
+  test("sends the whole blob if the registry refuses ranges, and other errors of ranges as they are", async () => {
+    const below = new MemoryRegistry();
+    const image = randomImage({ sizes: [5000] });
+    await pushImage(below, "app", image, "v1");
+    const { digest, size } = image.blobs[1]!.descriptor;
+    let refusal = unsupported("below", "ranges of blobs") as GantryError;
+    below.getBlobRange = async () => {
+      throw refusal;
+    };
+    await using server = await startTestRegistry({ registry: below });
+    const range = () => ask(server, "GET", `/v2/app/blobs/${digest}`, { headers: { range: "bytes=0-9" } });
+    const { status, headers } = await range();
+    expect([status, headers["content-length"]]).toEqual([200, String(size)]);
+    expect(headers).not.toHaveProperty("accept-ranges");
+    refusal = new GantryError("DENIED", "no");
+    expect(await range()).toMatchObject({ status: 403 });
   });
 
   test("takes bytes of an upload from one request at a time, and limits the open uploads of a client", async () => {
