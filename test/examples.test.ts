@@ -47,6 +47,7 @@ test("every example runs and prints the right digest", async () => {
     "media-types.mjs": `${digest} ${await run("media-types.mjs", name)}`,
     "follow.mjs": await run("follow.mjs", name, join(work, "blobs")),
   };
+  ran["own-registry.mjs"] = await run("own-registry.mjs", name, `oci:${work}/own:v1`);
   const mirror = start("mirror.mjs", [server.host]);
   const host = String(await new Promise((resolve) => mirror.stdout!.once("data", resolve))).trim();
   ran["mirror.mjs"] = (await gantry(["digest", `${host}/app:v1`])).stdout;

@@ -1,7 +1,7 @@
 // Registries: clients, registries of one's own, and servers in front of both.
 import { createServer, type Server } from "node:http";
 import { type CredentialSource, type RouteSource, userCredentials, userHosts } from "gantry/config";
-import { bytesSource, type Content } from "gantry/content";
+import { bytesSource, type Content, type Expected } from "gantry/content";
 import { parseRef, parseRepoName, parseTag, type RepoName, type Tag } from "gantry/reference";
 import {
   type CallOptions,
@@ -58,6 +58,18 @@ export function one(bytes: Buffer, mediaType: string): Registry {
     pushBlob: undefined,
   };
   return completeRegistry(parts);
+}
+
+/** A registry that is read with two methods. */
+export function two(registry: Registry): Promise<Service> {
+  const own = {
+    name: "two",
+    getManifest: (repo: RepoName, reference: Tag | Digest) => registry.getManifest(repo, reference),
+    getBlob: (repo: RepoName, blob: Digest | Expected) => registry.getBlob(repo, blob),
+    getBlobRange: undefined,
+  };
+  completeRegistry(own);
+  return serve(own);
 }
 
 export async function served(host: string | undefined, port: number | undefined): Promise<Server> {
