@@ -15,7 +15,7 @@ const config: ViteUserConfig = defineConfig({
       exclude: ["src/**/*.test.ts", "src/**/index.ts"],
       reporter: ["text-summary", "html"],
       reportOnFailure: true,
-      thresholds: { statements: 50, branches: 50, functions: 50, lines: 50 },
+      thresholds: { statements: 84, branches: 77, functions: 83, lines: 86 },
     },
   },
 });
