@@ -149,3 +149,7 @@ test("a closed registry leaves no connection to its server", async () => {
   await registry.close();
   while ((await server.connections()) > 0) await new Promise((next) => setTimeout(next, 5));
 });
+
+test("a host that no URL can have is refused by name", async () => {
+  await rejects(() => remote("999.1.1.1").getManifest(app, v1), "INVALID_REFERENCE");
+});

@@ -1,4 +1,4 @@
-import { isGantryError } from "../../base/error.ts";
+import { GantryError, isGantryError } from "../../base/error.ts";
 import { apiHost } from "../../reference/reference.ts";
 import { isLoopback } from "../../transport/addresses.ts";
 import { isClosed, type Transport } from "../../transport/transport.ts";
@@ -7,9 +7,17 @@ import type { RemoteOptions } from "./options.ts";
 /**
  * The URL of a registry's API. Where the registry may speak http (a loopback host, or `insecure`), one request without
  * secrets finds out which protocol it speaks.
+ * @throws INVALID_REFERENCE for a host that no URL can have, such as 999.1.1.1
  */
 export async function apiUrl(host: string, { endpoint, insecure }: RemoteOptions, transport: Transport): Promise<URL> {
-  const https = endpoint ?? new URL(`https://${apiHost(host)}/v2/`);
+  const address = `https://${apiHost(host)}/v2/`;
+  if (!endpoint && !URL.canParse(address)) {
+    throw new GantryError(
+      "INVALID_REFERENCE",
+      `${host} is not the host of a registry: no URL can have it; check the name`,
+    );
+  }
+  const https = endpoint ?? new URL(address);
   const asks = insecure || (isLoopback(https.hostname) && !endpoint);
   if (https.protocol === "http:" || !asks) return https;
   const plain = new URL(https);
