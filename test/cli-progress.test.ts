@@ -50,7 +50,8 @@ describe.skipIf(noTerminal)(`progress on a terminal${noTerminal ? ` (${noTermina
   test("colours errors and headings, but not with NO_COLOR", async () => {
     for (const [env, red, bold] of [
       [
-        { TERM: "xterm-256color", NO_COLOR: undefined, FORCE_COLOR: undefined },
+        // Node takes a terminal of an unknown CI for one without colours.
+        { TERM: "xterm-256color", NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined },
         "\u001b[31mgantry:\u001b[39m",
         "\u001b[1mUsage:",
       ],
