@@ -63,7 +63,7 @@ const config: UserConfig = defineConfig({
           priority: 1,
           test: /src\/cli\/(?:help\/.*|app|command-groups|commands|describe-error|flags|flag-kinds|resolve|style|wrap)(?<!\.d)\.ts$/,
         },
-        { name: "cli", test: /src\/cli\/(?!commands\/|main|completion\/).*(?<!\.d)\.ts$/ },
+        { name: "cli", test: /src\/cli\/(?!commands\/|main|completion\/|prompt).*(?<!\.d)\.ts$/ },
       ],
     },
   },

@@ -1,3 +1,4 @@
+import dns from "node:dns";
 import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -28,18 +29,15 @@ import { onTerminal } from "../support/terminal.ts";
 import { known, tagsOf } from "../support/tokens.ts";
 
 // No name of this test resolves anywhere; what a resolver of an attacker says cannot be made to happen otherwise.
-vi.mock("node:dns", async (original) => {
-  const real = await original<typeof import("node:dns")>();
-  type Callback = (error: Error | null, addresses: { address: string; family: number }[]) => void;
-  const lookup = (name: string, options: object, callback: Callback): void => {
-    if (name.endsWith(".example")) callback(null, [{ address: "127.0.0.1", family: 4 }]);
-    else if (name.endsWith(".invalid")) {
-      const error = new Error(`getaddrinfo ENOTFOUND ${name}`);
-      callback(Object.assign(error, { code: "ENOTFOUND", syscall: "getaddrinfo", hostname: name }), []);
-    } else real.lookup(name, options as { all: true }, callback);
-  };
-  return { ...real, lookup };
-});
+const lookup = dns.lookup;
+type Callback = (error: Error | null, addresses: { address: string; family: number }[]) => void;
+vi.spyOn(dns, "lookup").mockImplementation(((name: string, options: object, callback: Callback): void => {
+  if (name.endsWith(".example")) callback(null, [{ address: "127.0.0.1", family: 4 }]);
+  else if (name.endsWith(".invalid")) {
+    const error = new Error(`getaddrinfo ENOTFOUND ${name}`);
+    callback(Object.assign(error, { code: "ENOTFOUND", syscall: "getaddrinfo", hostname: name }), []);
+  } else lookup(name, options as { all: true }, callback);
+}) as typeof dns.lookup);
 
 const app = parseRepoName("app");
 const v1 = parseTag("v1");
